@@ -1,0 +1,194 @@
+"""What a model and a run are: frozen dataclasses that become JSON and come back checked."""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from captioner.errors import CaptionerError
+from captioner.files import read_json, write_json
+
+FORMAT_VERSION = 1
+CELLS = ("rnn", "gru", "lstm")
+
+T = TypeVar("T")
+
+
+def _between(least: float, most: float, default: Any, **more: Any) -> Any:
+    """Give a number's field its default and its bounds, which `from_json` and the command line check."""
+    return field(default=default, metadata={"least": least, "most": most}, **more)
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Which network reads the photo, and where it is cut.
+
+    Attributes:
+        network: the name in `keras.applications`.
+        feature_layer: the layer whose output is read, a grid of L places with D channels.
+        image_size: side of the square that a photo is resized to, in pixels.
+    """
+
+    network: str = "InceptionV3"
+    feature_layer: str = "mixed8"
+    image_size: int = _between(75, 2048, 299)
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """The sizes of the decoder.
+
+    Attributes:
+        cell: the recurrence, one of `rnn` (tanh), `gru`, `lstm`.
+        hidden_size: units of the recurrent state, and of a projected place of the image (U).
+        embedding_dim: size of a word's vector (E).
+        attention_dim: size of the space in which the state is compared with the places (A).
+        dropout: share of activations dropped in training.
+        vocabulary_size: words, special tokens included (V).
+        locations: places of the feature grid (L).
+        channels: channels of the feature grid (D).
+    """
+
+    cell: str = field(default="rnn", metadata={"choices": CELLS})
+    hidden_size: int = _between(1, 16384, 512)
+    embedding_dim: int = _between(1, 16384, 256)
+    attention_dim: int = _between(1, 16384, 256)
+    dropout: float = _between(0.0, 0.95, 0.4)
+    vocabulary_size: int = _between(4, 1_000_000, 4)
+    locations: int = _between(1, 65536, 64)
+    channels: int = _between(1, 65536, 1280)
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """How a sentence is searched for.
+
+    Attributes:
+        beam_width: sentences kept alive at each word; 1 is greedy search.
+        length_penalty: a sentence's score is its log-probability / length ** length_penalty.
+        max_length: the most tokens of a caption, its end included (T).
+    """
+
+    beam_width: int = _between(1, 1000, 4)
+    length_penalty: float = _between(0.0, 10.0, 0.7)
+    max_length: int = _between(1, 1000, 22)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that is needed to build a captioning model around its weights."""
+
+    encoder: EncoderConfig = EncoderConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    decoding: DecodingConfig = DecodingConfig()
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a captioning model is trained.
+
+    Attributes:
+        epochs: passes over the training photos.
+        batch_size: photos a step; each brings all its captions.
+        learning_rate: the highest, after the warm-up and before the cosine decay.
+        warmup_steps: steps over which the learning rate rises from 0.
+        weight_decay: of AdamW, decoupled.
+        clip_norm: the gradient's global norm is cut to this.
+        label_smoothing: probability given to all words alike in the target.
+        ema_momentum: the weights that are scored and kept are a moving average of those trained; 0 switches it off.
+        min_count: a word seen less often in the training captions is `<unk>`.
+        patience: epochs without a better dev CIDEr-D before training stops.
+        limit: photos used of each split; 0 means all.
+        seed: of every random number.
+    """
+
+    epochs: int = _between(1, 100_000, 14)
+    batch_size: int = _between(1, 65536, 32)
+    learning_rate: float = _between(0.0, 100.0, 1e-3)
+    warmup_steps: int = _between(0, 10**9, 200)
+    weight_decay: float = _between(0.0, 100.0, 0.01)
+    clip_norm: float = _between(1e-6, 1e6, 5.0)
+    label_smoothing: float = _between(0.0, 0.99, 0.1)
+    ema_momentum: float = _between(0.0, 0.999999, 0.99)
+    min_count: int = _between(1, 10**9, 5)
+    patience: int = _between(1, 100_000, 5)
+    limit: int = _between(0, 10**9, 0)
+    seed: int = _between(0, 2**31 - 1, 0)
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """Turn a configuration into nested dictionaries for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_json(kind: type[T], value: Any, where: str) -> T:
+    """Build the dataclass `kind` from nested dictionaries, checking every name, type and bound.
+
+    Args:
+        kind: one of the classes of this module.
+        value: what `to_json` gave, perhaps from a stranger's file.
+        where: the file and the path of keys to `value`, for error messages.
+
+    Raises:
+        CaptionerError: an unknown or missing setting, a wrong type, a value out of bounds.
+    """
+    if not isinstance(value, dict):
+        raise CaptionerError(f"{where}: expected an object of settings, found {type(value).__name__}")
+    hints = typing.get_type_hints(kind)
+    fields = {each.name: each for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown, missing = sorted(value.keys() - fields.keys()), sorted(fields.keys() - value.keys())
+    if unknown or missing:
+        raise CaptionerError(
+            f"{where}: unknown settings {unknown or 'none'}, missing settings {missing or 'none'}; "
+            "this file was written by another version of captioner, or changed by hand"
+        )
+    return kind(**{name: _checked(fields[name], hints[name], value[name], f"{where}: {name}") for name in fields})
+
+
+def _checked(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return from_json(hint, value, where)  # type: ignore[arg-type]
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if float in allowed and type(value) is int:
+        value = float(value)
+    if type(value) not in allowed:
+        names = " or ".join(kind.__name__ for kind in allowed)
+        raise CaptionerError(f"{where}: expected {names}, found {type(value).__name__} {str(value)[:40]!r}")
+    check_bounds(about, value, where)
+    return value
+
+
+def check_bounds(about: dataclasses.Field[Any], value: Any, where: str) -> None:
+    """Raise CaptionerError when `value` lies outside the bounds or choices of the field `about`."""
+    choices = about.metadata.get("choices")
+    if choices and value not in choices:
+        raise CaptionerError(f"{where}: expected one of {', '.join(choices)}, found {str(value)[:40]!r}")
+    if "least" in about.metadata and not about.metadata["least"] <= value <= about.metadata["most"]:
+        raise CaptionerError(
+            f"{where}: expected a value from {about.metadata['least']} to {about.metadata['most']}, found {value}"
+        )
+
+
+def save_config(path: str | Path, **configs: Any) -> None:
+    """Write named configurations into one JSON file with its format version."""
+    write_json(path, {"format_version": FORMAT_VERSION} | {name: to_json(each) for name, each in configs.items()})
+
+
+def load_config(path: str | Path, name: str, kind: type[T]) -> T:
+    """Read the configuration `name` from a file that `save_config` wrote.
+
+    Raises:
+        CaptionerError: the file is missing, not JSON, of a newer format, or holds unusable settings.
+    """
+    value = read_json(path, "configuration")
+    version = value.get("format_version") if isinstance(value, dict) else None
+    if version != FORMAT_VERSION:
+        raise CaptionerError(
+            f"{path}: format version {str(version)[:40]} cannot be read, this captioner reads {FORMAT_VERSION}; "
+            "install the captioner that wrote it, or train again"
+        )
+    if name not in value:
+        raise CaptionerError(f"{path}: the settings {name!r} are missing; restore the file from where it came")
+    return from_json(kind, value[name], f"{path}: {name}")

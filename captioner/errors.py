@@ -1,0 +1,16 @@
+"""The errors that a user can mend: their text is all that the command line shows."""
+
+
+class CaptionerError(Exception):
+    """Something the user named cannot be used, or nothing could be done (exit status 1).
+
+    The message names the thing, what was expected, what came, and what to do.
+    """
+
+    exit_status = 1
+
+
+class UsageError(CaptionerError):
+    """The request contradicts itself or the run it continues (exit status 2)."""
+
+    exit_status = 2

@@ -1,0 +1,6 @@
+"""How good captions are: words in, numbers out.
+
+`score.py` gives all the figures of a set of captions; `bleu.py`, `rouge.py` and `cider.py` hold one metric
+each, from 0 to 1 (CIDEr-D: 0 to 10). Hypotheses are one caption an image, references several, both as words
+without punctuation, start or end tokens. The figures agree with the COCO caption evaluation.
+"""
