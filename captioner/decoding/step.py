@@ -1,0 +1,71 @@
+"""One step of a model as the searches see it, and the tokens that a search must not choose."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+
+class Step(Protocol):
+    """A model that is fed one token a slot and answers with the log-probabilities of the next.
+
+    A slot is one partial caption of one image: B images have K slots each. What an image's slots share (its features)
+    is closed over by the step; what each slot has of its own is in `state`, which the search reorders along K.
+    """
+
+    def __call__(
+        self, tokens: np.ndarray, state: list[np.ndarray], /
+    ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray | None]:
+        """Return (log_probs, state, attention); the search changes none of them.
+
+        Args:
+            tokens: (B, K) int32, the last token of each slot. Slots out of use are fed the end token, and what the step
+                answers for them is ignored.
+            state: arrays (B, K, ...), rows of those that the last call returned or that the search was given.
+
+        Returns:
+            log_probs: (B, K, V) float32, natural log-probabilities of the next token. The next call may overwrite it.
+            state: the new state, arrays of the same shapes.
+            attention: (B, K, L), the weights over the L locations that led to `log_probs`, or None for a model without.
+                The next call may overwrite it.
+        """
+        ...
+
+
+def count_images(state: Sequence[np.ndarray]) -> int:
+    """Return B of an initial state, whose arrays must be (B, 1, ...).
+
+    Raises:
+        ValueError: there is no array, or one has another shape.
+    """
+    shapes = [np.shape(array) for array in state]
+    if not shapes or any(len(shape) < 2 or shape[:2] != (shapes[0][0], 1) for shape in shapes):
+        raise ValueError(f"`state` must be one or more arrays of shape (B, 1, ...), got shapes {shapes}")
+    return int(shapes[0][0])
+
+
+def allowed_log_probs(log_probs: np.ndarray, previous: np.ndarray | None, banned: Sequence[int]) -> np.ndarray:
+    """Return a copy of `log_probs` (B, K, V) as rows (B*K, V), with -inf where a search must not go.
+
+    That is: every token in `banned`, and in each row its token of `previous` (B, K), unless that is None: a word said
+    twice in a row is the commonest fault of a small captioner.
+    """
+    rows = np.array(log_probs).reshape(-1, np.shape(log_probs)[-1])  # (B*K, V)
+    if len(banned):
+        rows[:, list(banned)] = -np.inf
+    if previous is not None:
+        rows[np.arange(len(rows)), previous.reshape(-1)] = -np.inf
+    return rows
+
+
+def check_best(best: np.ndarray, alive: np.ndarray) -> None:
+    """Check the greatest log-probability of each slot in use; NumPy's argmax finds a NaN wherever one is.
+
+    Raises:
+        ValueError: one of them is NaN or +inf.
+    """
+    if not np.all((best < np.inf) | ~alive):
+        raise ValueError(
+            "the step returned log-probabilities that are NaN or +inf, expected numbers below +inf: the model has "
+            "diverged (NaN in its weights) or its input is not finite"
+        )

@@ -1,0 +1,124 @@
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise, product
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+END, START = 0, 1
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array
+
+
+class RandomStep:
+    """A made-up model whose answer depends on all tokens fed so far, and on the image, through its state alone.
+
+    `memory` holds a seed for each image. The state is the tokens fed to each slot, and how many they are.
+    """
+
+    vocabulary, locations, longest = 4, 3, 8
+
+    def __init__(self, memory: Sequence[int]) -> None:
+        self.memory = memory
+
+    def initial_state(self) -> list[np.ndarray]:
+        B = len(self.memory)
+        return [frozen(np.zeros((B, 1, self.longest), np.int64)), frozen(np.zeros((B, 1), np.int64))]
+
+    @staticmethod
+    @cache
+    def answer(seed: int, fed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        draw = np.random.default_rng([seed, len(fed), *fed])
+        return (
+            np.log(draw.dirichlet(np.ones(RandomStep.vocabulary))).astype(np.float32),
+            draw.dirichlet(np.ones(RandomStep.locations)).astype(np.float32),
+        )
+
+    def __call__(self, tokens, state):
+        history, count = (array.copy() for array in state)
+        log_probs = np.zeros((*tokens.shape, self.vocabulary), np.float32)
+        attention = np.zeros((*tokens.shape, self.locations), np.float32)
+        for b, k in product(range(tokens.shape[0]), range(tokens.shape[1])):
+            history[b, k, count[b, k]] = tokens[b, k]
+            count[b, k] += 1
+            fed = tuple(history[b, k, : count[b, k]].tolist())
+            log_probs[b, k], attention[b, k] = self.answer(self.memory[b], fed)
+        return frozen(log_probs), [frozen(history), frozen(count)], frozen(attention)
+
+
+class TableStep:
+    """A made-up model that looks up the probabilities of the next token by the last one; no attention."""
+
+    def __init__(self, probabilities: Sequence[Sequence[float]]) -> None:
+        with np.errstate(divide="ignore"):
+            self.log_probs = np.log(np.array(probabilities, np.float32))
+        self.fed: list[list[list[int]]] = []
+
+    def __call__(self, tokens, state):
+        self.fed.append(tokens.tolist())
+        return frozen(self.log_probs[tokens]), state, None
+
+
+@pytest.fixture
+def random_step() -> type[RandomStep]:
+    return RandomStep
+
+
+@pytest.fixture
+def table_step() -> type[TableStep]:
+    return TableStep
+
+
+@pytest.fixture
+def reusing() -> Callable[[RandomStep], Callable]:
+    """Wrap a step so that each call overwrites the log-probabilities and attention that the last one returned."""
+
+    def wrap(step):
+        kept = {}
+
+        def overwriting(tokens, state):
+            log_probs, state, attention = step(tokens, state)
+            for name, array in (("log_probs", log_probs), ("attention", attention)):
+                kept.setdefault(name, np.empty_like(array))[:] = array
+            return kept["log_probs"], state, kept["attention"]
+
+        return overwriting
+
+    return wrap
+
+
+@pytest.fixture
+def stateless() -> Callable[[int], list[np.ndarray]]:
+    """The initial state of a model without one."""
+    return lambda B: [frozen(np.zeros((B, 1, 0)))]
+
+
+@pytest.fixture
+def exhaustive() -> Callable[..., list[SimpleNamespace]]:
+    """Every caption that RandomStep can say about the image with this seed, best first."""
+
+    def search(seed, *, max_length, length_penalty, banned=(), allow_repeats=False):
+        found = {}
+        for letters in product(range(RandomStep.vocabulary), repeat=max_length):
+            said = letters[: letters.index(END) + 1] if END in letters else letters
+            repeats = any(a == b for a, b in pairwise(said))
+            if set(said) & set(banned) or (repeats and not allow_repeats):
+                continue
+            answers = [RandomStep.answer(seed, (START, *said[:t])) for t in range(len(said))]
+            log_prob = sum(float(log_probs[token]) for token, (log_probs, _) in zip(said, answers, strict=True))
+            finished = said[-1] == END
+            words = said[:-1] if finished else said
+            found[said] = SimpleNamespace(
+                tokens=words,
+                log_prob=log_prob,
+                score=log_prob / len(said) ** length_penalty,
+                finished=finished,
+                attention=np.stack([attention for _, attention in answers])[: len(words)],
+            )
+        return sorted(found.values(), key=lambda caption: (not caption.finished, -caption.score))
+
+    return search
