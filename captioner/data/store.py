@@ -1,0 +1,120 @@
+"""Features of photos on disk: made once, read as a memory map, checked row by row."""
+
+import errno
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from captioner.errors import CaptionerError
+from captioner.files import replacing, write_json
+
+
+def fingerprint(photos: Sequence[Path], *parts: str) -> str:
+    """Name what a store holds: the content of the photos in their order, and whatever else made the features.
+
+    Args:
+        photos: files, read whole; one that cannot be read counts by its name.
+        parts: identities of the encoder's weights, its layer, the preprocessing.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    whole = hashlib.blake2b("\0".join(parts).encode(), digest_size=16)
+    for photo in photos:
+        try:
+            content = photo.read_bytes()
+        except OSError:
+            content = str(photo).encode()
+        whole.update(hashlib.blake2b(content, digest_size=16).digest())
+    return whole.hexdigest()
+
+
+class FeatureStore:
+    """A float16 array (N, L, D) in a file, of which rows may still be missing.
+
+    `features.npy` holds the rows and `checksums.npy` the CRC-32 of each, 0 where it is missing. A row counts as
+    there only when its checksum holds, so a run that was killed, or a disk that lied, costs just those rows.
+    Rows are written with plain writes, not through the map: on a full disk a write says so, while a map would kill
+    the process.
+
+    Args:
+        directory: where the two files lie; made when missing.
+        shape: (N, L, D).
+        about: what made the features, written beside them for people to read.
+
+    Raises:
+        CaptionerError: the disk has no room for the whole array, or the directory cannot be written to.
+    """
+
+    def __init__(self, directory: Path, shape: tuple[int, int, int], about: dict[str, str]) -> None:
+        self._features, self._checksums = directory / "features.npy", directory / "checksums.npy"
+        self._row_bytes = 2 * shape[1] * shape[2]
+        try:
+            if not self._usable(shape):
+                write_json(directory / "about.json", about)
+                _allocate(self._features, shape, np.float16)
+                _allocate(self._checksums, shape[:1], np.uint32)
+        except OSError as error:
+            raise self._refused(error) from error
+        self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D) float16
+        self._offset = self._features.stat().st_size - shape[0] * self._row_bytes
+        self._sums = np.load(self._checksums)
+        self.present = np.array([row_sum != 0 and row_sum == self._sum(row) for row, row_sum in enumerate(self._sums)])
+
+    def missing(self) -> np.ndarray:
+        """Return the numbers of the rows that are still to be made."""
+        return np.flatnonzero(~self.present)
+
+    def write(self, rows: Iterable[int], features: np.ndarray) -> None:
+        """Store `features` (M, L, D) as the `rows` (M of them).
+
+        Raises:
+            CaptionerError: the disk is full or cannot be written to; rows written before stay good.
+        """
+        values = np.ascontiguousarray(features, np.float16)
+        try:
+            with self._features.open("rb+") as file, self._checksums.open("rb+") as sums:
+                header = self._checksums.stat().st_size - 4 * len(self._sums)
+                for row, value in zip(rows, values, strict=True):
+                    file.seek(self._offset + row * self._row_bytes)
+                    file.write(value.tobytes())
+                    file.flush()
+                    self._sums[row] = zlib.crc32(value) or 1
+                    sums.seek(header + 4 * row)
+                    sums.write(self._sums[row].tobytes())
+                    self.present[row] = True
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _sum(self, row: int) -> int:
+        return zlib.crc32(self.features[row]) or 1
+
+    def _usable(self, shape: tuple[int, int, int]) -> bool:
+        try:
+            features, sums = np.load(self._features, mmap_mode="r"), np.load(self._checksums)
+        except (OSError, ValueError, EOFError):
+            return False
+        return (features.shape, features.dtype, sums.shape) == (shape, np.float16, shape[:1])
+
+    def _refused(self, error: OSError) -> CaptionerError:
+        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        size = self._row_bytes * (len(self._sums) if hasattr(self, "_sums") else 0)
+        return CaptionerError(
+            f"cannot write features to {self._features.parent}: {reason}; make room"
+            f"{f' ({size / 2**30:.1f} GiB in all)' if size else ''}, or set XDG_CACHE_HOME to a disk that has it. "
+            "What was made so far is kept"
+        )
+
+
+def _allocate(path: Path, shape: tuple[int, ...], dtype: type) -> None:
+    """Make a .npy file of zeros whose room on the disk is taken at once, so that a full disk shows before the work."""
+    with replacing(path) as beside:
+        open_memmap(beside, mode="w+", dtype=dtype, shape=shape)
+        if hasattr(os, "posix_fallocate"):
+            with beside.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, beside.stat().st_size)

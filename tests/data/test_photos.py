@@ -1,0 +1,424 @@
+import io
+import os
+import struct
+import time
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioner.data import photos
+from captioner.data.photos import MAX_PIXELS, PhotoError, find_photos, open_photo, preprocess
+
+RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
+
+
+def solid(mode, colour, size=(8, 6)):
+    return Image.new(mode, size, colour)
+
+
+def encoded(image, format, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def noise(seed=0, shape=(64, 64, 3)):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8))
+
+
+def png(width, height, depth=8, colour_type=2, data=b""):
+    """A PNG written by hand, with whatever its header claims."""
+
+    def chunk(kind, payload):
+        return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("image", "expected", "tolerance"),
+    [
+        (solid("RGB", RED), RED, 0),
+        (solid("L", 77), (77, 77, 77), 0),
+        (solid("1", 1), WHITE, 0),
+        (solid("1", 0), BLACK, 0),
+        (solid("LA", (0, 0)), WHITE, 0),
+        (solid("LA", (40, 255)), (40, 40, 40), 0),
+        (solid("LA", (0, 51)), (204, 204, 204), 1),
+        (solid("La", (0, 51)), (204, 204, 204), 1),
+        (solid("RGBA", (255, 0, 0, 255)), RED, 0),
+        (solid("RGBA", (0, 0, 0, 0)), WHITE, 0),
+        (solid("RGBA", (0, 0, 255, 51)), (204, 204, 255), 1),
+        (solid("RGBa", (0, 0, 51, 51)), (204, 204, 255), 1),
+        (solid("RGBX", (255, 0, 0, 0)), RED, 0),
+        (solid("RGB", GREEN).convert("P"), GREEN, 0),
+        (solid("RGB", GREEN).convert("P").convert("PA"), GREEN, 0),
+        (solid("CMYK", (0, 255, 255, 0)), RED, 0),
+        (solid("CMYK", (0, 0, 0, 255)), BLACK, 0),
+        (solid("RGB", RED).convert("YCbCr"), RED, 2),
+        (solid("RGB", BLUE).convert("HSV"), BLUE, 2),
+        (solid("LAB", (255, 128, 128)), WHITE, 3),
+        (solid("I;16", 32768), (128, 128, 128), 0),
+        (solid("I;16B", 65535), WHITE, 0),
+        (solid("I", 32768), (128, 128, 128), 0),
+        (solid("I", 200), (200, 200, 200), 0),
+        (solid("F", 0.5), (128, 128, 128), 0),
+        (solid("F", 200.0), (200, 200, 200), 0),
+        (solid("F", float("nan")), BLACK, 0),
+    ],
+    ids=lambda value: value.mode if isinstance(value, Image.Image) else None,
+)
+def test_every_mode_gives_the_colour_that_it_shows(image, expected, tolerance):
+    photo = open_photo(image)
+    assert (photo.shape, photo.dtype) == ((6, 8, 3), np.uint8)
+    np.testing.assert_allclose(photo.astype(int), np.broadcast_to(expected, photo.shape), atol=tolerance)
+
+
+def test_32_bit_values_beyond_16_bits_are_stretched_from_their_minimum_to_their_maximum():
+    image = Image.fromarray(np.array([[-100_000, 0, 100_000]], np.int32))
+    assert open_photo(image)[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "MPO"])
+def test_each_format_opens_from_a_path_and_from_bytes(format, tmp_path):
+    content = encoded(solid("RGB", RED), format)
+    path = tmp_path / "photo"  # the content tells the format, not the name
+    path.write_bytes(content)
+    for source in (path, str(path), content):
+        np.testing.assert_allclose(open_photo(source).astype(int), np.broadcast_to(RED, (6, 8, 3)), atol=3)
+
+
+def test_a_cmyk_jpeg_is_not_inverted():
+    # Adobe's programs, and Pillow with them, store the complement
+    np.testing.assert_allclose(
+        open_photo(encoded(solid("CMYK", (0, 255, 255, 0)), "JPEG")).astype(int),
+        np.broadcast_to(RED, (6, 8, 3)),
+        atol=3,
+    )
+
+
+def test_a_16_bit_png_is_scaled_not_clipped():
+    row = struct.pack(">3H", 0, 32768, 65535)
+    photo = open_photo(png(3, 1, depth=16, colour_type=0, data=b"\0" + row))
+    assert photo[0].tolist() == [[0] * 3, [128] * 3, [255] * 3]
+
+
+def test_a_palette_colour_marked_transparent_becomes_white():
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    for transparency in (0, b"\0\xff"):  # by index, or an alpha for each colour
+        photo = open_photo(encoded(image, "PNG", transparency=transparency))
+        assert photo[0].tolist() == [list(WHITE), list(BLUE)]
+
+
+def test_a_colour_marked_transparent_becomes_white_without_a_palette():
+    content = encoded(Image.fromarray(np.uint8([[RED, BLUE]])), "PNG", transparency=RED)
+    assert open_photo(content)[0].tolist() == [list(WHITE), list(BLUE)]
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_the_first_frame_of_an_animation(format):
+    options = {"lossless": True} if format == "WEBP" else {}
+    content = encoded(solid("RGB", RED), format, save_all=True, append_images=[solid("RGB", BLUE)], **options)
+    assert Image.open(io.BytesIO(content)).n_frames == 2
+    assert (open_photo(content) == RED).all()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(
+    ("orientation", "stored_as"),
+    [
+        (1, lambda upright: upright),
+        (2, lambda upright: upright[:, ::-1]),
+        (3, lambda upright: upright[::-1, ::-1]),
+        (4, lambda upright: upright[::-1]),
+        (5, lambda upright: upright.transpose(1, 0, 2)),
+        (6, lambda upright: np.rot90(upright, 1)),
+        (7, lambda upright: np.rot90(upright, 2).transpose(1, 0, 2)),
+        (8, lambda upright: np.rot90(upright, -1)),
+    ],
+)
+def test_every_exif_orientation_comes_upright(format, orientation, stored_as):
+    # Three corners differ, and the sides differ in length: no two orientations look alike
+    upright = np.full((24, 40, 3), 255, np.uint8)
+    upright[:12, :20], upright[:12, 20:], upright[12:, :20] = RED, GREEN, BLUE
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(format, {})
+    content = encoded(Image.fromarray(np.ascontiguousarray(stored_as(upright))), format, exif=exif, **options)
+    photo = open_photo(content)
+    assert photo.shape == upright.shape
+    np.testing.assert_allclose(photo[::4, 2::4].astype(int), upright[::4, 2::4].astype(int), atol=12)
+
+
+def test_damaged_exif_does_not_cost_the_photo():
+    content = encoded(solid("RGB", RED), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert open_photo(content).shape == (6, 8, 3)
+
+
+def test_a_pillow_image_stays_as_it_was():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.open(io.BytesIO(encoded(solid("RGB", RED), "JPEG", exif=exif)))
+    assert open_photo(image).shape == (8, 6, 3)
+    assert open_photo(image).shape == (8, 6, 3)
+    assert image.size == (8, 6)
+
+
+def test_one_pixel():
+    assert open_photo(encoded(solid("RGB", BLUE, (1, 1)), "PNG")).tolist() == [[list(BLUE)]]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.full((2, 3), 128, np.uint8),
+        np.full((2, 3, 1), 128, np.uint8),
+        np.dstack([np.full((2, 3), 128, np.uint8), np.full((2, 3), 255, np.uint8)]),
+        np.full((2, 3, 3), 128, np.uint8),
+        np.dstack([np.full((2, 3, 3), 128, np.uint8), np.full((2, 3), 255, np.uint8)]),
+        np.full((2, 3, 3), 32768, np.uint16),
+        np.full((2, 3, 3), 128, np.int64),
+        np.full((2, 3, 3), 128, np.float32),
+        np.full((2, 3, 3), 0.5, np.float32),
+    ],
+    ids=lambda array: f"{array.dtype}-{array.shape}",
+)
+def test_arrays(array):
+    photo = open_photo(array)
+    assert (photo.shape, photo.dtype) == ((2, 3, 3), np.uint8)
+    assert (photo == 128).all()
+
+
+def test_arrays_of_truth_values_and_with_alpha():
+    assert open_photo(np.array([[True, False]]))[0].tolist() == [list(WHITE), list(BLACK)]
+    assert (open_photo(np.zeros((2, 2, 4), np.uint8)) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "complaint"),
+    [
+        (np.zeros(3, np.uint8), r"expected the shape \(height, width\) .* got \(3,\)"),
+        (np.zeros((1, 2, 2, 3), np.uint8), r"got \(1, 2, 2, 3\)"),
+        (np.zeros((2, 2, 5), np.uint8), r"got \(2, 2, 5\)"),
+        (np.zeros((0, 2, 3), np.uint8), r"got \(0, 2, 3\)"),
+        (np.full((2, 2), -1), "values from -1 to -1"),
+        (np.full((2, 2), 256.0), "values from 256.0 to 256.0"),
+        (np.full((2, 2), np.nan), "values from nan to nan"),
+        (np.full((2, 2), "red"), "expected uint8 values, got the type <U3"),
+    ],
+)
+def test_arrays_that_are_no_photo(array, complaint):
+    with pytest.raises(PhotoError, match="the array: .*" + complaint):
+        open_photo(array)
+
+
+EXPECTED = r"not an image that can be read \(expected JPEG, PNG, GIF, WebP, BMP or TIFF\)"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "the file is empty"),
+        (b"not a photo at all\n", EXPECTED),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", EXPECTED),
+        (encoded(solid("RGB", RED), "PPM"), EXPECTED),
+        (encoded(noise(), "JPEG")[:2000], "the file is truncated; copy or download it again"),
+        (encoded(noise(), "BMP")[:2000], "the file is truncated; copy or download it again"),
+        (encoded(noise(), "PNG")[:2000], "the file is (truncated|damaged .*); copy or download it again"),
+        (encoded(noise(), "GIF")[:2000], "the file is (truncated|damaged .*); copy or download it again"),
+        (encoded(noise(), "TIFF")[:2000], "the file is truncated; copy or download it again"),
+        (encoded(noise(), "WEBP")[:2000], f"{EXPECTED}|the file is damaged .*"),
+    ],
+    ids=["empty", "text", "eps", "ppm", "jpeg", "bmp", "png", "gif", "tiff", "webp"],
+)
+def test_a_file_that_is_no_whole_photo_is_refused_with_the_reason(content, complaint, tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    with pytest.raises(PhotoError, match=rf"photo\.jpg: ({complaint})$"):
+        open_photo(path)
+    with pytest.raises(PhotoError, match=rf"^the image: ({complaint})$"):
+        open_photo(content)
+
+
+def test_a_photo_cut_or_changed_anywhere_opens_or_is_refused(tmp_path):
+    random = np.random.default_rng(1)
+    for format in ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"):
+        content = encoded(noise(shape=(16, 16, 3)), format)
+        for _ in range(40):
+            broken = bytearray(content[: random.integers(1, len(content) + 1)])
+            broken[random.integers(len(broken))] = random.integers(256)
+            try:
+                photo = open_photo(bytes(broken))
+            except PhotoError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+            else:
+                assert photo.dtype == np.uint8
+                assert photo.ndim == 3
+
+
+def test_too_many_pixels_are_refused_by_the_header(tmp_path):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(30_000, 30_000))
+    start = time.perf_counter()
+    with pytest.raises(PhotoError, match=r"bomb\.png: the image has more than 178,956,970 pixels"):
+        open_photo(path)
+    assert time.perf_counter() - start < 0.5
+
+
+def test_our_limit_holds_where_the_limit_of_pillow_is_lifted(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with pytest.raises(PhotoError, match="more than 178,956,970 pixels"):
+        open_photo(png(30_000, 30_000))
+
+
+def test_the_limit_is_that_of_pillow():
+    assert 2 * Image.MAX_IMAGE_PIXELS == MAX_PIXELS
+
+
+def test_large_but_allowed_gives_no_warning():
+    # 100 million pixels: Pillow warns, and a warning fails this test; the missing pixels then show that it went on
+    with pytest.raises(PhotoError, match="truncated"):
+        open_photo(png(10_000, 10_000, depth=1, colour_type=0))
+
+
+def test_threads_leave_the_warning_filters_as_they_were():
+    before = list(warnings.filters)
+    contents = [encoded(noise(seed), format) for seed in range(10) for format in ("JPEG", "PNG", "TIFF")]
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(open_photo, contents))
+    assert warnings.filters == before
+    for content, photo in zip(contents, opened, strict=True):
+        np.testing.assert_array_equal(photo, open_photo(content))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(PhotoError, match=r"pipe\.jpg: not a regular file"):
+        open_photo(tmp_path / "pipe.jpg")
+
+
+def test_paths_that_lead_nowhere(tmp_path, monkeypatch):
+    with pytest.raises(PhotoError, match=r"missing\.jpg: no such file"):
+        open_photo(tmp_path / "missing.jpg")
+    with pytest.raises(PhotoError, match="a folder, expected a photo"):
+        open_photo(tmp_path)
+    with pytest.raises(PhotoError, match="no such file"):
+        open_photo("a\0b.jpg")
+
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PhotoError, match=r"secret\.jpg: permission refused"):
+        open_photo(tmp_path / "secret.jpg")
+
+
+def test_running_out_of_memory_is_told(monkeypatch):
+    def exhausted(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(photos, "_to_rgb", exhausted)
+    with pytest.raises(PhotoError, match="the image: not enough memory to open it"):
+        open_photo(encoded(solid("RGB", RED), "PNG"))
+
+
+def test_preprocess_maps_black_to_minus_one_and_white_to_one():
+    for value, expected in ((0, -1.0), (255, 1.0), (51, -0.6)):
+        pixels = preprocess(np.full((4, 7, 3), value, np.uint8))
+        assert (pixels.shape, pixels.dtype) == ((299, 299, 3), np.float32)
+        np.testing.assert_allclose(pixels, expected, atol=1e-6)
+
+
+def test_preprocess_interpolates_between_pixel_centres():
+    # Columns of centres 0.25, 0.75, 1.25, 1.75 between pixels of centres 0.5 and 1.5: 0, 1/4, 3/4 and all of 200
+    row = preprocess(np.uint8([[[0] * 3, [200] * 3]]), size=4)[0, :, 0]
+    np.testing.assert_allclose((row + 1) * 127.5, [0, 50, 150, 200], atol=1e-4)
+
+
+def test_preprocess_squashes_and_keeps_the_channels_apart():
+    photo = np.zeros((2, 100, 3), np.uint8)
+    photo[..., 2] = 255
+    assert preprocess(photo, size=2).tolist() == [[[-1.0, -1.0, 1.0]] * 2] * 2
+
+
+def test_preprocess_shrinks_with_antialiasing():
+    checks = np.indices((400, 400)).sum(0) % 2 * 255
+    photo = np.repeat(checks[:, :, None], 3, axis=2).astype(np.uint8)
+    # Without a filter as wide as the step, each pixel would be wholly black or white
+    np.testing.assert_allclose(preprocess(photo, size=20), 0, atol=0.06)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name in (
+        "pics/10.jpg",
+        "pics/2.JPG",
+        "pics/notes.txt",
+        "pics/.hidden.jpg",
+        "pics/.cache/thumb.jpg",
+        "pics/trip/1.png",
+        "empty/readme.md",
+        "scan.photo",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def found(*typed):
+    paths, complaints = find_photos(typed)
+    return [path.as_posix() for path in paths], complaints
+
+
+@pytest.mark.usefixtures("folder")
+class TestFindPhotos:
+    def test_a_folder_gives_its_photos_in_natural_order(self):
+        assert found("pics") == (["pics/2.JPG", "pics/10.jpg", "pics/trip/1.png"], [])
+
+    def test_a_file_that_is_named_is_taken_whatever_its_extension(self):
+        assert found("scan.photo", "pics/.hidden.jpg") == (["scan.photo", "pics/.hidden.jpg"], [])
+
+    def test_the_order_is_that_of_the_names_and_none_comes_twice(self, folder):
+        assert found("pics/trip", "./pics/10.jpg", "pics", str(folder / "scan.photo"), "scan.photo") == (
+            ["pics/trip/1.png", "pics/10.jpg", "pics/2.JPG", (folder / "scan.photo").as_posix()],
+            [],
+        )
+
+    def test_patterns_that_the_shell_left_alone(self):
+        assert found("pics/*.jpg") == (["pics/10.jpg"], [])
+        assert found("pics/*") == (["pics/2.JPG", "pics/10.jpg", "pics/trip/1.png"], [])
+        assert found("**/1*") == (["pics/10.jpg", "pics/trip/1.png"], [])
+
+    def test_a_file_whose_name_looks_like_a_pattern(self, folder):
+        (folder / "a[1].jpg").touch()
+        assert found("a[1].jpg") == (["a[1].jpg"], [])
+
+    def test_what_leads_nowhere_is_told_and_the_rest_is_kept(self):
+        assert found("empty/", "missing.jpg", "*.bmp", "", "scan.photo") == (
+            ["scan.photo"],
+            [
+                "empty/: no photos in this folder (looked for .jpg .jpeg .jpe .jfif .mpo .png .gif .webp .bmp .dib "
+                ".tif .tiff)",
+                "missing.jpg: no such file",
+                "*.bmp: no photos match this pattern",
+                "'': no such file",
+            ],
+        )
+
+    def test_a_folder_that_cannot_be_read_is_told(self, monkeypatch):
+        def refuse(path):
+            raise PermissionError(13, "Permission denied", path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        assert found("pics") == ([], ["pics: permission refused"])
