@@ -54,6 +54,7 @@ class FeatureStore:
     def __init__(self, directory: Path, shape: tuple[int, int, int], about: dict[str, str]) -> None:
         self._features, self._checksums = directory / "features.npy", directory / "checksums.npy"
         self._row_bytes = 2 * shape[1] * shape[2]
+        self._size = shape[0] * self._row_bytes
         try:
             if not self._usable(shape):
                 write_json(directory / "about.json", about)
@@ -62,7 +63,7 @@ class FeatureStore:
         except OSError as error:
             raise self._refused(error) from error
         self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D) float16
-        self._offset = self._features.stat().st_size - shape[0] * self._row_bytes
+        self._offset = self._features.stat().st_size - self._size
         self._sums = np.load(self._checksums)
         self.present = np.array([row_sum != 0 and row_sum == self._sum(row) for row, row_sum in enumerate(self._sums)])
 
@@ -103,11 +104,9 @@ class FeatureStore:
 
     def _refused(self, error: OSError) -> CaptionerError:
         reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-        size = self._row_bytes * (len(self._sums) if hasattr(self, "_sums") else 0)
         return CaptionerError(
-            f"cannot write features to {self._features.parent}: {reason}; make room"
-            f"{f' ({size / 2**30:.1f} GiB in all)' if size else ''}, or set XDG_CACHE_HOME to a disk that has it. "
-            "What was made so far is kept"
+            f"cannot write features to {self._features.parent}: {reason}; make room ({self._size / 2**30:.1f} GiB in "
+            "all), or set XDG_CACHE_HOME to a disk that has it. What was made so far is kept"
         )
 
 

@@ -1,0 +1,62 @@
+"""Photos with their captions, in image-level splits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from captioner.errors import CaptionerError
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One photo and the captions that people wrote for it, as written.
+
+    Attributes:
+        image: full path of the photo; it was there when its folder was listed, but nobody has opened it.
+        captions: at least one caption, none of them blank, in the order of the caption file.
+    """
+
+    image: Path
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CaptionDataset:
+    """The examples of a data set by split; no photo is in two splits.
+
+    Attributes:
+        name: "flickr8k", or the name of the folder that the data set was read from.
+        splits: "train", "dev" and "test", always all three; a split may be empty.
+        holes: what is wrong with the files, one short phrase each; all else was read.
+    """
+
+    name: str
+    splits: Mapping[str, tuple[Example, ...]]
+    holes: tuple[str, ...] = ()
+
+    def split(self, name: str) -> tuple[Example, ...]:
+        """The examples of the split `name`, at least one.
+
+        Raises:
+            CaptionerError: there is no such split, or it is empty.
+        """
+        examples = self.splits.get(name, ())
+        if not examples:
+            filled = [f"{key} ({len(value)} photos)" for key, value in self.splits.items() if value]
+            raise CaptionerError(
+                f"the {name} split of {self.name} holds no photos; those that do: {', '.join(filled) or 'none'}. "
+                "Choose one of those, or add the missing split file and photos to the data folder"
+            )
+        return examples
+
+    def report(self) -> str:
+        """One line for people: the size of every split, and the holes."""
+        sizes = ", ".join(f"{len(self.splits[name])} {name}" for name in SPLITS)
+        holes = f"; holes: {'; '.join(self.holes)}" if self.holes else ""
+        return f"{self.name}: {sizes} photos{holes}"
+
+    def limited(self, n: int) -> "CaptionDataset":
+        """The same data set with only the first `n` examples of every split."""
+        return replace(self, splits={name: examples[:n] for name, examples in self.splits.items()})

@@ -1,0 +1,211 @@
+"""Find Flickr8k on disk, or download, verify and unpack it.
+
+Hodosh, Young & Hockenmaier 2013, "Framing Image Description as a Ranking Task", JAIR 47.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from captioner.data.dataset import CaptionDataset
+from captioner.data.folder import leads_out
+from captioner.data.formats import detect_format, read_dataset
+from captioner.errors import CaptionerError
+
+HOME = Path("datasets", "flickr8k")
+BASE_URL = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k/"
+TIMEOUT = 30.0  # seconds without a byte
+CHUNK = 1 << 20  # bytes
+MAX_UNPACKED = 4 << 30  # bytes; the photos are 1.1 GB
+MAX_RATIO = 100  # unpacked to packed size; photos have 1, captions about 4
+MAX_MEMBERS = 100_000
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One of the two zip files: its name, the MD5 of its bytes, and the folder that it becomes."""
+
+    name: str
+    md5: str
+    folder: str
+
+
+ARCHIVES = (
+    Archive("Flickr8k_Dataset.zip", "f18a1e2920de5bd84dae7cf08ec78978", "Flicker8k_Dataset"),
+    Archive("Flickr8k_text.zip", "bf6c1abcb8e4a833b7f922104de18627", "Flickr8k_text"),
+)
+
+
+def find_or_download(
+    data: str | Path | None,
+    data_format: str = "auto",
+    seed: int = 0,
+    environ: Mapping[str, str] = os.environ,
+) -> CaptionDataset:
+    """Read the data set in `data`, else in $CAPTIONER_DATA, else in datasets/flickr8k, else download Flickr8k there.
+
+    Of Flickr8k's photos and captions only those are downloaded that are not there. A download that was cut off goes
+    on where it stopped. Archives that already lie in datasets/flickr8k are verified and unpacked like downloaded
+    ones. $CAPTIONER_DATA_URL names another place to download from.
+
+    Args:
+        data: the folder that the user named, if any.
+        data_format: as for `read_dataset`.
+        seed: of the random split, where the data set has none of its own.
+        environ: the environment variables.
+
+    Raises:
+        CaptionerError: a folder that the user named is missing (nothing is downloaded then), the data set cannot
+            be read, or the download failed; the message says how to go on.
+    """
+    named = environ.get("CAPTIONER_DATA") or None
+    if data is not None or named is not None:
+        origin, folder = ("--data", data) if data is not None else ("CAPTIONER_DATA", named)
+        if not _is_folder(str(folder)):
+            raise CaptionerError(f"{origin} names {str(folder)!r}, which is not a folder; name one that holds the data")
+        return read_dataset(Path(str(folder)).expanduser(), data_format, seed)
+    try:
+        return read_dataset(HOME, data_format, seed)
+    except CaptionerError as error:
+        if not _is_unfinished(HOME):
+            raise
+        if data_format not in ("auto", "flickr8k"):
+            raise CaptionerError(
+                f"only Flickr8k can be downloaded; name the folder of your {data_format} data by --data"
+            ) from error
+    download(HOME, environ.get("CAPTIONER_DATA_URL") or BASE_URL)
+    return read_dataset(HOME, data_format, seed)
+
+
+def download(home: Path, base_url: str = BASE_URL) -> None:
+    """Bring both archives into `home`, verified and unpacked; what is there already is not fetched again.
+
+    Raises:
+        CaptionerError: no network, no such file there, a full disk, or an archive that is not the right one.
+    """
+    urls = [f"{base_url.rstrip('/')}/{archive.name}" for archive in ARCHIVES]
+    advice = (
+        f"Run the same command again to go on; or put {' and '.join(urls)} into {home} by other means; "
+        "or name a folder that holds photos and captions by --data"
+    )
+    for archive, url in zip(ARCHIVES, urls, strict=True):
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            packed = home / archive.name
+            if not (home / archive.folder).is_dir():
+                _obtain(url, packed, archive)
+                _unpack(packed, home / archive.folder)
+            packed.unlink(missing_ok=True)
+        except (OSError, HTTPException, ValueError) as error:
+            raise CaptionerError(f"cannot get {archive.name} from {url}: {error}. {advice}") from error
+
+
+class _WrongArchiveError(ValueError):
+    """A file is not the archive that it should be, or no archive that is safe to unpack."""
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).expanduser().is_dir()
+    except (OSError, RuntimeError):  # too long, not to be reached; no user of that name
+        return False
+
+
+def _is_unfinished(home: Path) -> bool:
+    """Whether `home` holds no captions at all, or Flickr8k's without both of its folders."""
+    try:
+        return detect_format(home) == "flickr8k" and not all((home / archive.folder).is_dir() for archive in ARCHIVES)
+    except CaptionerError:
+        return True
+
+
+def _obtain(url: str, packed: Path, archive: Archive) -> None:
+    """Make sure that `packed` is the archive, whole; download it when it is not there."""
+    if packed.exists():
+        _verify(packed, archive, "delete it, or put the right one there")
+        return
+    part = packed.with_name(f"{packed.name}.part")
+    _fetch(url, part)
+    try:
+        _verify(part, archive, "it has been removed")
+    except _WrongArchiveError:
+        part.unlink()
+        raise
+    part.replace(packed)
+
+
+def _fetch(url: str, part: Path) -> None:
+    """Download `url` into `part`, after the bytes that are there when the server can send a range."""
+    from tqdm import tqdm
+
+    done = part.stat().st_size if part.exists() else 0
+    try:
+        response = urlopen(Request(url, headers={"Range": f"bytes={done}-"} if done else {}), timeout=TIMEOUT)
+    except HTTPError as error:
+        error.close()
+        if error.code == 416 and done:  # nothing lies after the last byte we have: whether it is whole, MD5 tells
+            return
+        raise
+    with response:
+        if not (response.headers.get("Content-Range") or "").startswith(f"bytes {done}-"):
+            done = 0
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        with (
+            part.open("ab" if done else "wb") as file,
+            tqdm(desc=url.rpartition("/")[2], total=total, initial=done, unit="B", unit_scale=True, delay=2) as bar,
+        ):
+            while chunk := response.read(CHUNK):
+                done += file.write(chunk)
+                bar.update(len(chunk))
+    if total is not None and done < total:
+        raise OSError(f"the connection broke off after {done} of {total} bytes")
+
+
+def _verify(path: Path, archive: Archive, remedy: str) -> None:
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if md5 != archive.md5:
+        raise _WrongArchiveError(f"the MD5 of {path} is {md5}, not {archive.md5}; {remedy}")
+
+
+def _unpack(packed: Path, folder: Path) -> None:
+    """Unpack into a folder beside; when all is there, its one top folder, or else all of it, becomes `folder`."""
+    from tqdm import tqdm
+
+    beside = folder.with_name(f".{folder.name}.unpacking")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(packed) as file:
+            members = [info for info in file.infolist() if not info.filename.startswith("__MACOSX/")]
+            _refuse_hostile(members, packed)
+            for info in tqdm(members, desc=f"unpacking {packed.name}", unit="file", delay=2):
+                file.extract(info, beside)
+        top = list(beside.iterdir())
+        (top[0] if len(top) == 1 and top[0].is_dir() else beside).replace(folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: encrypted, or odd packing
+        raise _WrongArchiveError(f"{packed} cannot be unpacked ({error}); delete it") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _refuse_hostile(members: list[zipfile.ZipInfo], packed: Path) -> None:
+    """Raise when a member would be written outside the folder, is no plain file, or all unpack to too much."""
+    for info in members:
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if leads_out(info.filename) or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise _WrongArchiveError(f"{packed} holds {info.filename!r}, a link or a path out of its folder; delete it")
+    size = sum(info.file_size for info in members)
+    if size > MAX_UNPACKED or size > MAX_RATIO * packed.stat().st_size or len(members) > MAX_MEMBERS:
+        raise _WrongArchiveError(f"{packed} would unpack to {len(members)} files of {size} bytes, too many; delete it")
+    if not size:
+        raise _WrongArchiveError(f"{packed} is empty; delete it")

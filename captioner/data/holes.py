@@ -1,0 +1,56 @@
+"""What is wrong in the files of a data set.
+
+Every part of reading (`folder`, `text_files`, `tables`, `formats`, `splits`) adds to one `Holes`, and what it collected
+ends in `CaptionDataset.holes`.
+"""
+
+from collections import defaultdict
+from enum import Enum
+
+
+class Hole(Enum):
+    """A kind of fault that reading goes on after: what one is called, and what several are called."""
+
+    WITHOUT_PHOTO = ("caption entry without a photo", "caption entries without a photo")
+    LISTED_WITHOUT_PHOTO = ("photo of a split missing", "photos of a split missing")
+    LISTED_WITHOUT_CAPTION = ("photo of a split without captions", "photos of a split without captions")
+    LISTED_TWICE = ("photo listed twice in a split", "photos listed twice in a split")
+    TWO_SPLITS = ("photo in two splits", "photos in two splits")
+    NO_SPLIT = ("entry with an unknown split", "entries with an unknown split")
+    EMPTY_SPLIT = ("split without photos", "splits without photos")
+    OUTSIDE = ("name that leads out of the folder", "names that lead out of the folder")
+    BLANK = ("empty caption", "empty captions")
+    REPEATED = ("repeated caption line", "repeated caption lines")
+    SEVERAL_LINES = ("caption over several lines", "captions over several lines")
+    BROKEN = ("broken entry", "broken entries")
+    NO_TAB = ("line without a tab", "lines without a tab")
+    LOOSE_COMMA = ("row with an unquoted separator", "rows with an unquoted separator")
+    OPEN_QUOTE = ("file with a quote that is never closed", "files with a quote that is never closed")
+    CRLF = ("file with CRLF line ends", "files with CRLF line ends")
+    BOM = ("file with a byte order mark", "files with a byte order mark")
+    NOT_UTF8 = ("line that is not UTF-8", "lines that are not UTF-8")
+
+
+class Holes:
+    """Collects holes, and tells their number with two examples of every kind."""
+
+    def __init__(self) -> None:
+        self._examples: dict[Hole, list[str]] = defaultdict(list)
+
+    def add(self, kind: Hole, example: str) -> None:
+        """Count one hole more of `kind`; `example` says where or what."""
+        self._examples[kind].append(example)
+
+    def phrases(self) -> tuple[str, ...]:
+        """A phrase for every kind found, in the order of the first of each: "3 empty captions (a.jpg, b.jpg, ...)"."""
+        phrases = []
+        for kind, examples in self._examples.items():
+            one, several = kind.value
+            shown = [printable(example) for example in examples[:2]] + ["..."] * (len(examples) > 2)
+            phrases.append(f"{len(examples)} {one if len(examples) == 1 else several} ({', '.join(shown)})")
+        return tuple(phrases)
+
+
+def printable(name: str) -> str:
+    """A name from a file as it may be shown on a terminal: no control characters, not endless."""
+    return (name if name.isprintable() else ascii(name))[:80]
