@@ -31,7 +31,7 @@ class EncoderConfig:
         image_size: side of the square that a photo is resized to, in pixels.
     """
 
-    network: str = "InceptionV3"
+    network: str = field(default="InceptionV3", metadata={"choices": ("InceptionV3",)})
     feature_layer: str = "mixed8"
     image_size: int = _between(75, 2048, 299)
 
@@ -151,7 +151,7 @@ def _checked(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -
     if dataclasses.is_dataclass(hint):
         return from_json(hint, value, where)  # type: ignore[arg-type]
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if float in allowed and type(value) is int:
+    if float in allowed and type(value) is int and abs(value) < 2**53:  # a larger one changes, or overflows
         value = float(value)
     if type(value) not in allowed:
         names = " or ".join(kind.__name__ for kind in allowed)
@@ -184,7 +184,7 @@ def load_config(path: str | Path, name: str, kind: type[T]) -> T:
     """
     value = read_json(path, "configuration")
     version = value.get("format_version") if isinstance(value, dict) else None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:  # True == 1
         raise CaptionerError(
             f"{path}: format version {str(version)[:40]} cannot be read, this captioner reads {FORMAT_VERSION}; "
             "install the captioner that wrote it, or train again"

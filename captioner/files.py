@@ -57,7 +57,7 @@ def read_json(path: str | Path, what: str) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise CaptionerError(f"cannot read the {what} {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, too many digits, too deep
         raise CaptionerError(
             f"the {what} {path} is not valid JSON in UTF-8 ({error}); restore it from where it came"
         ) from error

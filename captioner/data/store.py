@@ -65,7 +65,8 @@ class FeatureStore:
         self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D) float16
         self._offset = self._features.stat().st_size - self._size
         self._sums = np.load(self._checksums)
-        self.present = np.array([row_sum != 0 and row_sum == self._sum(row) for row, row_sum in enumerate(self._sums)])
+        good = [row_sum != 0 and row_sum == self._sum(row) for row, row_sum in enumerate(self._sums)]
+        self.present = np.array(good, bool)
 
     def missing(self) -> np.ndarray:
         """Return the numbers of the rows that are still to be made."""
@@ -97,8 +98,8 @@ class FeatureStore:
 
     def _usable(self, shape: tuple[int, int, int]) -> bool:
         try:
-            features, sums = np.load(self._features, mmap_mode="r"), np.load(self._checksums)
-        except (OSError, ValueError, EOFError):
+            features, sums = (open_memmap(path, mode="r") for path in (self._features, self._checksums))
+        except Exception:  # NumPy parses headers as Python, and a damaged one raises nearly anything
             return False
         return (features.shape, features.dtype, sums.shape) == (shape, np.float16, shape[:1])
 

@@ -1,0 +1,145 @@
+"""The recurrences: the lecture's tanh cell, and the gated cells that swap in for it, by name.
+
+Each cell splits its arithmetic in two. `project` depends on the inputs alone, so a caller that has a whole sentence
+multiplies all its steps at once; `advance` needs the state before, and is all that must wait its turn.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from captioner.config import CELLS
+
+
+class Cell(keras.layers.Layer):
+    """What the recurrences share; a subclass says how a state follows from the one before.
+
+    Weights: W_x `kernel` (D, G*U), W_h `recurrent_kernel` (U, G*U), orthogonal for each gate (Saxe et al. 2014), and
+    b `bias` (G*U,), with G `gates` side by side.
+
+    Args:
+        units: size of the state (U).
+    """
+
+    gates = 1
+    states = 1
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.state_size: int | list[int] = units if self.states == 1 else [units] * self.states
+        self.output_size = units
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights for inputs (..., D)."""
+        width = self.gates * self.units
+        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], width), initializer="glorot_uniform")
+        self.recurrent_kernel = self.add_weight(
+            name="recurrent_kernel", shape=(self.units, width), initializer=self._orthogonal_gates
+        )
+        self.bias = self.add_weight(name="bias", shape=(width,), initializer="zeros")
+
+    def _orthogonal_gates(self, shape: tuple[int, int], dtype: str | None = None) -> Any:
+        orthogonal = keras.initializers.Orthogonal()
+        square = (self.units, self.units)
+        return ops.concatenate([orthogonal.clone()(square, dtype) for _ in range(self.gates)], axis=-1)
+
+    def project(self, inputs: Any) -> Any:
+        """Return x W_x + b: (..., D) -> (..., G*U)."""
+        return ops.matmul(inputs, self._cast(self.kernel)) + self._cast(self.bias)
+
+    def advance(self, projected: Any, states: list[Any]) -> list[Any]:
+        """Return the states after `states` (..., U) and projected inputs (..., G*U); the first is the output."""
+        raise NotImplementedError
+
+    def call(self, inputs: Any, states: list[Any], training: bool = False) -> tuple[Any, list[Any]]:
+        """Take one step as `keras.layers.RNN` asks for it: inputs (B, D), states (B, U) -> output (B, U), states."""
+        states = self.advance(self.project(inputs), list(states))
+        return states[0], states
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
+        """Return zeros (B, U), one array a state."""
+        return [ops.zeros((batch_size, self.units), dtype=self.compute_dtype) for _ in range(self.states)]
+
+    def _cast(self, weight: Any) -> Any:
+        # Keras casts weights for mixed precision inside `__call__` alone, and a decoder calls the halves of a step.
+        return ops.cast(weight, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("captioner")
+class RNNCell(Cell):
+    """The vanilla recurrence h_t = tanh(x_t W_x + h_{t-1} W_h + b) (Elman 1990)."""
+
+    def advance(self, projected: Any, states: list[Any]) -> list[Any]:
+        """Return [h_t]."""
+        (h,) = states
+        return [ops.tanh(projected + ops.matmul(h, self._cast(self.recurrent_kernel)))]
+
+
+@keras.saving.register_keras_serializable("captioner")
+class GRUCell(Cell):
+    """The gated recurrent unit (Cho et al. 2014), with the reset gate behind the recurrent product.
+
+    z = s(x W_z + h U_z + b_z); r = s(x W_r + h U_r + b_r); n = tanh(x W_n + b_n + r * (h U_n + b_h));
+    h_t = z * h + (1 - z) * n. The gates stand in the order z, r, n.
+    """
+
+    gates = 3
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights, and b_h (U,), which lies inside the reset gate."""
+        super().build(input_shape)
+        self.candidate_bias = self.add_weight(name="candidate_bias", shape=(self.units,), initializer="zeros")
+
+    def advance(self, projected: Any, states: list[Any]) -> list[Any]:
+        """Return [h_t]."""
+        (h,) = states
+        x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
+        h_z, h_r, h_n = ops.split(ops.matmul(h, self._cast(self.recurrent_kernel)), 3, axis=-1)
+        update = ops.sigmoid(x_z + h_z)
+        candidate = ops.tanh(x_n + ops.sigmoid(x_r + h_r) * (h_n + self._cast(self.candidate_bias)))
+        return [update * h + (1 - update) * candidate]
+
+
+@keras.saving.register_keras_serializable("captioner")
+class LSTMCell(Cell):
+    """The long short-term memory (Hochreiter & Schmidhuber 1997), its forget gate starting open (Gers et al. 2000).
+
+    i, f, o = s(x W + h U + b); g = tanh(x W_g + h U_g + b_g); c_t = f * c + i * g; h_t = o * tanh(c_t).
+    The gates stand in the order i, f, g, o.
+    """
+
+    gates = 4
+    states = 2
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights; the forget gate's bias starts at 1."""
+        super().build(input_shape)
+        ones, zeros = ops.ones(self.units), ops.zeros(self.units)
+        self.bias.assign(ops.concatenate([zeros, ones, zeros, zeros]))
+
+    def advance(self, projected: Any, states: list[Any]) -> list[Any]:
+        """Return [h_t, c_t]."""
+        h, c = states
+        i, f, g, o = ops.split(projected + ops.matmul(h, self._cast(self.recurrent_kernel)), 4, axis=-1)
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+        return [ops.sigmoid(o) * ops.tanh(c), c]
+
+
+_CELLS: dict[str, type[Cell]] = dict(zip(CELLS, (RNNCell, GRUCell, LSTMCell), strict=True))
+
+
+def make_cell(cell: str, units: int, **kwargs: Any) -> Cell:
+    """Make the cell called `rnn`, `gru` or `lstm`.
+
+    Raises:
+        ValueError: there is no cell of that name.
+    """
+    if cell not in _CELLS:
+        raise ValueError(f"cell: expected one of {', '.join(_CELLS)}, found {cell!r}")
+    return _CELLS[cell](units, **kwargs)

@@ -1,0 +1,165 @@
+"""From an image's features to words: one `step`, used alike by teacher forcing, search and export."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from captioner.layers.attention import BahdanauAttention
+from captioner.layers.cells import make_cell
+
+
+class Memory(NamedTuple):
+    """What the decoder keeps of a batch of images: places (B, L, U) and their attention keys (B, L, A)."""
+
+    values: Any
+    keys: Any
+
+
+class Words(NamedTuple):
+    """What a word brings to a step: its vector (B, K, E) and that vector times the cell's W_x (B, K, G*U)."""
+
+    vectors: Any
+    projected: Any
+
+
+class Glance(NamedTuple):
+    """What a step leaves for the prediction of the next word: state, context and word, and where it looked.
+
+    hidden (B, K, U), context (B, K, U), vectors (B, K, E), attention (B, K, L).
+    """
+
+    hidden: Any
+    context: Any
+    vectors: Any
+    attention: Any
+
+
+@keras.saving.register_keras_serializable("captioner")
+class Decoder(keras.layers.Layer):
+    """A recurrent language model that looks at an image before each word (Xu et al. 2015, section 3.1).
+
+    All arrays are laid out (B, K, ...): B images, each with K sentences. In training K counts the captions of an
+    image, in search the beams; both share one memory of the image.
+
+    The places are projected and normalised once: m = LayerNorm(features W_m). A step then does
+
+        context_t = sigmoid(h_{t-1} W_g + b_g) * attention(h_{t-1}, m)        (the gate: Xu et al. 2015, section 4.2.1)
+        h_t       = cell([word_t, context_t], h_{t-1})
+        logits    = tanh([h_t, context_t, word_t] W_o + b_o) W_v + b_v        (deep output: ibid., equation 7)
+
+    and h_0 = tanh(mean of m W_0 + b_0). The cell's W_x is kept in two halves, one for the words, which are known for
+    the whole sentence in training, and one for the context, which is not.
+
+    Args:
+        cell: `rnn`, `gru` or `lstm`.
+        hidden_size: units of the state and of a projected place (U).
+        embedding_dim: size of a word's vector (E).
+        attention_dim: size of the attention space (A).
+        vocabulary_size: words (V).
+        dropout: share dropped, in training, of word vectors, places and the deep output's inputs.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        hidden_size: int,
+        embedding_dim: int,
+        attention_dim: int,
+        vocabulary_size: int,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.settings: dict[str, Any] = {
+            "cell": cell,
+            "hidden_size": hidden_size,
+            "embedding_dim": embedding_dim,
+            "attention_dim": attention_dim,
+            "vocabulary_size": vocabulary_size,
+            "dropout": dropout,
+        }
+        dtype = self.dtype_policy
+        self.place = keras.layers.Dense(hidden_size, name="place", dtype=dtype)
+        self.place_norm = keras.layers.LayerNormalization(name="place_norm", dtype=dtype)
+        self.embedding = keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding", dtype=dtype)
+        self.attention = BahdanauAttention(attention_dim, name="attention", dtype=dtype)
+        self.gate = keras.layers.Dense(hidden_size, activation="sigmoid", name="gate", dtype=dtype)
+        self.cell = make_cell(cell, hidden_size, name="cell", dtype=dtype)
+        self.context = keras.layers.Dense(self.cell.gates * hidden_size, use_bias=False, name="context", dtype=dtype)
+        self.start = [
+            keras.layers.Dense(hidden_size, activation="tanh", name=f"start_{number}", dtype=dtype)
+            for number in range(self.cell.states)
+        ]
+        self.deep = keras.layers.Dense(embedding_dim, activation="tanh", name="deep", dtype=dtype)
+        self.output_projection = keras.layers.Dense(vocabulary_size, name="output_projection", dtype=dtype)
+        self.dropout = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)
+
+    def build(self, features_shape: tuple[int | None, ...]) -> None:
+        """Create all weights for features (B, L, D)."""
+        units, embedding_dim = self.settings["hidden_size"], self.settings["embedding_dim"]
+        self.place.build(features_shape)
+        places = (*features_shape[:-1], units)
+        self.place_norm.build(places)
+        self.embedding.build()
+        self.attention.build((None, None, units), places)
+        self.gate.build((None, None, units))
+        self.cell.build((None, None, embedding_dim))
+        self.context.build((None, None, units))
+        for start in self.start:
+            start.build((None, units))
+        self.deep.build((None, 2 * units + embedding_dim))
+        self.output_projection.build((None, embedding_dim))
+
+    def memory(self, features: Any, training: bool = False) -> Memory:
+        """Project the features (B, L, D) to what every step looks at."""
+        values = self.place_norm(self.place(ops.cast(features, self.compute_dtype)))  # (B, L, U)
+        values = self.dropout(values, training=training)
+        return Memory(values, self.attention.keys(values))
+
+    def initial_states(self, memory: Memory) -> list[Any]:
+        """Return the states before the first word, (B, 1, U) each: one sentence an image."""
+        mean = ops.mean(memory.values, axis=1, keepdims=True)  # (B, 1, U)
+        return [start(mean) for start in self.start]
+
+    def words(self, tokens: Any, training: bool = False) -> Words:
+        """Look up tokens of any shape, (B, K) for a step or (B, K, T) for whole sentences."""
+        vectors = self.dropout(self.embedding(tokens), training=training)
+        return Words(vectors, self.cell.project(vectors))
+
+    def step(self, words: Words, states: list[Any], memory: Memory) -> tuple[Glance, list[Any]]:
+        """Look, then take one step of the recurrence with words (B, K, ...) from states (B, K, U)."""
+        context, weights = self.attention(states[0], memory.keys, memory.values)
+        context = self.gate(states[0]) * context  # (B, K, U)
+        states = self.cell.advance(words.projected + self.context(context), states)
+        return Glance(states[0], context, words.vectors, weights), states
+
+    def logits(self, glance: Glance, training: bool = False) -> Any:
+        """Predict the next word: a glance of any leading shape (..., U) -> logits (..., V), float32 or wider."""
+        read = ops.concatenate([glance.hidden, glance.context, glance.vectors], axis=-1)
+        deep = self.dropout(self.deep(self.dropout(read, training=training)), training=training)
+        return ops.cast(self.output_projection(deep), keras.backend.result_type(self.compute_dtype, "float32"))
+
+    def call(self, features: Any, tokens: Any, training: bool = False) -> Glance:
+        """Read whole sentences, each word given as it stands in the caption (teacher forcing).
+
+        Args:
+            features: (B, L, D).
+            tokens: int32 (B, K, T), beginning with the start token.
+            training: whether to drop out.
+
+        Returns:
+            the glance of every step, (B, K, T, ...); `logits` makes predictions of it.
+        """
+        memory = self.memory(features, training)
+        words = self.words(tokens, training)
+        states = [ops.repeat(state, ops.shape(tokens)[1], axis=1) for state in self.initial_states(memory)]
+        glances = []
+        for t in range(tokens.shape[2]):
+            glance, states = self.step(Words(words.vectors[:, :, t], words.projected[:, :, t]), states, memory)
+            glances.append(glance)
+        return Glance(*(ops.stack(parts, axis=2) for parts in zip(*glances, strict=True)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), **self.settings}

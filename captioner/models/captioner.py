@@ -1,0 +1,94 @@
+"""The captioning network: an image's features and the words so far in, the next word out."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from captioner.config import DecoderConfig, from_json, to_json
+from captioner.decoding.step import Step
+from captioner.layers.decoder import Decoder, Glance
+
+
+@keras.saving.register_keras_serializable("captioner")
+class CaptionModel(keras.Model):
+    """Logits of each next word of captions that are given (teacher forcing), and a step for those that are not.
+
+    Args:
+        config: the sizes.
+    """
+
+    def __init__(self, config: DecoderConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.decoder = Decoder(
+            cell=config.cell,
+            hidden_size=config.hidden_size,
+            embedding_dim=config.embedding_dim,
+            attention_dim=config.attention_dim,
+            vocabulary_size=config.vocabulary_size,
+            dropout=config.dropout,
+            name="decoder",
+            dtype=self.dtype_policy,
+        )
+        self.decoder.build((None, config.locations, config.channels))
+        self.built = True
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        """Predict the next word after each given one.
+
+        Args:
+            inputs: `features` (B, L, D); `tokens` int32 (B, K, T), beginning with the start token; optionally
+                `positions` int32 (N,), places in the flattened (B*K*T,) that are to be predicted, so that padding
+                costs no logits.
+            training: whether to drop out.
+
+        Returns:
+            logits (B, K, T, V), or (N, V) at the positions.
+        """
+        glance = self.decoder(inputs["features"], inputs["tokens"], training=training)
+        positions = inputs.get("positions")
+        if positions is not None:
+            glance = Glance(*(ops.take(ops.reshape(part, (-1, part.shape[-1])), positions, axis=0) for part in glance))
+        return self.decoder.logits(glance, training=training)
+
+    def reseed(self, seed: int, epoch: int) -> None:
+        """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""
+        if self.config.dropout:  # without it Keras makes no generator
+            self.decoder.dropout.seed_generator.state.assign([seed, epoch << 16])
+
+    def set_word_frequencies(self, counts: np.ndarray) -> None:
+        """Start the output bias at the log frequency of the words, given their counts (V,) in the training captions.
+
+        Without it the first hundred steps are spent on learning which words are common.
+        """
+        frequency = (counts + 1.0) / (counts + 1.0).sum()
+        self.decoder.output_projection.bias.assign(np.log(frequency))
+
+    def start(self, features: np.ndarray) -> tuple[Step, list[np.ndarray]]:
+        """Begin sentences for images with features (B, L, D).
+
+        Returns:
+            the step that a search takes (`captioner.decoding.step`), which looks at these images, and the states
+            (B, 1, U) before the first word.
+        """
+        memory = self.decoder.memory(ops.convert_to_tensor(features))
+
+        def step(tokens: np.ndarray, states: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+            words = self.decoder.words(ops.convert_to_tensor(tokens))
+            glance, after = self.decoder.step(words, [ops.convert_to_tensor(state) for state in states], memory)
+            log_probs = ops.log_softmax(self.decoder.logits(glance))
+            to_numpy = ops.convert_to_numpy
+            return to_numpy(log_probs), [to_numpy(state) for state in after], to_numpy(glance.attention)
+
+        return step, [ops.convert_to_numpy(state) for state in self.decoder.initial_states(memory)]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "config": to_json(self.config)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "CaptionModel":
+        """Build the model, without its weights, from what `get_config` gave."""
+        return cls(**{**config, "config": from_json(DecoderConfig, config["config"], "CaptionModel")})
