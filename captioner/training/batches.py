@@ -1,0 +1,100 @@
+"""Batches of images, each with several of its captions, so that one encoding of the image serves them all."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from captioner.text import Vocabulary
+
+BUCKET_BATCHES = 16
+"""Batches that are filled together from one shuffled lot, sorted by length: less padding, still a random order."""
+
+
+class CaptionBatches:
+    """Features and encoded captions of one split, as batches for `CaptionModel`.
+
+    A batch is `({"features", "tokens", "positions"}, targets)`: features float16 (B, L, D); tokens int32 (B, K, T), the
+    start token and all words but the last; positions int32 (N,) of the N real words in the flattened (B*K*T,); targets
+    int32 (N,), the word that follows at each position. T is the batch's longest caption, rounded up to even, so that
+    few different shapes are traced.
+
+    Args:
+        features: (N, L, D), a row a photo.
+        rows: the rows of the images of this split, M of them.
+        captions: of each of these images, its captions as `Vocabulary.encode` gives them.
+        batch_size: images a batch (B).
+        captions_per_image: captions an image brings (K); of more, others are drawn each epoch, of fewer, rows stay
+            empty.
+    """
+
+    def __init__(
+        self,
+        features: np.ndarray,
+        rows: Sequence[int],
+        captions: Sequence[Sequence[Sequence[int]]],
+        batch_size: int,
+        captions_per_image: int = 5,
+    ) -> None:
+        self.features = features
+        self.rows = np.asarray(rows)
+        self.captions = captions
+        self.batch_size = batch_size
+        self.captions_per_image = min(captions_per_image, max(map(len, captions)))
+
+    def __len__(self) -> int:
+        """Count the batches of an epoch."""
+        return -(-len(self.captions) // self.batch_size)
+
+    def shuffled(self, seed: int, epoch: int) -> tf.data.Dataset:
+        """Return the batches of one epoch in an order that depends on `seed` and `epoch` alone."""
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(self.captions))
+        longest = np.array([max(map(len, captions)) for captions in self.captions])
+        batches: list[np.ndarray] = []
+        lot = BUCKET_BATCHES * self.batch_size
+        for first in range(0, len(order), lot):
+            some = order[first : first + lot]
+            some = some[np.argsort(longest[some], kind="stable")]
+            batches += [some[at : at + self.batch_size] for at in range(0, len(some), self.batch_size)]
+        return self._dataset([batches[number] for number in rng.permutation(len(batches))], rng)
+
+    def in_order(self) -> tf.data.Dataset:
+        """Return the batches in the order of the rows, each image with its first captions."""
+        order = np.arange(len(self.captions))
+        return self._dataset([order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)], None)
+
+    def _dataset(self, batches: list[np.ndarray], rng: np.random.Generator | None) -> tf.data.Dataset:
+        def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+            for images in batches:
+                yield self._batch(images, rng)
+
+        places, channels = self.features.shape[1:]
+        inputs = {
+            "features": tf.TensorSpec((None, places, channels), tf.float16),
+            "tokens": tf.TensorSpec((None, self.captions_per_image, None), tf.int32),
+            "positions": tf.TensorSpec((None,), tf.int32),
+        }
+        dataset = tf.data.Dataset.from_generator(
+            generate, output_signature=(inputs, tf.TensorSpec((None,), tf.int32))
+        ).prefetch(4)
+        return dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+
+    def _batch(self, images: np.ndarray, rng: np.random.Generator | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        chosen = [self._choose(self.captions[image], rng) for image in images]
+        longest = max(len(caption) for captions in chosen for caption in captions)
+        shape = (len(images), self.captions_per_image, longest + longest % 2)
+        tokens = np.full(shape, Vocabulary.pad, np.int32)  # (B, K, T)
+        targets = np.full(shape, Vocabulary.pad, np.int32)
+        for place, captions in enumerate(chosen):
+            for number, caption in enumerate(captions):
+                tokens[place, number, : len(caption)] = [Vocabulary.start, *caption[:-1]]
+                targets[place, number, : len(caption)] = caption
+        positions = np.flatnonzero(targets).astype(np.int32)  # padding is 0, and no target
+        inputs = {"features": self.features[self.rows[images]], "tokens": tokens, "positions": positions}
+        return inputs, targets.reshape(-1)[positions]
+
+    def _choose(self, captions: Sequence[Sequence[int]], rng: np.random.Generator | None) -> Sequence[Sequence[int]]:
+        if rng is None or len(captions) <= self.captions_per_image:
+            return captions[: self.captions_per_image]
+        return [captions[number] for number in rng.choice(len(captions), self.captions_per_image, replace=False)]

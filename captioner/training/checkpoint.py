@@ -1,0 +1,115 @@
+"""The state of a training between epochs on disk, so that the same command goes on where a killed one stopped."""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from captioner.errors import CaptionerError, UsageError
+from captioner.files import read_json, replacing, write_json
+
+
+@dataclass
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        epoch: epochs done.
+        best_epoch: the one whose weights are the best so far; 0 before the first.
+        best_score: its dev CIDEr-D.
+        history: one row of figures an epoch.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float = float("-inf")
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Checkpoint:
+    """A directory with the weights and optimiser after the last epoch, the best weights, and `progress.json`.
+
+    Weights are written under a new name first and `progress.json`, which names them, is replaced last: a kill between
+    any two writes leaves the state before whole.
+
+    Args:
+        directory: made when the first epoch is saved.
+        settings: everything that decides what the training does; a run that started with others is not continued.
+    """
+
+    def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
+        self.directory = directory
+        self.settings = settings
+        self._state = directory / "progress.json"
+
+    def resume(self, network: keras.Model) -> Progress:
+        """Load the last state into the compiled `network`, whose optimiser is built; without one, start afresh.
+
+        Raises:
+            UsageError: the run was started with other settings; the message names them.
+            CaptionerError: the checkpoint is damaged.
+        """
+        if not self._state.is_file():
+            return Progress()
+        state = read_json(self._state, "checkpoint")
+        try:
+            settings, progress = dict(state["settings"]), Progress(**state["progress"])
+        except (KeyError, TypeError) as error:
+            raise _damaged(self._state) from error
+        refuse_changes(settings, self.settings, self.directory.parent)
+        self._load(network, "last", progress.epoch)
+        return progress
+
+    def save(self, network: keras.Model, best_weights: list[Any] | None, progress: Progress) -> None:
+        """Write the state after an epoch; `best_weights` are given when this epoch is the best."""
+        with replacing(self._weights("last", progress.epoch)) as beside:
+            network.save_weights(beside)
+        if best_weights is not None:
+            trained = network.get_weights()
+            network.set_weights(best_weights)
+            with replacing(self._weights("best", progress.epoch)) as beside:
+                network.save_weights(beside)
+            network.set_weights(trained)
+        write_json(self._state, {"settings": self.settings, "progress": vars(progress)})
+        keep = {self._weights("last", progress.epoch), self._weights("best", progress.best_epoch)}
+        for stale in set(self.directory.glob("*.weights.h5")) - keep:
+            stale.unlink(missing_ok=True)
+
+    def load_best(self, network: keras.Model, progress: Progress) -> None:
+        """Put the best weights so far into `network`.
+
+        Raises:
+            CaptionerError: the checkpoint is damaged.
+        """
+        self._load(network, "best", progress.best_epoch)
+
+    def remove(self) -> None:
+        """Delete the directory."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _load(self, network: keras.Model, kind: str, epoch: int) -> None:
+        path = self._weights(kind, epoch)
+        try:
+            network.load_weights(path)
+        except Exception as error:  # h5py and Keras raise many kinds
+            raise _damaged(path) from error
+
+    def _weights(self, kind: str, epoch: int) -> Path:
+        return self.directory / f"{kind}-{epoch:04d}.weights.h5"
+
+
+def _damaged(path: Path) -> CaptionerError:
+    return CaptionerError(f"the checkpoint {path} is damaged; start over with --no-resume")
+
+
+def refuse_changes(before: dict[str, Any], now: dict[str, Any], where: Path) -> None:
+    """Raise UsageError, naming each setting, when a run in the directory `where` was started with others."""
+    changed = [key for key in now if before.get(key) != now[key]]
+    if changed:
+        each = "; ".join(f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in changed)
+        raise UsageError(
+            f"{where} holds a run with other settings: {each}. Give the settings it was started with, another "
+            "--output, or --no-resume to start over"
+        )

@@ -1,0 +1,90 @@
+"""Score a model on a split: captions found without any help from the references, then compared with them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from captioner.config import DecodingConfig
+from captioner.decoding.hypothesis import Hypothesis, ranked
+from captioner.files import write_text
+from captioner.metrics.score import score
+from captioner.models.captioner import CaptionModel
+from captioner.models.generate import generate
+from captioner.text import Vocabulary
+from captioner.training.split import Split
+
+BATCH_SIZE = 200
+"""Images searched together: enough to fill the matrix products, little enough to fit any laptop."""
+
+LENGTH_PENALTIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+"""Those tried on dev."""
+
+
+def caption_split(model: CaptionModel, split: Split, decoding: DecodingConfig) -> list[list[Hypothesis]]:
+    """Search for captions of the photos of a split: for each, the hypotheses, best first."""
+    found: list[list[Hypothesis]] = []
+    with tqdm(total=len(split.rows), desc=f"beam {decoding.beam_width}", unit="photo", delay=2, leave=False) as bar:
+        for first in range(0, len(split.rows), BATCH_SIZE):
+            rows = np.asarray(split.rows[first : first + BATCH_SIZE])
+            found += generate(model, split.features[rows], decoding)
+            bar.update(len(rows))
+    return found
+
+
+def tune_decoding(
+    model: CaptionModel,
+    vocabulary: Vocabulary,
+    split: Split,
+    decoding: DecodingConfig,
+    beam_widths: Sequence[int] = (1, 2, 3, 4, 5, 6, 8),
+    length_penalties: Sequence[float] = LENGTH_PENALTIES,
+) -> tuple[DecodingConfig, list[list[str]]]:
+    """Find the beam width and the length penalty with the best CIDEr-D + BLEU-4 on this split.
+
+    The beam is pruned by plain log-probability and the penalty only ranks what it found, so one search a width serves
+    all penalties.
+
+    Returns:
+        `decoding` with the best two settings, and the captions found with them.
+    """
+    best_value, best = float("-inf"), (decoding, [[""]])
+    scored: dict[str, float] = {}  # many penalties choose the same captions
+    for width in beam_widths:
+        beams = caption_split(model, split, DecodingConfig(width, 0.0, decoding.max_length))
+        for penalty in length_penalties:
+            captions = [vocabulary.decode(ranked(beam, penalty)[0].tokens) for beam in beams]
+            key = "\n".join(map(" ".join, captions))
+            if key not in scored:
+                scores = score(captions, split.captions)
+                scored[key] = scores["cider"] + scores["bleu4"]
+            if scored[key] > best_value:
+                best_value = scored[key]
+                best = DecodingConfig(width, penalty, decoding.max_length), captions
+    return best
+
+
+def write_predictions(path: Path, split: Split, captions: Sequence[Sequence[str]]) -> None:
+    """Write a JSON line a photo: its name, its caption, and the references as they are scored."""
+    rows = zip(split.names, captions, split.captions, strict=True)
+    lines = [
+        {"image": name, "caption": " ".join(words), "references": [" ".join(each) for each in references]}
+        for name, words, references in rows
+    ]
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def score_captions(
+    captions: Sequence[Sequence[str]], split: Split, name: str, decoding: DecodingConfig
+) -> dict[str, Any]:
+    """Score captions of a split against all its references; x 100, with how they came about."""
+    return {
+        **score(captions, split.captions),
+        "images": len(captions),
+        "beam_width": decoding.beam_width,
+        "length_penalty": decoding.length_penalty,
+        "split": name,
+    }

@@ -1,0 +1,134 @@
+"""The training itself: epochs of cross-entropy, each followed by captions of the dev photos and their scores."""
+
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from captioner.config import DecodingConfig, TrainingConfig
+from captioner.errors import CaptionerError
+from captioner.metrics.score import score
+from captioner.models.captioner import CaptionModel
+from captioner.text import Vocabulary
+from captioner.training.batches import CaptionBatches
+from captioner.training.checkpoint import Checkpoint, Progress
+from captioner.training.evaluation import caption_split
+from captioner.training.split import Split
+from captioner.training.step import LossStep
+
+EPOCH_BEAM_WIDTH = 3
+"""Beam width of the scores between epochs: close to the final one, at less than its time."""
+
+
+def make_optimizer(network: CaptionModel, config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    """Make AdamW (Loshchilov & Hutter 2019) for `network`, with warm-up and cosine decay over `steps`."""
+    warmup = min(config.warmup_steps, steps // 2)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=config.learning_rate,
+        warmup_steps=warmup,
+        decay_steps=max(1, steps - warmup),
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule,
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.clip_norm,
+        use_ema=config.ema_momentum > 0,
+        ema_momentum=config.ema_momentum or 0.99,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def fit(
+    network: CaptionModel,
+    vocabulary: Vocabulary,
+    train: Split,
+    dev: Split,
+    config: TrainingConfig,
+    decoding: DecodingConfig,
+    checkpoint: Checkpoint,
+    report: Callable[[str], None],
+) -> Progress:
+    """Train `network` in place and leave it with the weights of the epoch that was best by dev CIDEr-D.
+
+    Every epoch depends on the seed and its number alone, and its end is a checkpoint, so a training that was killed
+    and resumed ends with the weights of one that was not.
+
+    Returns:
+        the epochs' figures and which was best.
+    """
+    encoded = [[vocabulary.encode(words, decoding.max_length) for words in each] for each in train.captions]
+    batches = CaptionBatches(train.features, train.rows, encoded, config.batch_size)
+    dev_encoded = [[vocabulary.encode(words, decoding.max_length) for words in each] for each in dev.captions]
+    dev_batches = CaptionBatches(dev.features, dev.rows, dev_encoded, config.batch_size).in_order()
+    optimizer = make_optimizer(network, config, config.epochs * len(batches))
+    network.compile(optimizer)  # only so that checkpoints hold the optimiser's state too
+    training = LossStep(network, config.label_smoothing, optimizer)
+    measuring = LossStep(network, config.label_smoothing)
+    progress = checkpoint.resume(network)
+    if progress.epoch:
+        report(f"going on after epoch {progress.epoch} of {config.epochs}")
+    search = DecodingConfig(EPOCH_BEAM_WIDTH, decoding.length_penalty, decoding.max_length)
+
+    while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
+        epoch = progress.epoch + 1
+        began = time.monotonic()
+        network.reseed(config.seed, epoch)
+        with tqdm(total=len(batches), desc=f"epoch {epoch}/{config.epochs}", unit="batch", leave=False) as bar:
+
+            def seen(loss: float, bar: tqdm = bar) -> None:
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                bar.update()
+
+            loss, cross_entropy = training.over(batches.shuffled(config.seed, epoch), seen)
+        trained = network.get_weights()
+        if config.ema_momentum:
+            optimizer.finalize_variable_values(network.trainable_variables)
+        dev_loss, dev_cross_entropy = measuring.over(dev_batches)
+        if not np.isfinite([loss, dev_loss]).all():
+            raise CaptionerError(
+                f"training diverged in epoch {epoch}: the loss is {loss}, on dev {dev_loss}; lower --learning-rate"
+            )
+        captions = [vocabulary.decode(beam[0].tokens) for beam in caption_split(network, dev, search)]
+        scores = score(captions, dev.captions)
+        row = {
+            "epoch": epoch,
+            "seconds": round(time.monotonic() - began, 1),
+            "learning_rate": float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
+            "loss": loss,
+            "cross_entropy": cross_entropy,
+            "dev_loss": dev_loss,
+            "dev_cross_entropy": dev_cross_entropy,
+            **scores,
+            "distinct_words": len({word for words in captions for word in words}),
+            "mean_length": float(np.mean([len(words) for words in captions])),
+        }
+        improved = scores["cider"] > progress.best_score
+        progress.epoch, progress.history = epoch, [*progress.history, row]
+        if improved:
+            progress.best_epoch, progress.best_score = epoch, scores["cider"]
+        best = network.get_weights() if improved else None
+        network.set_weights(trained)
+        checkpoint.save(network, best, progress)
+        report(_line(row, config.epochs, improved))
+        for number in _samples(len(captions)):
+            report(f"    {dev.names[number]}: {' '.join(captions[number])}")
+    checkpoint.load_best(network, progress)
+    return progress
+
+
+def _line(row: dict[str, float], epochs: int, improved: bool) -> str:
+    return (
+        f"epoch {row['epoch']}/{epochs} {row['seconds']:.0f} s: loss {row['loss']:.3f}, dev {row['dev_loss']:.3f}, "
+        f"BLEU {row['bleu1']:.1f} {row['bleu2']:.1f} {row['bleu3']:.1f} {row['bleu4']:.1f}, "
+        f"ROUGE-L {row['rouge_l']:.1f}, CIDEr-D {row['cider']:.1f}{' (best)' if improved else ''}"
+    )
+
+
+def _samples(count: int) -> list[int]:
+    """Return the numbers of three photos, the same every epoch, spread over the split."""
+    return sorted({0, count // 3, 2 * count // 3})

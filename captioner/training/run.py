@@ -1,0 +1,181 @@
+"""One training from data set to model directory."""
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from captioner.config import ModelConfig, TrainingConfig
+from captioner.data.dataset import CaptionDataset
+from captioner.errors import CaptionerError
+from captioner.files import read_json, replacing, write_json
+from captioner.models.captioner import CaptionModel
+from captioner.models.directory import SavedModel, load_model, save_model
+from captioner.models.encoder import build_encoder, weights_fingerprint
+from captioner.plots import draw_training_curve
+from captioner.text import SPECIAL_TOKENS, Vocabulary
+from captioner.training.card import write_card
+from captioner.training.checkpoint import Checkpoint, Progress, refuse_changes
+from captioner.training.evaluation import score_captions, tune_decoding
+from captioner.training.fit import fit
+from captioner.training.split import read_split
+
+METRICS, HISTORY, CURVE, CARD = "metrics.json", "history.csv", "training.png", "README.md"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to train, on what, and where to.
+
+    Attributes:
+        dataset: photos and captions, with a train and a dev split.
+        model: encoder layer, decoder sizes, longest caption; the sizes that follow from the data are filled in.
+        training: epochs, rates, seed.
+        output: the model directory to write.
+        encoder_weights: a Keras weights file, or "imagenet".
+        init_from: a model directory to start from; its sizes, vocabulary and weights are taken over.
+    """
+
+    dataset: CaptionDataset
+    model: ModelConfig
+    training: TrainingConfig
+    output: Path
+    encoder_weights: str = "imagenet"
+    init_from: Path | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the outcome, flat, by the names that users know."""
+        from_data = ("vocabulary_size", "locations", "channels")
+        sizes = dataclasses.asdict(self.model.decoder)
+        return {
+            **dataclasses.asdict(self.model.encoder),
+            **{name: value for name, value in sizes.items() if name not in from_data},
+            "max_length": self.model.decoding.max_length,
+            **dataclasses.asdict(self.training),
+            "data": _digest(self.dataset),
+            "init_from": str(self.init_from) if self.init_from else None,
+        }
+
+
+def train_captioner(run: Run, *, resume: bool, report: Callable[[str], None]) -> dict[str, Any]:
+    """Train a captioning model and write its directory; go on with a run that was stopped.
+
+    Args:
+        run: what to train.
+        resume: whether to continue what lies in `run.output`; otherwise it is started over.
+        report: takes lines for people.
+
+    Returns:
+        the metrics on the dev split, as written to metrics.json.
+
+    Raises:
+        UsageError: `run.output` holds a run with other settings.
+        CaptionerError: no photo, weights or room on the disk.
+    """
+    metrics_file = run.output / METRICS
+    checkpoint = Checkpoint(run.output / "checkpoint", run.settings())
+    if not resume:
+        checkpoint.remove()
+        metrics_file.unlink(missing_ok=True)
+    if metrics_file.is_file():
+        metrics: dict[str, Any] = read_json(metrics_file, "metrics of the finished run")
+        refuse_changes(metrics.get("settings", {}), run.settings(), run.output)
+        report(f"{run.output} is finished; nothing to train (--no-resume trains it again)")
+        return metrics
+    began = time.monotonic()
+    run.dataset.split("train"), run.dataset.split("dev")
+    base = load_model(run.init_from) if run.init_from else None
+    encoder = build_encoder(run.model.encoder, run.encoder_weights)
+    checkpoint.settings["encoder_weights"] = weights_fingerprint(encoder)
+    train, dev = (read_split(run.dataset, name, encoder, run.model.encoder, report) for name in ("train", "dev"))
+    sentences = [words for captions in train.captions for words in captions]
+    vocabulary = (base.vocabulary if base else Vocabulary.build([])).extended(sentences, run.training.min_count)
+    if len(vocabulary) == len(SPECIAL_TOKENS):
+        raise CaptionerError(
+            f"no word stands {run.training.min_count} times in the {len(sentences)} training captions; lower "
+            "--min-count"
+        )
+    config = replace(
+        run.model,
+        decoder=replace(
+            run.model.decoder,
+            vocabulary_size=len(vocabulary),
+            locations=encoder.output_shape[1],
+            channels=encoder.output_shape[2],
+        ),
+    )
+    report(
+        f"{len(train.rows)} photos and {len(sentences)} captions to train on, {len(dev.rows)} photos to score on, "
+        f"{len(vocabulary)} words"
+    )
+    keras.utils.set_random_seed(run.training.seed)
+    network = CaptionModel(config.decoder)
+    network.set_word_frequencies(_counts(vocabulary, sentences))
+    if base:
+        take_over(network, base)
+    progress = fit(network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report)
+    report("choosing beam width and length penalty on dev")
+    decoding, captions = tune_decoding(network, vocabulary, dev, config.decoding)
+    config = replace(config, decoding=decoding)
+    metrics = {
+        **score_captions(captions, dev, "dev", decoding),
+        "best_epoch": progress.best_epoch,
+        "epochs": progress.epoch,
+        "parameters": network.count_params(),
+        "training_seconds": round(sum(row["seconds"] for row in progress.history)),
+        "settings": run.settings(),
+    }
+    save_model(run.output, config, vocabulary, network)
+    _write_history(run.output, progress)
+    write_card(run.output / CARD, run.dataset.name, config, run.training, metrics)
+    write_json(metrics_file, metrics)
+    checkpoint.remove()
+    report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")
+    return metrics
+
+
+def take_over(network: CaptionModel, base: SavedModel) -> None:
+    """Copy the weights of `base` into a network that knows all its words and perhaps more, whose weights stay.
+
+    Raises:
+        CaptionerError: the two read different features.
+    """
+    for ours, theirs in zip(network.weights, base.network.weights, strict=True):
+        values, given = keras.ops.convert_to_numpy(ours).copy(), keras.ops.convert_to_numpy(theirs)
+        if any(new < old for new, old in zip(values.shape, given.shape, strict=True)):
+            raise CaptionerError(
+                f"--init-from: {ours.path} is {given.shape} there and {values.shape} here; "
+                "give the same --feature-layer"
+            )
+        values[tuple(slice(size) for size in given.shape)] = given
+        ours.assign(values)
+
+
+def _counts(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+    counts = Counter(number for words in sentences for number in vocabulary.encode(words, len(words) + 1))
+    return np.array([counts[number] for number in range(len(vocabulary))], float)
+
+
+def _digest(dataset: CaptionDataset) -> str:
+    content = {
+        name: [(example.image.name, example.captions) for example in examples]
+        for name, examples in dataset.splits.items()
+        if name != "test"
+    }
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _write_history(output: Path, progress: Progress) -> None:
+    import pandas as pd
+
+    with replacing(output / HISTORY) as beside:
+        pd.DataFrame(progress.history).round(4).to_csv(beside, index=False)
+    draw_training_curve(output / CURVE, progress.history, progress.best_epoch)

@@ -1,0 +1,56 @@
+"""A split of a data set as training and scoring read it: features, and captions as words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from captioner.config import EncoderConfig
+from captioner.data.dataset import CaptionDataset
+from captioner.errors import CaptionerError
+from captioner.text import normalise
+from captioner.training.features import extract_features
+
+
+@dataclass(frozen=True)
+class Split:
+    """The photos of a split as a training reads them.
+
+    Attributes:
+        features: float16 (N, L, D), a row a photo; photos that cannot be used have rows too.
+        rows: the rows of the photos that can (M,).
+        captions: of each photo, its captions as lists of words.
+        names: file names, for samples.
+    """
+
+    features: np.ndarray
+    rows: Sequence[int]
+    captions: Sequence[Sequence[Sequence[str]]]
+    names: Sequence[str]
+
+
+def read_split(
+    dataset: CaptionDataset, name: str, encoder: keras.Model, config: EncoderConfig, report: Callable[[str], None]
+) -> Split:
+    """Read the photos and captions of a split; photos that cannot be used are reported and left out.
+
+    Raises:
+        CaptionerError: none can be used.
+    """
+    examples = dataset.split(name)
+    found = extract_features([example.image for example in examples], encoder, config.feature_layer)
+    reasons = list(found.bad.values())
+    for reason in reasons[:5]:
+        report(f"left out: {reason}")
+    if len(reasons) > 5:
+        report(f"left out: {len(reasons) - 5} more photos that cannot be read")
+    kept = []
+    for row, example in enumerate(examples):
+        captions = [words for caption in example.captions if (words := normalise(caption))]
+        if row not in found.bad and captions:
+            kept.append((row, captions, example.image.name))
+    if not kept:
+        raise CaptionerError(f"no photo of the {name} split can be used; look at the reasons above")
+    rows, sentences, names = zip(*kept, strict=True)
+    return Split(found.array, rows, sentences, names)

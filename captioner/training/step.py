@@ -1,0 +1,80 @@
+"""One step of the optimiser, and the same losses without it, compiled once for each caption length."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from captioner.models.captioner import CaptionModel
+from captioner.training.loss import SmoothedCrossEntropy
+
+Batch = tuple[dict[str, tf.Tensor], tf.Tensor]
+
+
+class LossStep:
+    """Runs a network over batches of `CaptionBatches` and, where an optimiser is given, trains it.
+
+    The recurrence is unrolled, so a graph has a fixed number of steps; batches come in few lengths, and each gets
+    a graph of its own. (`keras.Model.fit` would trace one graph for all lengths, with a loop in it, or pad them all
+    to the longest.)
+
+    Args:
+        network: the model.
+        label_smoothing: see `SmoothedCrossEntropy`.
+        optimizer: built for the network's variables; None only measures.
+    """
+
+    def __init__(
+        self, network: CaptionModel, label_smoothing: float, optimizer: keras.optimizers.Optimizer | None = None
+    ) -> None:
+        self.network = network
+        self.optimizer = optimizer
+        self._smoothed = SmoothedCrossEntropy(label_smoothing, reduction=None)
+        self._plain = SmoothedCrossEntropy(0.0, reduction=None)
+        self._graphs: dict[int, Any] = {}
+
+    def over(self, batches: Iterable[Batch], seen: Callable[[float], None] = lambda loss: None) -> tuple[float, float]:
+        """Run all batches; after each, `seen` is told the mean smoothed loss so far.
+
+        Returns:
+            the mean over all words of the smoothed loss and of the plain cross-entropy, in nats.
+        """
+        smoothed = plain = words = 0.0
+        for inputs, targets in batches:
+            length = inputs["tokens"].shape[2]
+            if length not in self._graphs:
+                graph = tf.function(self._run, input_signature=_signature(inputs))
+                self._graphs[length] = graph.get_concrete_function()
+            losses = self._graphs[length](inputs, targets).numpy().tolist()  # [smoothed, plain]
+            smoothed, plain, words = smoothed + losses[0], plain + losses[1], words + len(targets)
+            seen(smoothed / words)
+        return smoothed / words, plain / words
+
+    def _run(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor) -> tf.Tensor:
+        """Return the sums over the batch's words of both losses."""
+        if self.optimizer is None:
+            logits = self.network(inputs, training=False)
+            return tf.stack(
+                [tf.reduce_sum(self._smoothed(targets, logits)), tf.reduce_sum(self._plain(targets, logits))]
+            )
+        with tf.GradientTape() as tape:
+            logits = self.network(inputs, training=True)
+            smoothed = self._smoothed(targets, logits)
+            loss = tf.reduce_mean(smoothed)
+        variables = self.network.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return tf.stack([tf.reduce_sum(smoothed), tf.reduce_sum(self._plain(targets, logits))])
+
+
+def _signature(inputs: dict[str, tf.Tensor]) -> list[Any]:
+    """Leave open what differs between batches of one caption length: the images and the words."""
+    features, tokens = inputs["features"], inputs["tokens"]
+    return [
+        {
+            "features": tf.TensorSpec((None, *features.shape[1:]), features.dtype),
+            "tokens": tf.TensorSpec((None, *tokens.shape[1:]), tokens.dtype),
+            "positions": tf.TensorSpec((None,), tf.int32),
+        },
+        tf.TensorSpec((None,), tf.int32),
+    ]
