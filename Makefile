@@ -1,0 +1,41 @@
+# The two commands of the README: `make demo` and `make test`. Both work in a fresh clone that has Python 3.11 to 3.13.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint format clean
+
+# Those photos of scikit-image that lie near what Flickr8k shows.
+demo: .venv/.demo
+	@photos="$$($(BIN)/python -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data")')"; \
+	$(BIN)/python predict.py \
+	    "$$photos/astronaut.png" "$$photos/camera.png" "$$photos/chelsea.png" "$$photos/motorcycle_left.png"
+
+test: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/bin/python:
+	@$(PYTHON) -c "import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok or sys.exit('Python 3.11 to 3.13 is needed, this is ' + sys.version.split()[0] + '; call make PYTHON=python3.12')"
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/bin/python requirements.txt requirements-demo.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
+	@touch $@
+
+.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ .venv/.demo
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

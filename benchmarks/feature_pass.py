@@ -1,0 +1,77 @@
+"""Photos a second of the feature pass (files in, store out) against the bare encoder on arrays already in memory.
+
+    python benchmarks/feature_pass.py [--photos 256] [--rounds 3]
+
+Both run in turn in one process, on made-up JPEGs of Flickr8k's size and with random weights, which cost the same.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from captioner.config import EncoderConfig
+from captioner.models.encoder import build_encoder
+from captioner.training.features import extract_features
+
+BATCH_SIZE = 32
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    encoder = build_encoder(EncoderConfig(), weights=None)
+    images = np.random.default_rng(0).uniform(-1, 1, (BATCH_SIZE, 299, 299, 3)).astype(np.float32)
+    encode = tf.function(lambda batch: encoder(batch, training=False))
+
+    def bare() -> None:
+        for _ in range(arguments.photos // BATCH_SIZE):
+            encode(images).numpy()
+
+    with tempfile.TemporaryDirectory() as folder:
+        photos = make_photos(Path(folder), arguments.photos)
+        rounds: dict[str, list[float]] = {"bare encoder": [], "feature pass": []}
+        bare()
+        for number in range(arguments.rounds):
+            os.environ["XDG_CACHE_HOME"] = str(Path(folder, f"cache-{number}"))  # an empty one: nothing is known yet
+            rounds["bare encoder"].append(seconds(bare))
+            rounds["feature pass"].append(seconds(lambda: extract_features(photos, encoder, "mixed8", BATCH_SIZE)))
+    medians = {name: statistics.median(times) for name, times in rounds.items()}
+    print("| | photos a second | of the bare encoder |\n|---|---|---|")
+    for name, median in medians.items():
+        print(f"| {name} | {arguments.photos / median:.1f} | {medians['bare encoder'] / median:.0%} |")
+
+
+def make_photos(folder: Path, count: int) -> list[Path]:
+    """Write `count` different JPEGs of 500 x 375 pixels with something like the detail of photos."""
+    rng = np.random.default_rng(0)
+    paths = [folder / f"{number}.jpg" for number in range(count)]
+    for path in paths:
+        coarse = Image.fromarray(rng.integers(0, 256, (75, 100, 3), dtype=np.uint8))
+        coarse.resize((500, 375), Image.Resampling.BICUBIC).save(path, quality=90)
+    return paths
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

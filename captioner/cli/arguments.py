@@ -1,0 +1,85 @@
+"""Arguments that several commands share, made from the configurations so that names, bounds and defaults agree."""
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from captioner.config import check_bounds
+from captioner.data.formats import FORMATS
+from captioner.errors import CaptionerError
+
+
+def add_setting(group: argparse._ActionsContainer, config: Any, name: str, help_text: str) -> None:
+    """Add `--name` for a field of the configuration class `config`; not given, it is None."""
+    field = next(field for field in dataclasses.fields(config) if field.name == name)
+    kind: Callable[[str], Any] = type(field.default)
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+            check_bounds(field, value, "value")
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {kind.__name__}, found {text!r}") from None
+        except CaptionerError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix("value: ")) from None
+        return value
+
+    choices = field.metadata.get("choices")
+    group.add_argument(
+        f"--{name.replace('_', '-')}",
+        type=str if choices else parse,
+        choices=choices,
+        metavar=None if choices else ("N" if kind is int else "X" if kind is float else "NAME"),
+        help=f"{help_text} (default: {field.default})",
+    )
+
+
+def chosen(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
+    """Return those fields of the configuration class `config` that the user gave."""
+    given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(config)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def add_data(group: argparse._ActionsContainer) -> None:
+    """Add `--data` and `--data-format`."""
+    group.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder with photos and captions (default: $CAPTIONER_DATA, then datasets/flickr8k, then Flickr8k is "
+        "downloaded there, 1.1 GB)",
+    )
+    group.add_argument(
+        "--data-format",
+        choices=("auto", *FORMATS),
+        default="auto",
+        help="how the captions are written; auto looks at the files (default: auto)",
+    )
+
+
+def add_encoder_weights(group: argparse._ActionsContainer) -> None:
+    """Add `--encoder-weights`."""
+    group.add_argument(
+        "--encoder-weights",
+        metavar="FILE",
+        default=os.environ.get("CAPTIONER_ENCODER_WEIGHTS") or "imagenet",
+        help="InceptionV3 weights without top, .h5 (default: $CAPTIONER_ENCODER_WEIGHTS, then Keras's ImageNet "
+        "weights, downloaded once: 87 MB)",
+    )
+
+
+def add_search(group: argparse._ActionsContainer) -> None:
+    """Add `--beam-width` and `--length-penalty`."""
+    from captioner.config import DecodingConfig
+
+    add_setting(group, DecodingConfig, "beam_width", "sentences followed at once; 1 is the fastest")
+    add_setting(group, DecodingConfig, "length_penalty", "above 0 favours longer captions")
+
+
+def shipped_model() -> Path:
+    """Return the model that comes with this installation: in the clone, or inside the installed package."""
+    package = Path(__file__).parents[1]
+    beside = package.parent / "saved_models" / "flickr8k"
+    return beside if beside.is_dir() else package / "saved_models" / "flickr8k"

@@ -1,0 +1,64 @@
+"""`evaluate`: a model and a split in, scores out."""
+
+import argparse
+from pathlib import Path
+
+from captioner.cli.arguments import add_data, add_encoder_weights, add_search
+from captioner.cli.main import complain
+from captioner.cli.quiet import load_keras
+from captioner.files import write_json
+
+EXAMPLES = """\
+Captions are found freely, without the references, and scored at corpus level against all of them: BLEU-1 to 4, ROUGE-L,
+CIDEr-D, x 100. Words are compared in lower case, without punctuation.
+
+examples:
+  python -m captioner evaluate --model saved_models/flickr8k --split test
+  python -m captioner evaluate --model saved_models/mine --data my_photos --split dev --predictions dev.jsonl
+"""
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """Describe the arguments."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Score a model on the dev or test split of a data set.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", metavar="DIR", type=Path, required=True, help="model directory")
+    add_data(parser)
+    parser.add_argument("--split", choices=("dev", "test"), required=True, help="test is for the last look only")
+    add_encoder_weights(parser)
+    add_search(parser)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the scores as one JSON object")
+    parser.add_argument("--predictions", metavar="FILE", type=Path, help="also write each caption, as JSON lines")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate, write the files asked for, print the table."""
+    from captioner.data.flickr8k import find_or_download
+
+    dataset = find_or_download(arguments.data, arguments.data_format)
+    complain(dataset.report())
+
+    load_keras()
+    from captioner.cli.table import scores_table
+    from captioner.models.directory import load_model
+    from captioner.models.encoder import build_encoder
+    from captioner.training.evaluation import caption_split, score_captions, write_predictions
+    from captioner.training.split import read_split
+
+    model = load_model(arguments.model).with_decoding(arguments.beam_width, arguments.length_penalty)
+    encoder = build_encoder(model.config.encoder, arguments.encoder_weights)
+    split = read_split(dataset, arguments.split, encoder, model.config.encoder, complain)
+    beams = caption_split(model.network, split, model.config.decoding)
+    captions = [model.vocabulary.decode(beam[0].tokens) for beam in beams]
+    if arguments.predictions:
+        write_predictions(arguments.predictions, split, captions)
+    metrics = score_captions(captions, split, arguments.split, model.config.decoding)
+    if arguments.json:
+        write_json(arguments.json, metrics)
+    print(scores_table(metrics))
+    return 0

@@ -1,0 +1,66 @@
+"""The `captioner` command: choose the subcommand, and turn whatever goes wrong into a message and an exit status."""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from captioner import __version__
+from captioner.errors import CaptionerError
+
+COMMANDS = {
+    "predict": "caption photos",
+    "train": "train a model on captioned photos",
+    "evaluate": "score a model on the dev or test split",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: that of the process) and return the exit status.
+
+    0 all well; 1 something the user named could not be used, or nothing could be done; 2 wrong usage; 130 Ctrl-C.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv and argv[0] in COMMANDS:
+        return run_command(argv[0], argv[1:], f"captioner {argv[0]}")
+    parser = argparse.ArgumentParser(
+        prog="captioner", description="Describe photos with a small recurrent network, and train it on your own."
+    )
+    parser.add_argument("--version", action="version", version=f"captioner {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, purpose in COMMANDS.items():
+        commands.add_parser(name, help=f"{purpose} (captioner {name} --help tells more)")
+    parser.parse_args(argv)
+    return 0
+
+
+def run_command(name: str, argv: Sequence[str], program: str) -> int:
+    """Run one subcommand with its arguments; `program` is how the user called it."""
+    command = import_module(f"captioner.cli.{name}")
+    arguments = command.make_parser(program).parse_args(argv)
+    try:
+        return int(command.run(arguments))
+    except CaptionerError as error:
+        complain(str(error))
+        return error.exit_status
+    except KeyboardInterrupt:
+        complain(getattr(command, "INTERRUPTED", "stopped"))
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        complain("not enough memory; close other programs, or use a smaller --batch-size or --limit")
+        return 1
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full; make room and run the same command again" if full else error.strerror or str(error)
+        complain(f"{error.filename}: {reason}" if error.filename else reason)
+        return 1
+
+
+def complain(message: str) -> None:
+    """Print a message for the user on stderr."""
+    print(f"captioner: {message}", file=sys.stderr, flush=True)

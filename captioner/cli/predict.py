@@ -1,0 +1,178 @@
+"""`predict`: photos in, captions out."""
+
+import argparse
+import contextlib
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from captioner.cli.arguments import add_encoder_weights, add_search, shipped_model
+from captioner.cli.main import complain
+from captioner.cli.quiet import load_keras
+from captioner.errors import CaptionerError, UsageError
+from captioner.files import replacing
+
+INTERRUPTED = "stopped; the captions made so far are written"
+
+BATCH_SIZE = 16
+"""Photos that go through the encoder together."""
+
+EXAMPLES = """\
+examples:
+  python predict.py photo.jpg                        the caption, alone on a line
+  python predict.py photos/ --format csv --output captions.csv
+  python predict.py 'photos/*.jpg' --num-captions 3  three captions for each photo, best first
+  python predict.py photo.jpg --attention looked.png where the model looked, word by word
+"""
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """Describe the arguments."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Caption photos. One photo gives its caption; several give lines of PATH<TAB>CAPTION.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", help="a photo, a folder (with all its folders), or a pattern"
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", metavar="DIR", type=Path, help="model directory (default: the one that is shipped)")
+    add_encoder_weights(model)
+    add_search(model)
+    output = parser.add_argument_group("output")
+    output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions a photo (default: 1)")
+    output.add_argument("--format", choices=("text", "json", "csv"), default="text", help="json writes a line a photo")
+    output.add_argument("--output", metavar="FILE", type=Path, help="write there instead of to the terminal")
+    output.add_argument(
+        "--attention",
+        metavar="FILE_OR_DIR",
+        type=Path,
+        help="draw where the model looked: a picture for one photo, a folder of pictures for several",
+    )
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Caption, print, and say what could not be used."""
+    from captioner.data.photos import find_photos
+
+    photos, complaints = find_photos(arguments.paths)
+    for complaint in complaints:
+        complain(complaint)
+    if not photos:
+        raise CaptionerError("nothing to caption")
+    single = len(arguments.paths) == 1 and Path(arguments.paths[0]) == photos[0]
+    draw = _attention_paths(arguments.attention, photos, single)
+    write = _writer(arguments.format, arguments.num_captions, single)
+    failed = len(complaints)
+    with _opened(arguments.output) as file:
+        if arguments.format == "csv":
+            file.write(_csv_row(["image", "caption", "score"]))
+        for photo, result in _captions(photos, arguments):
+            if isinstance(result, CaptionerError):
+                complain(str(result))
+                failed += 1
+                continue
+            file.write(write(photo, result))
+            file.flush()
+            if draw:
+                from captioner.data.photos import open_photo
+                from captioner.plots import draw_attention
+
+                draw_attention(draw[photo], open_photo(photo), result[0].caption.split(), result[0].attention)
+    if failed and failed == len(photos) + len(complaints):
+        complain("no photo could be captioned")
+    return 1 if failed else 0
+
+
+def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[tuple[Path, Any]]:
+    """Give for each photo its candidates, or the error that kept it from them."""
+    load_keras()
+    from tqdm import tqdm
+
+    from captioner.models.describe import Describer
+
+    describer = Describer.load(
+        arguments.model or shipped_model(),
+        arguments.encoder_weights,
+        beam_width=arguments.beam_width,
+        length_penalty=arguments.length_penalty,
+        num_captions=arguments.num_captions,
+    )
+    with tqdm(total=len(photos), unit="photo", delay=2, disable=len(photos) == 1, leave=False) as bar:
+        for first in range(0, len(photos), BATCH_SIZE):
+            some = photos[first : first + BATCH_SIZE]
+            for photo, result in zip(some, describer(some), strict=True):
+                with tqdm.external_write_mode(file=sys.stderr):
+                    yield photo, result
+                bar.update()
+
+
+def _writer(style: str, num_captions: int, single: bool) -> Callable[[Path, Any], str]:
+    def write_json(photo: Path, candidates: Any) -> str:
+        found = [{"caption": each.caption, "score": each.score} for each in candidates]
+        return json.dumps({"image": str(photo), **found[0], "candidates": found}, ensure_ascii=False) + "\n"
+
+    def write_csv(photo: Path, candidates: Any) -> str:
+        return _csv_row([str(photo), candidates[0].caption, f"{candidates[0].score:.4f}"])
+
+    def write_text(photo: Path, candidates: Any) -> str:
+        name = "" if single else f"{photo}\t"
+        return "".join(f"{name}{each.caption}\n" for each in candidates[:num_captions])
+
+    return {"json": write_json, "csv": write_csv, "text": write_text}[style]
+
+
+def _csv_row(values: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
+
+
+@contextlib.contextmanager
+def _opened(output: Path | None) -> Iterator[IO[str]]:
+    """Give stdout, or a file that takes the place of `output` once everything is written."""
+    if output is None:
+        yield sys.stdout
+        return
+    stopped = None
+    with replacing(output) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        try:
+            yield file
+        except KeyboardInterrupt as interrupt:  # whole lines are worth keeping
+            stopped = interrupt
+    if stopped:
+        raise stopped
+
+
+def _attention_paths(where: Path | None, photos: list[Path], single: bool) -> dict[Path, Path]:
+    """Say where each photo's picture goes: the file named, or one a photo in the folder named."""
+    if where is None:
+        return {}
+    if single and not where.is_dir():
+        if where.suffix.lower() not in (".png", ".jpg", ".jpeg", ".pdf", ".svg"):
+            raise UsageError(f"--attention {where}: expected a picture such as {where}.png, or a folder that exists")
+        return {photos[0]: where}
+    if where.is_file():
+        raise UsageError(f"--attention {where}: is a file; expected a folder, since there is more than one photo")
+    paths: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for photo in photos:
+        name, number = photo.stem, 2
+        while name in taken:
+            name, number = f"{photo.stem}-{number}", number + 1
+        taken.add(name)
+        paths[photo] = where / f"{name}.png"
+    return paths
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 100, found {text!r}")
+    return int(text)

@@ -1,0 +1,138 @@
+"""`train`: photos and captions in, a model directory out."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from captioner.cli.arguments import add_data, add_encoder_weights, add_setting, chosen
+from captioner.cli.quiet import load_keras
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
+from captioner.errors import UsageError
+
+INTERRUPTED = "stopped; finished epochs are kept, and the same command goes on after them"
+FINE_TUNING_RATE = 2e-4
+"""The highest learning rate when starting from trained weights: one that does not wash them away."""
+
+FINE_TUNING_MIN_COUNT = 1
+"""One's own photos are few, and a name seen once is often what they are about."""
+
+EXAMPLES = """\
+examples:
+  python train.py                                    find or download Flickr8k, train, score, save
+  python train.py --limit 500 --epochs 3             a quick try
+  python train.py --data my_photos --init-from saved_models/flickr8k --epochs 5
+                                                     fine-tune on a folder with a captions.csv (image,caption)
+  python train.py --cell gru --output saved_models/mine
+
+Stopped or killed, the same command goes on. The first run reads every photo through InceptionV3 and keeps the features
+in ~/.cache/captioner (1.1 GB for Flickr8k); later runs begin at once.
+"""
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """Describe the arguments."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Train a captioning model: features, training, dev scores after each epoch, saved model.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--task", choices=("caption",), default="caption", help="what to train (default: caption)")
+    data = parser.add_argument_group("data")
+    add_data(data)
+    add_setting(data, TrainingConfig, "limit", "use only the first N photos of each split; 0 uses all")
+    add_setting(
+        data,
+        TrainingConfig,
+        "min_count",
+        f"words seen less often are left out of the vocabulary; with --init-from {FINE_TUNING_MIN_COUNT}",
+    )
+    add_setting(data, DecodingConfig, "max_length", "the most words of a caption, its end counted")
+
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--init-from", metavar="DIR", type=Path, help="start from a trained model; keeps its sizes and words"
+    )
+    add_encoder_weights(model)
+    add_setting(model, EncoderConfig, "feature_layer", "layer of InceptionV3 that is read")
+    add_setting(model, DecoderConfig, "cell", "the recurrence")
+    add_setting(model, DecoderConfig, "hidden_size", "units of the recurrent state")
+    add_setting(model, DecoderConfig, "embedding_dim", "size of a word's vector")
+    add_setting(model, DecoderConfig, "attention_dim", "size of the attention space")
+    add_setting(model, DecoderConfig, "dropout", "share of activations dropped in training")
+
+    training = parser.add_argument_group("training")
+    add_setting(training, TrainingConfig, "epochs", "passes over the training photos")
+    add_setting(training, TrainingConfig, "batch_size", "photos a step, each with all its captions")
+    add_setting(training, TrainingConfig, "learning_rate", f"the highest; with --init-from {FINE_TUNING_RATE:g}")
+    add_setting(training, TrainingConfig, "seed", "of every random number")
+    training.add_argument(
+        "--output", metavar="DIR", type=Path, help="model directory to write (default: saved_models/<data>-<cell>)"
+    )
+    training.add_argument("--no-resume", action="store_true", help="start over instead of going on with a stopped run")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, and print the dev scores."""
+    if arguments.init_from is not None:
+        load_keras()
+    model, training = configure(arguments)
+
+    from captioner.data.flickr8k import find_or_download
+
+    dataset = find_or_download(arguments.data, arguments.data_format, training.seed)
+    if training.limit:
+        dataset = dataset.limited(training.limit)
+    _report(dataset.report())
+
+    load_keras()
+    from captioner.cli.table import scores_table
+    from captioner.training.run import Run, train_captioner
+
+    output = arguments.output or Path("saved_models") / f"{dataset.name}-{model.decoder.cell}"
+    metrics = train_captioner(
+        Run(dataset, model, training, output, arguments.encoder_weights, arguments.init_from),
+        resume=not arguments.no_resume,
+        report=_report,
+    )
+    print(scores_table(metrics))
+    return 0
+
+
+def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfig]:
+    """Turn arguments into configurations; those of `--init-from` stand where it is given.
+
+    Raises:
+        UsageError: a size was given that `--init-from` has already decided.
+    """
+    training = TrainingConfig(**chosen(arguments, TrainingConfig))
+    if arguments.init_from is None:
+        model = ModelConfig(
+            EncoderConfig(**chosen(arguments, EncoderConfig)),
+            DecoderConfig(**chosen(arguments, DecoderConfig)),
+            DecodingConfig(**chosen(arguments, DecodingConfig)),
+        )
+        return model, training
+
+    from captioner.models.directory import read_config
+
+    model = read_config(arguments.init_from)
+    for part in (model.encoder, model.decoder, model.decoding):
+        for name, value in chosen(arguments, type(part)).items():
+            if name != "dropout" and value != getattr(part, name):
+                raise UsageError(
+                    f"--{name.replace('_', '-')} {value}: --init-from {arguments.init_from} has {getattr(part, name)}, "
+                    "and its weights fit nothing else; leave the argument out"
+                )
+    model = replace(model, decoder=replace(model.decoder, **chosen(arguments, DecoderConfig)))
+    if arguments.learning_rate is None:
+        training = replace(training, learning_rate=FINE_TUNING_RATE)
+    if arguments.min_count is None:
+        training = replace(training, min_count=FINE_TUNING_MIN_COUNT)
+    return model, training
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
