@@ -1,6 +1,7 @@
 """What a model and a run are: frozen dataclasses that become JSON and come back checked."""
 
 import dataclasses
+import hashlib
 import types
 import typing
 from dataclasses import dataclass, field
@@ -118,6 +119,91 @@ class TrainingConfig:
     seed: int = _between(0, 2**31 - 1, 0)
 
 
+@dataclass(frozen=True)
+class CharModelConfig:
+    """The sizes of a character language model.
+
+    Attributes:
+        cell: the recurrence, one of `rnn` (tanh), `gru`, `lstm`.
+        layers: recurrent layers, one above the other.
+        hidden_size: units of each layer's state (U).
+        embedding_dim: size of a character's vector (E).
+        dropout: share of each layer's output dropped in training.
+        layer_norm: whether each layer's output is normalised.
+        vocabulary_size: characters, `<start>` and `<unk>` included (V).
+    """
+
+    cell: str = field(default="rnn", metadata={"choices": CELLS})
+    layers: int = _between(1, 64, 2)
+    hidden_size: int = _between(1, 16384, 512)
+    embedding_dim: int = _between(1, 16384, 64)
+    dropout: float = _between(0.0, 0.95, 0.25)
+    layer_norm: bool = True
+    vocabulary_size: int = _between(3, 1_114_114, 3)
+
+
+@dataclass(frozen=True)
+class CharTrainingConfig:
+    """How a character language model is trained.
+
+    Attributes:
+        epochs: passes over the training text.
+        batch_size: places of the text that are read side by side (B).
+        sequence_length: characters read between two steps of the optimiser, and the farthest that a gradient goes
+            back (T).
+        split: shares of the text in hundredths, in the order in which they lie: training, validation, test.
+        learning_rate: the highest, after the warm-up and before the cosine decay.
+        warmup_steps: steps over which the learning rate rises from 0.
+        weight_decay: of AdamW, decoupled.
+        clip_norm: the gradient's global norm is cut to this.
+        ema_momentum: the weights that are scored and kept are a moving average of those trained; 0 switches it off.
+        seed: of every random number.
+    """
+
+    epochs: int = _between(1, 100_000, 14)
+    batch_size: int = _between(1, 65536, 64)
+    sequence_length: int = _between(1, 4096, 128)
+    split: str = field(default="90/10", metadata={"choices": ("90/10", "90/5/5")})
+    learning_rate: float = _between(0.0, 100.0, 2e-3)
+    warmup_steps: int = _between(0, 10**9, 100)
+    weight_decay: float = _between(0.0, 100.0, 0.01)
+    clip_norm: float = _between(1e-6, 1e6, 1.0)
+    ema_momentum: float = _between(0.0, 0.999999, 0.99)
+    seed: int = _between(0, 2**31 - 1, 0)
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """How a character language model goes on with a text.
+
+    Attributes:
+        length: characters to make.
+        temperature: below 1 sharpens the probabilities, above 1 flattens them; 0 takes the likeliest character.
+        top_k: draw from this many likeliest characters; 0 means all.
+        top_p: draw from the fewest characters that hold this probability together; 1 means all.
+        num_samples: texts to make.
+        seed: of what is drawn.
+    """
+
+    length: int = _between(0, 100_000_000, 500)
+    temperature: float = _between(0.0, 100.0, 1.0)
+    top_k: int = _between(0, 1_114_112, 0)
+    top_p: float = _between(1e-6, 1.0, 1.0)
+    num_samples: int = _between(1, 10_000, 1)
+    seed: int = _between(0, 2**31 - 1, 0)
+
+
+@dataclass(frozen=True)
+class Checksums:
+    """What a configuration knows of the files beside it, since HDF5 itself does not notice a flipped bit.
+
+    Attributes:
+        weights: BLAKE2b of the weights file, 32 hexadecimal digits.
+    """
+
+    weights: str
+
+
 def to_json(config: Any) -> dict[str, Any]:
     """Turn a configuration into nested dictionaries for JSON."""
     return dataclasses.asdict(config)
@@ -176,6 +262,16 @@ def save_config(path: str | Path, **configs: Any) -> None:
     write_json(path, {"format_version": FORMAT_VERSION} | {name: to_json(each) for name, each in configs.items()})
 
 
+def holds_config(path: str | Path, name: str) -> bool:
+    """Tell whether a configuration file holds the configuration `name`, whatever else may be wrong with it.
+
+    Raises:
+        CaptionerError: the file is missing or not JSON.
+    """
+    value = read_json(path, "configuration")
+    return isinstance(value, dict) and name in value
+
+
 def load_config(path: str | Path, name: str, kind: type[T]) -> T:
     """Read the configuration `name` from a file that `save_config` wrote.
 
@@ -192,3 +288,32 @@ def load_config(path: str | Path, name: str, kind: type[T]) -> T:
     if name not in value:
         raise CaptionerError(f"{path}: the settings {name!r} are missing; restore the file from where it came")
     return from_json(kind, value[name], f"{path}: {name}")
+
+
+def checksum_weights(weights: Path) -> Checksums:
+    """Read a weights file and return what `config.json` keeps of it.
+
+    Raises:
+        CaptionerError: the file is missing or cannot be read.
+    """
+    try:
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+    except OSError as error:
+        raise CaptionerError(
+            f"cannot read the weights {weights}: {error.strerror}; copy the directory again, or train again"
+        ) from error
+    return Checksums(digest.hexdigest())
+
+
+def check_weights(path: Path, weights: Path) -> None:
+    """Compare a weights file with what the configuration at `path` keeps of it.
+
+    Raises:
+        CaptionerError: the two do not belong together, or one of them cannot be read.
+    """
+    if load_config(path, "checksums", Checksums) != checksum_weights(weights):
+        raise CaptionerError(
+            f"the weights {weights} are not those that {path.name} was written with (their checksum differs): "
+            "they are damaged or from another model; copy the directory again, or train again"
+        )

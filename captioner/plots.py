@@ -1,10 +1,12 @@
 """Pictures for people: how a training went, and where a model looked."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from captioner.files import replacing
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 def draw_training_curve(path: Path, history: Sequence[dict[str, float]], best_epoch: int) -> None:
     """Draw losses and dev scores by epoch, the best epoch marked, as a PNG."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     epochs = [row["epoch"] for row in history]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -26,15 +29,37 @@ def draw_training_curve(path: Path, history: Sequence[dict[str, float]], best_ep
         scores.plot(epochs, [row[key] for row in history], marker=".", label=label)
     scores.axvline(best_epoch, color="grey", linestyle=":", label="kept")
     scores.set(xlabel="epoch", ylabel="score x 100", title="Captions of the dev photos")
+    losses.legend(fontsize=8)
+    scores.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     for axes in (losses, scores):
-        axes.legend(fontsize=8)
         axes.grid(alpha=0.3)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(0.5, max(epochs) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _save(figure, path)
+
+
+def draw_text_curve(path: Path, history: Sequence[dict[str, float]], best_epoch: int) -> None:
+    """Draw a language model's losses by epoch, the best epoch marked, as a PNG."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = [row["epoch"] for row in history]
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for key, label in (("nats_per_char", "training, with dropout"), ("validation_nats_per_char", "validation")):
+        axes.plot(epochs, [row[key] for row in history], marker=".", label=label)
+    axes.axvline(best_epoch, color="grey", linestyle=":", label="kept")
+    axes.set(xlabel="epoch", ylabel="nats a character", title="Cross-entropy", xlim=(0.5, max(epochs) + 0.5))
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _save(figure, path)
 
 
 def draw_attention(path: Path, photo: np.ndarray, words: Sequence[str], attention: np.ndarray) -> None:
     """Draw the photo, and for each word where the model looked before it said it.
+
+    Black is no attention, yellow the most that any place has before this word.
 
     Args:
         path: the picture to write; its suffix chooses the format.
@@ -44,28 +69,36 @@ def draw_attention(path: Path, photo: np.ndarray, words: Sequence[str], attentio
     """
     from matplotlib.figure import Figure
 
-    side = int(np.sqrt(attention.shape[1]))
+    side = math.isqrt(attention.shape[1])
     height, width = photo.shape[:2]
-    columns = min(5, len(words) + 1)
-    rows = -(-(len(words) + 1) // columns)
-    tile = 2.4
-    figure = Figure(
-        figsize=(tile * columns, rows * (tile * min(1.5, max(0.5, height / width)) + 0.35)), layout="constrained"
-    )
-    tiles = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in tiles:
+    tiles = len(words) + 1
+    columns = min(range(min(4, tiles), min(7, tiles) + 1), key=lambda columns: (-tiles % columns, abs(columns - 5.5)))
+    rows = -(-tiles // columns)
+    gap, tile = 0.1, 2.4  # inches
+    tall = tile * min(1.6, max(0.3, height / width))
+    right, down = tile + gap, tall + 0.35  # from tile to tile; above each stands its word
+    figure = Figure(figsize=(columns * right + gap, rows * down + gap))
+    small = Image.fromarray(photo)
+    small.thumbnail((640, 640))
+    for number in range(tiles):
+        row, column = divmod(number, columns)
+        corner = (gap + column * right, (rows - 1 - row) * down + gap)
+        box = np.array([*corner, tile, tall]) / np.tile(figure.get_size_inches(), 2)
+        axes = figure.add_axes(tuple(box))
         axes.axis("off")
-    tiles[0].imshow(photo)
-    for axes, word, weights in zip(tiles[1:], words, attention, strict=False):
-        axes.imshow(photo)
+        axes.imshow(small, extent=(0, width, height, 0))
+        if number == 0:
+            continue
         axes.imshow(
-            weights.reshape(side, side),
+            attention[number - 1].reshape(side, side),
             cmap="inferno",
+            vmin=0,
             alpha=0.6,
             interpolation="bicubic",
-            extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+            extent=(0, width, height, 0),
         )
-        axes.set_title(word, fontsize=12)
+        word = words[number - 1]
+        axes.set_title(word, fontsize=min(12, 240 / len(word)))
     _save(figure, path)
 
 

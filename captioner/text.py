@@ -1,11 +1,13 @@
-"""Captions as words: how a sentence is normalised, and which number stands for which word."""
+"""Text as numbers: how a caption becomes words, and which number stands for which word or character."""
 
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from captioner.errors import CaptionerError
 from captioner.files import read_json, write_json
@@ -92,14 +94,97 @@ class Vocabulary:
         Raises:
             CaptionerError: the file is missing or holds something else.
         """
-        value = read_json(path, "vocabulary")
-        tokens = value.get("tokens") if isinstance(value, dict) else None
-        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-            raise CaptionerError(f'the vocabulary {path} is not {{"tokens": [words]}}; restore it from where it came')
-        try:
-            return cls(tokens)
-        except ValueError as error:
-            raise CaptionerError(f"the vocabulary {path} cannot be used: {error}") from error
+        return _load(cls, path)
+
+
+CHARACTER_SPECIAL_TOKENS = (START, UNKNOWN)
+
+
+class CharacterVocabulary:
+    """The characters a language model knows; a character's number is its place in `tokens`.
+
+    The first two are `<start>` 0, which stands before a text and makes its first character predictable, and `<unk>` 1,
+    any other character.
+
+    Args:
+        tokens: the two special tokens, then all characters, one code point each.
+
+    Raises:
+        ValueError: the special tokens are not first, a token is no single character, or one stands twice.
+    """
+
+    start, unknown = range(2)
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self.tokens = tuple(tokens)
+        if self.tokens[:2] != CHARACTER_SPECIAL_TOKENS:
+            raise ValueError(f"a vocabulary of characters starts with {' '.join(CHARACTER_SPECIAL_TOKENS)}")
+        characters = self.tokens[2:]
+        for token in characters:
+            if len(token) != 1:
+                raise ValueError(f"each token is one character, {token!r} is not")
+        if len(set(characters)) != len(characters):
+            raise ValueError(f"a vocabulary names each token once; {_repeated(characters)!r} stands twice")
+        points = np.array([ord(character) for character in characters], np.int64)
+        # Numbers by code point; the last place is for every code point beyond the table.
+        self._number = np.full(points.max(initial=0) + 2, self.unknown, np.min_scalar_type(len(self.tokens)))
+        self._number[points] = np.arange(2, len(self.tokens))
+
+    @classmethod
+    def build(cls, text: str) -> "CharacterVocabulary":
+        """Make the vocabulary of the characters in `text`, by code point."""
+        return cls([*CHARACTER_SPECIAL_TOKENS, *sorted(set(text))])
+
+    def __len__(self) -> int:
+        """Count the tokens, the special ones included (V)."""
+        return len(self.tokens)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Turn N characters into their numbers (N,), in the smallest unsigned type that holds V."""
+        numbers = np.empty(len(text), self._number.dtype)
+        for first in range(0, len(text), ENCODED_AT_ONCE):
+            some = text[first : first + ENCODED_AT_ONCE].encode("utf-32-le", errors="surrogatepass")
+            points = np.minimum(np.frombuffer(some, "<u4"), len(self._number) - 1)
+            numbers[first : first + ENCODED_AT_ONCE] = self._number[points]
+        return numbers
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Turn numbers back into characters; the special tokens are left out."""
+        return "".join(self.tokens[number] for number in numbers if number >= len(CHARACTER_SPECIAL_TOKENS))
+
+    def unknown_in(self, text: str) -> list[str]:
+        """Name the characters of `text` that are not in the vocabulary, each once, in the order of the text."""
+        return [character for character in dict.fromkeys(text) if self.encode(character)[0] == self.unknown]
+
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary as JSON."""
+        write_json(path, {"tokens": self.tokens})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "CharacterVocabulary":
+        """Read a vocabulary that `save` wrote.
+
+        Raises:
+            CaptionerError: the file is missing or holds something else.
+        """
+        return _load(cls, path)
+
+
+ENCODED_AT_ONCE = 1 << 20
+"""Characters that are encoded together: a whole text in UTF-32 would take four times the memory of its file."""
+
+AnyVocabulary = TypeVar("AnyVocabulary", Vocabulary, CharacterVocabulary)
+
+
+def _load(kind: type[AnyVocabulary], path: str | Path) -> AnyVocabulary:
+    value = read_json(path, "vocabulary")
+    tokens = value.get("tokens") if isinstance(value, dict) else None
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise CaptionerError(f'the vocabulary {path} is not {{"tokens": [words]}}; restore it from where it came')
+    try:
+        return kind(tokens)
+    except ValueError as error:
+        raise CaptionerError(f"the vocabulary {path} cannot be used: {error}") from error
 
 
 def _repeated(tokens: Sequence[str]) -> str:

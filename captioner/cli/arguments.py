@@ -12,8 +12,13 @@ from captioner.data.formats import FORMATS
 from captioner.errors import CaptionerError
 
 
-def add_setting(group: argparse._ActionsContainer, config: Any, name: str, help_text: str) -> None:
-    """Add `--name` for a field of the configuration class `config`; not given, it is None."""
+def add_setting(
+    group: argparse._ActionsContainer, config: Any, name: str, help_text: str, default: str | None = None
+) -> None:
+    """Add `--name` for a field of the configuration class `config`; not given, it is None.
+
+    The help tells the field's default, or what `default` says instead.
+    """
     field = next(field for field in dataclasses.fields(config) if field.name == name)
     kind: Callable[[str], Any] = type(field.default)
 
@@ -33,7 +38,7 @@ def add_setting(group: argparse._ActionsContainer, config: Any, name: str, help_
         type=str if choices else parse,
         choices=choices,
         metavar=None if choices else ("N" if kind is int else "X" if kind is float else "NAME"),
-        help=f"{help_text} (default: {field.default})",
+        help=f"{help_text} (default: {field.default if default is None else default})",
     )
 
 
@@ -78,8 +83,8 @@ def add_search(group: argparse._ActionsContainer) -> None:
     add_setting(group, DecodingConfig, "length_penalty", "above 0 favours longer captions")
 
 
-def shipped_model() -> Path:
-    """Return the model that comes with this installation: in the clone, or inside the installed package."""
+def shipped_model(name: str = "flickr8k") -> Path:
+    """Return the model `name` that comes with this installation: in the clone, or inside the installed package."""
     package = Path(__file__).parents[1]
-    beside = package.parent / "saved_models" / "flickr8k"
-    return beside if beside.is_dir() else package / "saved_models" / "flickr8k"
+    beside = package.parent / "saved_models" / name
+    return beside if beside.is_dir() else package / "saved_models" / name

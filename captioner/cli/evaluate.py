@@ -45,14 +45,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     load_keras()
     from captioner.cli.table import scores_table
-    from captioner.models.directory import load_model
-    from captioner.models.encoder import build_encoder
+    from captioner.models.describe import Describer
     from captioner.training.evaluation import caption_split, score_captions, write_predictions
     from captioner.training.split import read_split
 
-    model = load_model(arguments.model).with_decoding(arguments.beam_width, arguments.length_penalty)
-    encoder = build_encoder(model.config.encoder, arguments.encoder_weights)
-    split = read_split(dataset, arguments.split, encoder, model.config.encoder, complain)
+    describer = Describer.load(
+        arguments.model,
+        arguments.encoder_weights,
+        beam_width=arguments.beam_width,
+        length_penalty=arguments.length_penalty,
+    )
+    model = describer.model
+    split = read_split(dataset, arguments.split, describer.encoder, model.config.encoder, complain)
     beams = caption_split(model.network, split, model.config.decoding)
     captions = [model.vocabulary.decode(beam[0].tokens) for beam in beams]
     if arguments.predictions:

@@ -41,20 +41,22 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
     command = import_module(f"captioner.cli.{name}")
     arguments = command.make_parser(program).parse_args(argv)
     try:
-        return int(command.run(arguments))
+        status = int(command.run(arguments))
+        print(end="", flush=True)  # results that cannot be delivered fail here, not when Python exits
+        return status
     except CaptionerError as error:
         complain(str(error))
         return error.exit_status
     except KeyboardInterrupt:
         complain(getattr(command, "INTERRUPTED", "stopped"))
         return 130
-    except BrokenPipeError:  # the reader of our output, such as `head`, has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except MemoryError:
         complain("not enough memory; close other programs, or use a smaller --batch-size or --limit")
         return 1
     except OSError as error:
+        _drop_stuck_output()
+        if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has what it wanted
+            return 1
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full; make room and run the same command again" if full else error.strerror or str(error)
         complain(f"{error.filename}: {reason}" if error.filename else reason)
@@ -64,3 +66,11 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
 def complain(message: str) -> None:
     """Print a message for the user on stderr."""
     print(f"captioner: {message}", file=sys.stderr, flush=True)
+
+
+def _drop_stuck_output() -> None:
+    """Send stdout nowhere when it takes no more: Python flushes it once again at exit, with a traceback."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

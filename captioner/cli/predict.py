@@ -1,4 +1,4 @@
-"""`predict`: photos in, captions out."""
+"""`predict`: photos in, captions out; or a language model at work on a text."""
 
 import argparse
 import contextlib
@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from captioner.cli.arguments import add_encoder_weights, add_search, shipped_model
 from captioner.cli.main import complain
+from captioner.cli.predict_text import TEXT_OPTIONS, add_text, run_text
 from captioner.cli.quiet import load_keras
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import replacing
@@ -21,12 +22,17 @@ INTERRUPTED = "stopped; the captions made so far are written"
 BATCH_SIZE = 16
 """Photos that go through the encoder together."""
 
+CAPTION_OPTIONS = ("encoder_weights", "beam_width", "length_penalty", "num_captions", "attention")
+"""What only photos have."""
+
 EXAMPLES = """\
 examples:
   python predict.py photo.jpg                        the caption, alone on a line
   python predict.py photos/ --format csv --output captions.csv
   python predict.py 'photos/*.jpg' --num-captions 3  three captions for each photo, best first
   python predict.py photo.jpg --attention looked.png where the model looked, word by word
+  python predict.py --prompt "ROMEO:" --length 300   the character language model goes on
+  python predict.py --prompt "To be or n" --suggest 5
 """
 
 
@@ -34,12 +40,13 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Caption photos. One photo gives its caption; several give lines of PATH<TAB>CAPTION.",
+        description="Caption photos. One photo gives its caption; several give lines of PATH<TAB>CAPTION. Or, with a "
+        "character language model: go on with a text, complete a word, score.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "paths", metavar="PATH", nargs="+", help="a photo, a folder (with all its folders), or a pattern"
+        "paths", metavar="PATH", nargs="*", help="a photo, a folder (with all its folders), or a pattern"
     )
     model = parser.add_argument_group("model")
     model.add_argument("--model", metavar="DIR", type=Path, help="model directory (default: the one that is shipped)")
@@ -55,11 +62,16 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         type=Path,
         help="draw where the model looked: a picture for one photo, a folder of pictures for several",
     )
+    add_text(parser)
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Caption, print, and say what could not be used."""
+    """Caption, print, and say what could not be used; or let a language model work."""
+    if _is_text(arguments):
+        with _opened(arguments.output) as file:
+            return run_text(arguments, file)
+
     from captioner.data.photos import find_photos
 
     photos, complaints = find_photos(arguments.paths)
@@ -91,6 +103,39 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _is_text(arguments: argparse.Namespace) -> bool:
+    """Tell whether a language model is asked for.
+
+    Raises:
+        UsageError: nothing is asked for, things of both kinds, or the model is of the other kind.
+    """
+    from captioner.runtime.char_directory import is_char_model
+
+    parser = make_parser("predict")
+    texts, photos = (
+        [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) != parser.get_default(name)]
+        for names in (TEXT_OPTIONS, CAPTION_OPTIONS)
+    )
+    photos = [*arguments.paths[:1], *photos]
+    if texts and photos:
+        raise UsageError(
+            f"{', '.join(photos)}: for photos, but {', '.join(texts)} for a language model; leave out one or the other"
+        )
+    speaks = arguments.model is not None and is_char_model(arguments.model)
+    if photos and speaks:
+        raise UsageError(
+            f"{', '.join(photos)}: {arguments.model} is a character language model and sees no photos; give --prompt "
+            "or --score, or another --model"
+        )
+    if texts and not speaks and arguments.model is not None and (arguments.model / "config.json").is_file():
+        raise UsageError(
+            f"{', '.join(texts)}: {arguments.model} is a captioning model; give photos, or another --model"
+        )
+    if not arguments.paths and not texts:
+        raise UsageError("name a photo or a folder; or for a character language model, give --prompt or --score")
+    return bool(texts)
+
+
 def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[tuple[Path, Any]]:
     """Give for each photo its candidates, or the error that kept it from them."""
     load_keras()
@@ -105,12 +150,14 @@ def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[tup
         length_penalty=arguments.length_penalty,
         num_captions=arguments.num_captions,
     )
-    with tqdm(total=len(photos), unit="photo", delay=2, disable=len(photos) == 1, leave=False) as bar:
+    to_terminal = arguments.output is None and sys.stdout.isatty()  # where the captions themselves show the progress
+    with tqdm(total=len(photos), unit="photo", delay=2, disable=to_terminal or len(photos) == 1, leave=False) as bar:
         for first in range(0, len(photos), BATCH_SIZE):
             some = photos[first : first + BATCH_SIZE]
             for photo, result in zip(some, describer(some), strict=True):
-                with tqdm.external_write_mode(file=sys.stderr):
-                    yield photo, result
+                if isinstance(result, CaptionerError):  # about to be told on the bar's line
+                    bar.clear()
+                yield photo, result
                 bar.update()
 
 
@@ -138,11 +185,14 @@ def _csv_row(values: list[str]) -> str:
 @contextlib.contextmanager
 def _opened(output: Path | None) -> Iterator[IO[str]]:
     """Give stdout, or a file that takes the place of `output` once everything is written."""
+    odd_names = "backslashreplace"  # a file's name need not be text; JSON readers understand \udcff
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors=odd_names)
         yield sys.stdout
         return
     stopped = None
-    with replacing(output) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+    with replacing(output) as beside, beside.open("w", encoding="utf-8", errors=odd_names, newline="") as file:
         try:
             yield file
         except KeyboardInterrupt as interrupt:  # whole lines are worth keeping

@@ -1,4 +1,4 @@
-"""Scores as a small table for people."""
+"""Scores as small tables for people."""
 
 from typing import Any
 
@@ -21,3 +21,13 @@ def scores_table(metrics: dict[str, Any]) -> str:
     names = "  ".join(f"{label:>7}" for label in _LABELS.values())
     values = "  ".join(f"{metrics[key]:7.2f}" for key in _LABELS)
     return f"{heading}\n{names}\n{values}"
+
+
+def likelihood_table(metrics: dict[str, Any]) -> str:
+    """Lay out a language model's figures on the texts that it did not learn from, a line each under a heading."""
+    lines = [f"{'':<10}  {'characters':>10}  {'nats/char':>9}  {'bits/char':>9}  {'perplexity':>10}"]
+    for name, scores in (("validation", metrics), ("test", metrics.get("test"))):
+        if scores:
+            nats, bits, perplexity = (scores[key] for key in ("nats_per_char", "bits_per_char", "perplexity"))
+            lines.append(f"{name:<10}  {scores['characters']:>10}  {nats:9.4f}  {bits:9.4f}  {perplexity:10.3f}")
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`train`: photos and captions in, a model directory out."""
+"""`train`: photos and captions, or a text, in; a model directory out."""
 
 import argparse
 import sys
@@ -7,7 +7,16 @@ from pathlib import Path
 
 from captioner.cli.arguments import add_data, add_encoder_weights, add_setting, chosen
 from captioner.cli.quiet import load_keras
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
+from captioner.cli.train_text import TEXT_OPTIONS, add_text_task, run_text_task
+from captioner.config import (
+    CharModelConfig,
+    CharTrainingConfig,
+    DecoderConfig,
+    DecodingConfig,
+    EncoderConfig,
+    ModelConfig,
+    TrainingConfig,
+)
 from captioner.errors import UsageError
 
 INTERRUPTED = "stopped; finished epochs are kept, and the same command goes on after them"
@@ -17,6 +26,9 @@ FINE_TUNING_RATE = 2e-4
 FINE_TUNING_MIN_COUNT = 1
 """One's own photos are few, and a name seen once is often what they are about."""
 
+CAPTION_OPTIONS = ("limit", "min_count", "max_length", "init_from", "encoder_weights", "feature_layer", "attention_dim")
+"""What only captioning models have."""
+
 EXAMPLES = """\
 examples:
   python train.py                                    find or download Flickr8k, train, score, save
@@ -24,6 +36,7 @@ examples:
   python train.py --data my_photos --init-from saved_models/flickr8k --epochs 5
                                                      fine-tune on a folder with a captions.csv (image,caption)
   python train.py --cell gru --output saved_models/mine
+  python train.py --task char-lm --text book.txt     a language model of the characters of a text
 
 Stopped or killed, the same command goes on. The first run reads every photo through InceptionV3 and keeps the features
 in ~/.cache/captioner (1.1 GB for Flickr8k); later runs begin at once.
@@ -38,7 +51,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--task", choices=("caption",), default="caption", help="what to train (default: caption)")
+    parser.add_argument(
+        "--task", choices=("caption", "char-lm"), default="caption", help="what to train (default: caption)"
+    )
     data = parser.add_argument_group("data")
     add_data(data)
     add_setting(data, TrainingConfig, "limit", "use only the first N photos of each split; 0 uses all")
@@ -56,33 +71,51 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     add_encoder_weights(model)
     add_setting(model, EncoderConfig, "feature_layer", "layer of InceptionV3 that is read")
-    add_setting(model, DecoderConfig, "cell", "the recurrence")
-    add_setting(model, DecoderConfig, "hidden_size", "units of the recurrent state")
-    add_setting(model, DecoderConfig, "embedding_dim", "size of a word's vector")
+    add_setting(model, DecoderConfig, "cell", "the recurrence", _defaults("cell"))
+    add_setting(model, DecoderConfig, "hidden_size", "units of the recurrent state", _defaults("hidden_size"))
+    add_setting(
+        model, DecoderConfig, "embedding_dim", "size of a word's or character's vector", _defaults("embedding_dim")
+    )
     add_setting(model, DecoderConfig, "attention_dim", "size of the attention space")
-    add_setting(model, DecoderConfig, "dropout", "share of activations dropped in training")
+    add_setting(model, DecoderConfig, "dropout", "share of activations dropped in training", _defaults("dropout"))
 
     training = parser.add_argument_group("training")
-    add_setting(training, TrainingConfig, "epochs", "passes over the training photos")
-    add_setting(training, TrainingConfig, "batch_size", "photos a step, each with all its captions")
-    add_setting(training, TrainingConfig, "learning_rate", f"the highest; with --init-from {FINE_TUNING_RATE:g}")
+    add_setting(training, TrainingConfig, "epochs", "passes over the training photos or text", _defaults("epochs"))
+    add_setting(
+        training,
+        TrainingConfig,
+        "batch_size",
+        "photos a step, each with all its captions; or stretches of text",
+        _defaults("batch_size"),
+    )
+    add_setting(
+        training,
+        TrainingConfig,
+        "learning_rate",
+        f"the highest; with --init-from {FINE_TUNING_RATE:g}",
+        _defaults("learning_rate"),
+    )
     add_setting(training, TrainingConfig, "seed", "of every random number")
     training.add_argument(
         "--output", metavar="DIR", type=Path, help="model directory to write (default: saved_models/<data>-<cell>)"
     )
     training.add_argument("--no-resume", action="store_true", help="start over instead of going on with a stopped run")
+    add_text_task(parser)
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, and print the dev scores."""
+    """Train, and print the scores."""
+    _refuse_other_task(arguments)
+    if arguments.task == "char-lm":
+        return run_text_task(arguments, _report)
     if arguments.init_from is not None:
         load_keras()
     model, training = configure(arguments)
 
     from captioner.data.flickr8k import find_or_download
 
-    dataset = find_or_download(arguments.data, arguments.data_format, training.seed)
+    dataset = find_or_download(arguments.data, arguments.data_format)  # split alike whatever --seed, as evaluate does
     if training.limit:
         dataset = dataset.limited(training.limit)
     _report(dataset.report())
@@ -132,6 +165,28 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
     if arguments.min_count is None:
         training = replace(training, min_count=FINE_TUNING_MIN_COUNT)
     return model, training
+
+
+def _refuse_other_task(arguments: argparse.Namespace) -> None:
+    """Raise UsageError when options were given that mean nothing to the task."""
+    foreign = TEXT_OPTIONS if arguments.task == "caption" else CAPTION_OPTIONS
+    parser = make_parser("train")
+    given = [name for name in foreign if getattr(arguments, name) != parser.get_default(name)]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        other = "char-lm" if arguments.task == "caption" else "caption"
+        raise UsageError(
+            f"{names}: only for --task {other}, not for --task {arguments.task}; leave out one or the other"
+        )
+
+
+def _defaults(name: str) -> str:
+    """Tell the defaults of a setting that both tasks have, where they differ."""
+    caption, text = (
+        next(getattr(config, name) for config in configs if hasattr(config, name))
+        for configs in ((DecoderConfig, TrainingConfig), (CharModelConfig, CharTrainingConfig))
+    )
+    return f"{caption}" if caption == text else f"{caption}; char-lm: {text}"
 
 
 def _report(line: str) -> None:

@@ -1,28 +1,18 @@
 """A captioning model as a directory: configuration, vocabulary and weights, so that none is lost without the others."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from captioner.config import ModelConfig, load_config, save_config
+import keras
+
+from captioner.config import ModelConfig, check_weights, checksum_weights, load_config, save_config
 from captioner.errors import CaptionerError
 from captioner.files import replacing
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
 
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "decoder.weights.h5"
-
-
-@dataclass(frozen=True)
-class Checksums:
-    """What the configuration knows of the files beside it, since HDF5 itself does not notice a flipped bit.
-
-    Attributes:
-        weights: BLAKE2b of the weights file, 32 hexadecimal digits.
-    """
-
-    weights: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,7 @@ def save_model(directory: str | Path, config: ModelConfig, vocabulary: Vocabular
     bare.set_weights(network.get_weights())
     with replacing(directory / WEIGHTS) as beside:
         bare.save_weights(beside)
-    save_config(directory / CONFIG, model=config, checksums=Checksums(_checksum(directory / WEIGHTS)))
+    save_config(directory / CONFIG, model=config, checksums=checksum_weights(directory / WEIGHTS))
 
 
 def load_model(directory: str | Path) -> SavedModel:
@@ -75,12 +65,7 @@ def load_model(directory: str | Path) -> SavedModel:
             f"{directory / VOCABULARY} has {len(vocabulary)} tokens, but {CONFIG} expects "
             f"{config.decoder.vocabulary_size}; the files are from different models"
         )
-    expected = load_config(directory / CONFIG, "checksums", Checksums).weights
-    if _checksum(directory / WEIGHTS) != expected:
-        raise CaptionerError(
-            f"the weights {directory / WEIGHTS} are not those that {CONFIG} was written with (their checksum differs): "
-            "they are damaged or from another model; copy the directory again, or train again"
-        )
+    check_weights(directory / CONFIG, directory / WEIGHTS)
     network = CaptionModel(config.decoder)
     load_weights(network, directory / WEIGHTS)
     return SavedModel(config, vocabulary, network)
@@ -100,7 +85,7 @@ def read_config(directory: Path) -> ModelConfig:
     return load_config(directory / CONFIG, "model", ModelConfig)
 
 
-def load_weights(network: CaptionModel, path: Path) -> None:
+def load_weights(network: keras.Model, path: Path) -> None:
     """Fill `network` from a Keras weights file.
 
     Raises:
@@ -112,14 +97,4 @@ def load_weights(network: CaptionModel, path: Path) -> None:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise CaptionerError(
             f"the weights {path} cannot be read ({reason}); copy them again, or train again"
-        ) from error
-
-
-def _checksum(weights: Path) -> str:
-    try:
-        with weights.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError as error:
-        raise CaptionerError(
-            f"cannot read the weights {weights}: {error.strerror}; copy the directory again, or train again"
         ) from error

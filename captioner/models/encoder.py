@@ -1,8 +1,10 @@
 """InceptionV3 as a reader of photos: images in, a grid of features out."""
 
 import contextlib
+import functools
 import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -29,7 +31,8 @@ def build_encoder(config: EncoderConfig, weights: str | Path | None = "imagenet"
     application = getattr(keras.applications, config.network, None)
     if not callable(application):
         raise CaptionerError(f"encoder: keras.applications has no {config.network!r}; expected InceptionV3")
-    network = application(include_top=False, weights=None, input_shape=(size, size, 3))
+    make = functools.partial(application, include_top=False, input_shape=(size, size, 3))
+    network = _with_imagenet(make) if weights == "imagenet" else make(weights=None)
     grids = {layer.name: layer for layer in network.layers if len(layer.output.shape) == 4}
     if config.feature_layer not in grids:
         mixed = [name for name in grids if name.startswith("mixed")]
@@ -37,9 +40,7 @@ def build_encoder(config: EncoderConfig, weights: str | Path | None = "imagenet"
             f"--feature-layer: InceptionV3 has no layer {config.feature_layer!r} with a grid of features; "
             f"expected one such as {', '.join(mixed)}"
         )
-    if weights == "imagenet":
-        _load_imagenet(network, config)
-    elif weights is not None:
+    if weights not in ("imagenet", None):
         _load_file(network, Path(weights))
     grid = grids[config.feature_layer].output
     _, rows, columns, channels = grid.shape
@@ -66,23 +67,23 @@ def _load_file(network: keras.Model, path: Path) -> None:
     try:
         network.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds; to a user they mean the same
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise CaptionerError(
-            f"--encoder-weights: {path} does not hold the weights of InceptionV3 without top ({reason})"
+            f"--encoder-weights: {path} does not hold the weights of InceptionV3 without top ({_reason(error)})"
         ) from error
 
 
-def _load_imagenet(network: keras.Model, config: EncoderConfig) -> None:
+def _with_imagenet(make: Callable[..., keras.Model]) -> keras.Model:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Keras draws its progress bar on stdout, which is for results
-            source = getattr(keras.applications, config.network)(
-                include_top=False, weights="imagenet", input_shape=network.input_shape[1:]
-            )
+            return make(weights="imagenet")
     except Exception as error:  # urllib, checksums, disks: each with its own kind
         raise CaptionerError(
             f"InceptionV3's ImageNet weights (87 MB) are not here and could not be downloaded "
-            f"({str(error).strip().splitlines()[0][:200]}). With a connection, run the same command again; without "
+            f"({_reason(error)}). With a connection, run the same command again; without "
             "one, copy inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 from a machine that has it and name it "
             "with --encoder-weights FILE or CAPTIONER_ENCODER_WEIGHTS"
         ) from error
-    network.set_weights(source.get_weights())
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -18,7 +18,7 @@ class Progress:
     Attributes:
         epoch: epochs done.
         best_epoch: the one whose weights are the best so far; 0 before the first.
-        best_score: its dev CIDEr-D.
+        best_score: what it was chosen by, higher being better: dev CIDEr-D, or the log-probability of a character.
         history: one row of figures an epoch.
     """
 

@@ -80,7 +80,8 @@ def extract_features(
 
 def _check(features: np.ndarray, feature_layer: str) -> None:
     """Refuse features that say nothing: a weights file with holes would train a model that ignores the photo."""
-    if len(features) and (not np.isfinite(features).all() or features.std() == 0.0):
+    same = len(features) > 1 and (features == features[:1, :1]).all()  # one photo may be of one colour
+    if same or not np.isfinite(features).all():
         raise CaptionerError(
             f"--encoder-weights: layer {feature_layer!r} gives the same value for every photo, or none at all; the "
             "weights file is incomplete there. Choose an earlier --feature-layer, or the complete ImageNet weights"

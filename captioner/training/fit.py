@@ -15,32 +15,12 @@ from captioner.text import Vocabulary
 from captioner.training.batches import CaptionBatches
 from captioner.training.checkpoint import Checkpoint, Progress
 from captioner.training.evaluation import caption_split
+from captioner.training.optimizer import make_optimizer
 from captioner.training.split import Split
 from captioner.training.step import LossStep
 
 EPOCH_BEAM_WIDTH = 3
 """Beam width of the scores between epochs: close to the final one, at less than its time."""
-
-
-def make_optimizer(network: CaptionModel, config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
-    """Make AdamW (Loshchilov & Hutter 2019) for `network`, with warm-up and cosine decay over `steps`."""
-    warmup = min(config.warmup_steps, steps // 2)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=config.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=max(1, steps - warmup),
-    )
-    optimizer = keras.optimizers.AdamW(
-        schedule,
-        weight_decay=config.weight_decay,
-        global_clipnorm=config.clip_norm,
-        use_ema=config.ema_momentum > 0,
-        ema_momentum=config.ema_momentum or 0.99,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(network.trainable_variables)
-    return optimizer
 
 
 def fit(

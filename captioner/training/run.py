@@ -86,12 +86,15 @@ def train_captioner(run: Run, *, resume: bool, report: Callable[[str], None]) ->
         checkpoint.remove()
         metrics_file.unlink(missing_ok=True)
     if metrics_file.is_file():
-        metrics: dict[str, Any] = read_json(metrics_file, "metrics of the finished run")
-        refuse_changes(metrics.get("settings", {}), run.settings(), run.output)
+        metrics = read_json(metrics_file, "metrics of the finished run")
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("settings"), dict):
+            raise CaptionerError(f"{metrics_file} does not tell what was trained; start over with --no-resume")
+        refuse_changes(metrics["settings"], run.settings(), run.output)
         report(f"{run.output} is finished; nothing to train (--no-resume trains it again)")
         return metrics
     began = time.monotonic()
     run.dataset.split("train"), run.dataset.split("dev")
+    checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
     base = load_model(run.init_from) if run.init_from else None
     encoder = build_encoder(run.model.encoder, run.encoder_weights)
     checkpoint.settings["encoder_weights"] = weights_fingerprint(encoder)
@@ -177,5 +180,5 @@ def _write_history(output: Path, progress: Progress) -> None:
     import pandas as pd
 
     with replacing(output / HISTORY) as beside:
-        pd.DataFrame(progress.history).round(4).to_csv(beside, index=False)
+        pd.DataFrame(progress.history).to_csv(beside, index=False, float_format="%.6g")
     draw_training_curve(output / CURVE, progress.history, progress.best_epoch)

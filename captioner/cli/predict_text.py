@@ -1,0 +1,174 @@
+"""`predict --prompt | --suggest | --score`: a character language model at work on a text."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from captioner.cli.arguments import add_setting, chosen, shipped_model
+from captioner.cli.main import complain
+from captioner.cli.surprise import surprise_page
+from captioner.config import GenerationConfig
+from captioner.errors import CaptionerError, UsageError
+from captioner.files import write_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from captioner.runtime.char_lm import LanguageModel
+
+GENERATION_OPTIONS = ("length", "temperature", "top_k", "top_p", "num_samples", "seed")
+TEXT_OPTIONS = ("prompt", "suggest", "score", "surprise", *GENERATION_OPTIONS)
+"""What only language models have."""
+
+
+def add_text(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a character language model."""
+    group = parser.add_argument_group(
+        "character language model", "What `train.py --task char-lm` makes; --model is saved_models/char-lm by default."
+    )
+    group.add_argument("--prompt", metavar="TEXT", help="go on with this text")
+    add_setting(group, GenerationConfig, "length", "characters to make")
+    add_setting(group, GenerationConfig, "temperature", "below 1 is more careful, above 1 more daring; 0 never gambles")
+    add_setting(group, GenerationConfig, "top_k", "draw from the N likeliest characters; 0 means all")
+    add_setting(group, GenerationConfig, "top_p", "draw from the likeliest that hold X together; 1 means all")
+    add_setting(group, GenerationConfig, "num_samples", "texts to make")
+    add_setting(group, GenerationConfig, "seed", "the same seed makes the same text", "another each time")
+    group.add_argument(
+        "--suggest", metavar="N", type=_count, help="instead, the N likeliest ways to go on up to the next space"
+    )
+    group.add_argument("--score", metavar="FILE", type=Path, help="how probable is this text? (--format json)")
+    group.add_argument(
+        "--surprise",
+        metavar="FILE.html",
+        type=Path,
+        help="with --score or --prompt: also write the text as a page, each character coloured by its surprise",
+    )
+
+
+def run_text(arguments: argparse.Namespace, file: IO[str]) -> int:
+    """Do what is asked for, and write the result to `file`."""
+    _check(arguments)
+
+    from captioner.runtime.char_lm import LanguageModel
+
+    model = LanguageModel.load(arguments.model or shipped_model("char-lm"))
+    if arguments.score is not None:
+        _score(model, arguments, file)
+        return 0
+    prompt = _known(model, arguments.prompt)
+    if arguments.suggest is not None:
+        text = prompt
+        _suggest(model, prompt, arguments, file)
+    else:
+        text = _generate(model, prompt, arguments, file)
+    if arguments.surprise:
+        write_text(arguments.surprise, surprise_page(text, _surprises(model, text)))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Raise UsageError when the options do not make one request."""
+    generation = [f"--{name.replace('_', '-')}" for name in GENERATION_OPTIONS if getattr(arguments, name) is not None]
+    if arguments.prompt is None and arguments.score is None:
+        raise UsageError("a language model needs --prompt TEXT or --score FILE")
+    if arguments.prompt is not None and arguments.score is not None:
+        raise UsageError("--prompt and --score are two requests; give one at a time")
+    if arguments.score is not None and arguments.suggest is not None:
+        raise UsageError("--suggest goes with --prompt, not with --score")
+    if generation and (arguments.score is not None or arguments.suggest is not None):
+        raise UsageError(f"{', '.join(generation)}: only where text is made: with --prompt, without --suggest")
+    if arguments.format == "csv":
+        raise UsageError("--format csv: only for captions; give text or json")
+    if arguments.surprise and (arguments.num_samples or 1) > 1:
+        raise UsageError("--surprise shows one text; leave out --num-samples")
+
+
+def _known(model: "LanguageModel", prompt: str) -> str:
+    """Return the prompt without the characters that the model does not know, which are named."""
+    unknown = model.vocabulary.unknown_in(prompt)
+    if unknown:
+        names = ", ".join(repr(character) for character in unknown)
+        complain(f"--prompt: the model's text had no {names}; left out")
+    return "".join(character for character in prompt if character not in unknown)
+
+
+def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace, file: IO[str]) -> str:
+    """Write the samples as they are made, and return the last one with its prompt."""
+    import numpy as np
+
+    settings = GenerationConfig(**chosen(arguments, GenerationConfig))
+    several = settings.num_samples > 1
+    text = ""
+    for sample in range(settings.num_samples):
+        characters = model.generate(
+            prompt,
+            settings.length,
+            settings.temperature,
+            settings.top_k,
+            settings.top_p,
+            # A sample does not depend on how many there are.
+            np.random.default_rng(np.random.SeedSequence(arguments.seed, spawn_key=(sample,))),
+        )
+        if arguments.format == "json":
+            text = prompt + "".join(characters)
+            record = {"sample": sample + 1} if several else {}
+            file.write(json.dumps({**record, "prompt": prompt, "text": text}, ensure_ascii=False) + "\n")
+            continue
+        file.write(f"--- {sample + 1} ---\n{prompt}" if several else prompt)
+        file.flush()
+        text = prompt
+        for character in characters:
+            file.write(character)
+            file.flush()
+            text += character
+        if not text.endswith("\n"):
+            file.write("\n")
+    return text
+
+
+def _suggest(model: "LanguageModel", prompt: str, arguments: argparse.Namespace, file: IO[str]) -> None:
+    suggestions = model.suggest(prompt, arguments.suggest)
+    if len(suggestions) < arguments.suggest:
+        complain(f"--suggest {arguments.suggest}: found {len(suggestions)} ways to the next space and gave up")
+    if arguments.format == "json":
+        found = [{"text": each.text, "probability": each.probability} for each in suggestions]
+        file.write(json.dumps({"prompt": prompt, "suggestions": found}, ensure_ascii=False) + "\n")
+        return
+    for each in suggestions:
+        file.write(f"{each.probability:.4f}\t{json.dumps(each.text, ensure_ascii=False)}\n")
+
+
+def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str]) -> None:
+    from captioner.data.corpus import read_text_file
+    from captioner.metrics.likelihood import likelihood
+
+    text = read_text_file(arguments.score)
+    if not text:
+        raise CaptionerError(f"the text {arguments.score} is empty; there is nothing to score")
+    unknown = model.vocabulary.unknown_in(text)
+    if unknown:
+        some = ", ".join(repr(character) for character in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
+        complain(f"{arguments.score}: the model's text had no {some}; scored as <unk>")
+    surprises = _surprises(model, text)
+    scores = likelihood(surprises)
+    if arguments.surprise:
+        write_text(arguments.surprise, surprise_page(text, surprises))
+    if arguments.format == "json":
+        file.write(json.dumps(scores) + "\n")
+        return
+    for key, value in scores.items():
+        file.write(f"{key.replace('_', ' '):<15}  {value if isinstance(value, int) else f'{value:.4f}'}\n")
+
+
+def _surprises(model: "LanguageModel", text: str) -> "np.ndarray":
+    from tqdm import tqdm
+
+    with tqdm(total=len(text), unit="char", unit_scale=True, delay=2, leave=False) as bar:
+        return model.surprises(text, bar.update)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 1000, found {text!r}")
+    return int(text)

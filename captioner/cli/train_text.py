@@ -1,0 +1,92 @@
+"""`train --task char-lm`: a text in, a character language model out."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from captioner.cli.arguments import add_setting, chosen
+from captioner.cli.quiet import load_keras
+from captioner.cli.table import likelihood_table
+from captioner.config import CharModelConfig, CharTrainingConfig
+from captioner.data.corpus import Corpus, find_captions, read_corpus
+from captioner.errors import CaptionerError, UsageError
+
+TEXT_OPTIONS = ("text", "layers", "layer_norm", "sequence_length", "split")
+"""What only language models have."""
+
+SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+
+
+def add_text_task(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that only `--task char-lm` has."""
+    group = parser.add_argument_group(
+        "character language model (--task char-lm)",
+        "With these go --data, --cell, --hidden-size, --embedding-dim, --dropout and all of training.",
+    )
+    group.add_argument(
+        "--text",
+        metavar="FILE",
+        type=Path,
+        help="a text in UTF-8, in any language (default: the captions in --data, $CAPTIONER_DATA or datasets/flickr8k; "
+        "without those, tiny Shakespeare is downloaded, 1.1 MB)",
+    )
+    add_setting(group, CharModelConfig, "layers", "recurrent layers, one above the other")
+    group.add_argument(
+        "--layer-norm",
+        action=argparse.BooleanOptionalAction,
+        help="normalise each layer's output (default: yes)",
+    )
+    add_setting(group, CharTrainingConfig, "sequence_length", "characters that a gradient goes back")
+    add_setting(group, CharTrainingConfig, "split", "hundredths for training, validation and test, as the text lies")
+
+
+def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) -> int:
+    """Train a language model, and print how well it foretells the validation text."""
+    model = CharModelConfig(**chosen(arguments, CharModelConfig))
+    training = CharTrainingConfig(**chosen(arguments, CharTrainingConfig))
+    corpus = _find_corpus(arguments, report)
+
+    load_keras()
+    from captioner.training.char_run import CharRun, train_char_model
+
+    output = arguments.output or Path("saved_models") / f"{corpus.name}-{model.cell}"
+    metrics = train_char_model(CharRun(corpus, model, training, output), resume=not arguments.no_resume, report=report)
+    print(likelihood_table(metrics))
+    return 0
+
+
+def _find_corpus(arguments: argparse.Namespace, report: Callable[[str], None]) -> Corpus:
+    if arguments.text is not None:
+        if arguments.data is not None:
+            raise UsageError("--text and --data both name what to learn from; leave out one")
+        return read_corpus(arguments.text)
+    corpus = find_captions(arguments.data, arguments.data_format)
+    if corpus is None:
+        corpus = Corpus("tinyshakespeare", read_corpus(_download_shakespeare()).text)
+    report(f"no --text was given: {corpus.name}, {len(corpus.text)} characters")
+    return corpus
+
+
+def _download_shakespeare() -> Path:
+    """Bring tiny Shakespeare into Keras's cache, unless it is there.
+
+    Raises:
+        CaptionerError: it could not be downloaded.
+    """
+    load_keras()
+    import keras
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras draws its progress bar on stdout, which is for results
+            path = keras.utils.get_file(
+                "tinyshakespeare.txt", SHAKESPEARE, file_hash=SHAKESPEARE_SHA256, hash_algorithm="sha256"
+            )
+    except Exception as error:  # urllib, checksums, disks: each with its own kind
+        raise CaptionerError(
+            f"tiny Shakespeare could not be downloaded from {SHAKESPEARE} ({error}); name a text of your own with "
+            "--text FILE"
+        ) from error
+    return Path(path)

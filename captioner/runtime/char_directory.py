@@ -1,0 +1,88 @@
+"""A character model as a directory: configuration, vocabulary and weights, which need no framework to be read."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from captioner.config import (
+    CharModelConfig,
+    check_weights,
+    checksum_weights,
+    holds_config,
+    load_config,
+    save_config,
+)
+from captioner.errors import CaptionerError
+from captioner.files import replacing
+from captioner.runtime.char_network import weight_shapes
+from captioner.text import CharacterVocabulary
+
+CONFIG, VOCABULARY, WEIGHTS, NAME = "config.json", "vocabulary.json", "weights.npz", "char_lm"
+
+
+def is_char_model(directory: Path) -> bool:
+    """Tell a character model's directory from that of a captioning model, or of none.
+
+    Raises:
+        CaptionerError: its configuration cannot be read.
+    """
+    return (directory / CONFIG).is_file() and holds_config(directory / CONFIG, NAME)
+
+
+def save_char_model(
+    directory: Path, config: CharModelConfig, vocabulary: CharacterVocabulary, weights: Mapping[str, np.ndarray]
+) -> None:
+    """Write a model directory; each file is replaced whole.
+
+    Args:
+        directory: made if it is not there.
+        config: the sizes.
+        vocabulary: the characters behind the numbers.
+        weights: arrays by name, as `weight_shapes` names them.
+
+    Raises:
+        OSError: the directory cannot be written to.
+    """
+    vocabulary.save(directory / VOCABULARY)
+    with replacing(directory / WEIGHTS) as beside, beside.open("wb") as file:
+        np.savez(file, **weights)  # type: ignore[arg-type]  # NumPy's stub takes every name for a flag's
+    save_config(directory / CONFIG, **{NAME: config, "checksums": checksum_weights(directory / WEIGHTS)})
+
+
+def load_char_model(directory: Path) -> tuple[CharModelConfig, CharacterVocabulary, dict[str, np.ndarray]]:
+    """Read a model directory that `save_char_model` wrote. Nothing in it is executed: JSON, and arrays of numbers.
+
+    Raises:
+        CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
+    """
+    if not (directory / CONFIG).is_file():
+        raise CaptionerError(
+            f"{directory} is no model directory ({CONFIG} is missing); expected what train.py --task char-lm writes, "
+            "such as saved_models/char-lm"
+        )
+    config = load_config(directory / CONFIG, NAME, CharModelConfig)
+    vocabulary = CharacterVocabulary.load(directory / VOCABULARY)
+    if len(vocabulary) != config.vocabulary_size:
+        raise CaptionerError(
+            f"{directory / VOCABULARY} has {len(vocabulary)} tokens, but {CONFIG} expects {config.vocabulary_size}; "
+            "the files are from different models"
+        )
+    check_weights(directory / CONFIG, directory / WEIGHTS)
+    return config, vocabulary, _read_weights(directory / WEIGHTS, config)
+
+
+def _read_weights(path: Path, config: CharModelConfig) -> dict[str, np.ndarray]:
+    """Read the arrays, and no more of them than the sizes in `config` call for."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            weights = {name: file[name] for name in weight_shapes(config)}
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+        raise CaptionerError(f"the weights {path} cannot be read ({error}); copy them again, or train again") from error
+    for name, shape in weight_shapes(config).items():
+        if weights[name].shape != shape or not np.issubdtype(weights[name].dtype, np.floating):
+            found = f"{weights[name].dtype} {weights[name].shape}"
+            raise CaptionerError(f"the weights {path}: {name} is {found}, but {CONFIG} expects {shape}; train again")
+    return weights

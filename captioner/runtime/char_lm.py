@@ -1,0 +1,119 @@
+"""A trained character language model at work: it goes on with a text, completes a word, and scores."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from captioner.decoding.completion import States, completions
+from captioner.decoding.sampling import draw, next_distribution
+from captioner.runtime.char_directory import load_char_model
+from captioner.runtime.char_network import CharNetwork
+from captioner.text import CHARACTER_SPECIAL_TOKENS, CharacterVocabulary
+
+WINDOW = 1024
+"""Characters of a given text that are read together; more would only cost memory."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A way to go on, up to and with the next space.
+
+    Attributes:
+        text: the characters, the last of which is white space.
+        probability: that the model goes on with just these.
+    """
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A vocabulary and a network over its characters.
+
+    All probabilities are those of a text that begins where the prompt begins: the start token stands before it.
+    """
+
+    vocabulary: CharacterVocabulary
+    network: CharNetwork
+
+    @classmethod
+    def load(cls, directory: str | Path) -> "LanguageModel":
+        """Read a model directory that `train.py --task char-lm` wrote.
+
+        Raises:
+            CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
+        """
+        config, vocabulary, weights = load_char_model(Path(directory))
+        return cls(vocabulary, CharNetwork(config, weights))
+
+    def generate(
+        self,
+        prompt: str,
+        length: int,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        rng: np.random.Generator | None = None,
+    ) -> Iterator[str]:
+        """Go on after `prompt` for `length` characters, which are yielded as they are made.
+
+        Args:
+            prompt: may be empty; characters outside the vocabulary are left out.
+            length: characters to make.
+            temperature, top_k, top_p: see `next_distribution`.
+            rng: decides what is drawn.
+        """
+        rng = rng or np.random.default_rng()
+        log_probs, states = self._read(prompt)
+        for _ in range(length):
+            token = draw(next_distribution(log_probs, temperature, top_k, top_p), rng)
+            yield self.vocabulary.tokens[token]
+            log_probs, states = self._step(token, states)
+
+    def suggest(self, prompt: str, count: int) -> list[Suggestion]:
+        """Return the `count` most probable ways to go on after `prompt` up to the next white space, best first.
+
+        Two suggestions may differ in that space alone: a word may be followed by a blank or by a new line.
+        """
+        spaces = {number for number, token in enumerate(self.vocabulary.tokens) if token.isspace()}
+        log_probs, states = self._read(prompt)
+        found = completions(self._step, log_probs, states, spaces, count)
+        return [Suggestion(self.vocabulary.decode(each.tokens), float(np.exp(each.log_prob))) for each in found]
+
+    def surprises(self, text: str, seen: Callable[[int], object] = lambda characters: None) -> np.ndarray:
+        """Return -ln p(character | all before it) of each of the N characters, float32 (N,).
+
+        A character outside the vocabulary is read, and scored, as `<unk>`. `seen` is told how many have been read
+        since it was told before.
+        """
+        tokens = self.vocabulary.encode(text).astype(np.intp)
+        read = np.concatenate([[self.vocabulary.start], tokens[:-1]])
+        surprises = np.empty(len(tokens), np.float32)
+        states = self.network.initial_states(1)
+        for first in range(0, len(tokens), WINDOW):
+            window = slice(first, first + WINDOW)
+            log_probs, states = self.network(read[None, window], states)
+            surprises[window] = -np.take_along_axis(log_probs[0], tokens[window, None], axis=-1)[:, 0]
+            seen(log_probs.shape[1])
+        return surprises
+
+    def _read(self, prompt: str) -> tuple[np.ndarray, States]:
+        known = self.vocabulary.encode(prompt)
+        tokens = np.concatenate([[self.vocabulary.start], known[known != self.vocabulary.unknown]]).astype(np.intp)
+        states = self.network.initial_states(1)
+        for first in range(0, len(tokens), WINDOW):
+            log_probs, states = self.network(tokens[None, first : first + WINDOW], states)
+        return _without_special(log_probs[0, -1]), states
+
+    def _step(self, token: int, states: States) -> tuple[np.ndarray, States]:
+        log_probs, states = self.network(np.array([[token]]), states)
+        return _without_special(log_probs[0, 0]), states
+
+
+def _without_special(log_probs: np.ndarray) -> np.ndarray:
+    """Ban the tokens that are no characters; what little they held is nobody's."""
+    log_probs[: len(CHARACTER_SPECIAL_TOKENS)] = -np.inf
+    return log_probs

@@ -1,0 +1,109 @@
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from captioner.cli.train import FINE_TUNING_MIN_COUNT, FINE_TUNING_RATE, configure, make_parser
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig, save_config
+from captioner.errors import CaptionerError, UsageError
+
+BASE = ModelConfig(
+    EncoderConfig(feature_layer="mixed5"),
+    DecoderConfig("gru", 64, 32, 16, 0.3, vocabulary_size=50, locations=289, channels=768),
+    DecodingConfig(6, 0.9, 15),
+)
+
+
+def configured(*argv):
+    return configure(make_parser("train").parse_args([str(each) for each in argv]))
+
+
+@pytest.fixture
+def base(tmp_path) -> Path:
+    save_config(tmp_path / "base" / "config.json", model=BASE)
+    return tmp_path / "base"
+
+
+def test_without_arguments_the_defaults_stand():
+    assert configured() == (ModelConfig(), TrainingConfig())
+
+
+def test_arguments_become_settings():
+    model, training = configured(
+        *("--cell", "lstm", "--hidden-size", 100, "--embedding-dim", 50, "--attention-dim", 25, "--max-length", 9),
+        *("--feature-layer", "mixed3", "--epochs", 3, "--batch-size", 7, "--learning-rate", 0.01, "--limit", 40),
+        *("--min-count", 2, "--seed", 5),
+    )
+    assert model.encoder == EncoderConfig(feature_layer="mixed3")
+    assert model.decoder == DecoderConfig("lstm", 100, 50, 25)
+    assert model.decoding == DecodingConfig(max_length=9)
+    assert training == TrainingConfig(epochs=3, batch_size=7, learning_rate=0.01, limit=40, min_count=2, seed=5)
+
+
+def test_a_model_to_start_from_decides_the_sizes(base):
+    model, training = configured("--init-from", base, "--epochs", 3)
+    assert model == BASE
+    assert training == TrainingConfig(epochs=3, learning_rate=FINE_TUNING_RATE, min_count=FINE_TUNING_MIN_COUNT)
+
+
+def test_what_its_weights_do_not_decide_may_be_given(base):
+    model, training = configured("--init-from", base, "--dropout", 0.1, "--learning-rate", 0.5, "--min-count", 2)
+    assert model == dataclasses.replace(BASE, decoder=dataclasses.replace(BASE.decoder, dropout=0.1))
+    assert (training.learning_rate, training.min_count) == (0.5, 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "has"),
+    [
+        ("--cell", "rnn", "gru"),
+        ("--hidden-size", "128", "64"),
+        ("--embedding-dim", "64", "32"),
+        ("--attention-dim", "64", "16"),
+        ("--feature-layer", "mixed8", "mixed5"),
+    ],
+)
+def test_a_size_that_contradicts_it_is_wrong_usage(base, option, value, has):
+    with pytest.raises(UsageError, match=rf"{option} {value}: --init-from .*base has {has}.*leave the argument out"):
+        configured("--init-from", base, option, value)
+    configured("--init-from", base, option, has)  # to say the same again contradicts nothing
+
+
+def test_a_missing_or_broken_model_to_start_from_is_named(base, tmp_path):
+    with pytest.raises(CaptionerError, match=r"nowhere is no model directory \(config\.json is missing\)"):
+        configured("--init-from", tmp_path / "nowhere")
+    (base / "config.json").write_text("{")
+    with pytest.raises(CaptionerError, match=r"config\.json is not valid JSON"):
+        configured("--init-from", base)
+
+
+def test_the_seed_does_not_move_photos_between_the_splits(tmp_path, monkeypatch):
+    from captioner.cli import evaluate, train
+    from captioner.data.formats import read_dataset
+    from captioner.training import run, split
+
+    rows = [f"{number}.jpg,a dog" for number in range(30)]
+    (tmp_path / "captions.csv").write_text("\n".join(["image,caption", *rows]))
+    for number in range(30):
+        (tmp_path / f"{number}.jpg").touch()
+    expected = read_dataset(tmp_path).splits
+    assert read_dataset(tmp_path, seed=7).splits != expected
+
+    class SeenError(Exception):
+        pass
+
+    def seen(about, *more, **settings):
+        raise SeenError((about.dataset if hasattr(about, "dataset") else about).splits)
+
+    monkeypatch.setattr(run, "train_captioner", seen)
+    monkeypatch.setattr(split, "read_split", seen)
+    monkeypatch.setattr("captioner.models.describe.Describer.load", lambda *more, **settings: describer)
+    describer = SimpleNamespace(encoder=None, model=SimpleNamespace(config=BASE))
+    data = ["--data", str(tmp_path)]
+    for command, argv in (
+        (train, [*data, "--seed", "7"]),
+        (evaluate, [*data, "--model", "saved", "--split", "dev"]),
+    ):
+        with pytest.raises(SeenError) as caught:
+            command.run(command.make_parser("captioner").parse_args(argv))
+        assert caught.value.args[0] == expected

@@ -1,0 +1,176 @@
+import csv
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from captioner.models.directory import load_model
+
+FILES = {
+    *("config.json", "vocabulary.json", "decoder.weights.h5", "metrics.json"),
+    *("history.csv", "training.png", "README.md"),
+}
+
+
+def epochs_in(text):
+    return re.findall(r"epoch (\d+/\d+) \d+ s: loss", text)  # the progress bar says the first half too
+
+
+def test_a_training_leaves_a_model_directory(trained):
+    directory, outcome = trained
+    assert outcome.status == 0
+    assert {path.name for path in directory.iterdir()} == FILES
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert (metrics["images"], metrics["split"], metrics["epochs"]) == (4, "dev", 2)
+    with (directory / "history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    assert float(history[1]["loss"]) < float(history[0]["loss"])
+    assert (directory / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert "vanilla tanh RNN of 16 units" in (directory / "README.md").read_text()
+
+    config = json.loads((directory / "config.json").read_text())["model"]
+    assert config["decoder"]["cell"] == "rnn"
+    assert (config["decoder"]["locations"], config["decoder"]["channels"]) == (64, 1280)
+    assert config["decoding"]["beam_width"] == metrics["beam_width"]
+    assert config["decoding"]["length_penalty"] == metrics["length_penalty"]
+    tokens = json.loads((directory / "vocabulary.json").read_text())["tokens"]
+    assert tokens[:4] == ["<pad>", "<start>", "<end>", "<unk>"]
+    assert {"red", "circle", "one"} < set(tokens)
+    assert not {"hole", ".", ","} & set(tokens)
+
+
+def test_only_scores_go_to_stdout(trained):
+    _, outcome = trained
+    metrics = json.loads((trained[0] / "metrics.json").read_text())
+    heading, names, values = outcome.out.splitlines()
+    assert heading.startswith("4 dev photos, beam width ")
+    assert names.split()[0] == "BLEU-1"
+    assert float(values.split()[0]) == pytest.approx(metrics["bleu1"], abs=0.005)
+    assert epochs_in(outcome.err) == ["1/2", "2/2"]
+
+
+def test_holes_in_the_data_set_are_reported_and_no_error(trained):
+    _, outcome = trained
+    line = next(line for line in outcome.err.splitlines() if "holes:" in line)
+    assert "10 train, 4 dev, 2 test" in line
+    assert "missing.png" in line
+    assert "lost.png" in line
+    assert outcome.status == 0
+
+
+def test_a_finished_run_says_so(trained, train_arguments, command):
+    directory, first = trained
+    before = (directory / "decoder.weights.h5").stat().st_mtime_ns
+    again = command(*train_arguments, "--epochs", 2, "--output", directory)
+    assert again.status == 0
+    assert f"{directory} is finished; nothing to train" in again.err
+    assert epochs_in(again.err) == []
+    assert again.out == first.out
+    assert (directory / "decoder.weights.h5").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("--hidden-size", "9", "hidden_size was 16, now 9"),
+        ("--cell", "gru", "cell was 'rnn', now 'gru'"),
+        ("--epochs", "3", "epochs was 2, now 3"),
+    ],
+)
+def test_a_finished_run_refuses_other_settings(trained, train_arguments, command, option, value, named):
+    directory, _ = trained
+    outcome = command(*train_arguments, "--epochs", 2, "--output", directory, option, value)
+    assert outcome.status == 2
+    assert named in outcome.err
+    assert outcome.err.count(", now ") == 1
+    assert "--no-resume" in outcome.err
+    assert outcome.out == ""
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"settings": []}', "{"])
+def test_metrics_that_are_damaged_are_named(trained, train_arguments, command, tmp_path, content):
+    (tmp_path / "metrics.json").write_text(content)
+    outcome = command(*train_arguments, "--epochs", 2, "--output", tmp_path)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "metrics.json" in outcome.err
+
+
+def test_a_finished_run_can_be_started_over_with_other_settings(trained, train_arguments, command, tmp_path):
+    directory = tmp_path / "again"
+    shutil.copytree(trained[0], directory)
+    outcome = command(
+        *train_arguments,
+        *("--output", directory, "--no-resume", "--epochs", 1, "--limit", 3, "--cell", "gru", "--dropout", 0.4),
+    )
+    assert outcome.status == 0
+    assert epochs_in(outcome.err) == ["1/1"]
+    assert "3 photos and 9 captions to train on, 3 photos to score on" in outcome.err
+    assert {path.name for path in directory.iterdir()} == FILES
+    saved = load_model(directory)
+    assert saved.config.decoder.cell == "gru"
+    assert saved.network.decoder.cell.gates == 3
+
+
+def test_fine_tuning_keeps_the_words_and_adds_new_ones(model, other_data, encoder_weights, command, tmp_path):
+    outcome = command(
+        *("train", "--data", other_data, "--encoder-weights", encoder_weights, "--init-from", model),
+        *("--epochs", 1, "--batch-size", 2, "--output", tmp_path),
+    )
+    assert outcome.status == 0
+    base, tuned = load_model(model), load_model(tmp_path)
+    known = len(base.vocabulary)
+    assert tuned.vocabulary.tokens[:known] == base.vocabulary.tokens
+    assert set(tuned.vocabulary.tokens[known:]) == {"purple", "orange", "painted"}
+    assert tuned.config.decoder.hidden_size == 16
+    assert json.loads((tmp_path / "metrics.json").read_text())["settings"]["learning_rate"] == 2e-4
+    assert f"trained on {other_data.name}" in (tmp_path / "README.md").read_text()
+    # two steps at a small rate: the weights are still close to those that it started from
+    kernel = tuned.network.decoder.cell.recurrent_kernel.numpy()
+    np.testing.assert_allclose(kernel, base.network.decoder.cell.recurrent_kernel.numpy(), atol=2e-3)
+
+
+def test_fine_tuning_refuses_other_sizes(model, other_data, command):
+    outcome = command("train", "--data", other_data, "--init-from", model, "--hidden-size", 8)
+    assert outcome.status == 2
+    assert f"--hidden-size 8: --init-from {model} has 16" in outcome.err
+
+
+def test_an_lstm_on_an_earlier_layer_in_the_default_place(other_data, encoder_weights, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAPTIONER_DATA", str(other_data))
+    monkeypatch.setenv("CAPTIONER_ENCODER_WEIGHTS", str(encoder_weights))
+    outcome = command(
+        *(
+            "train",
+            "--cell",
+            "lstm",
+            "--feature-layer",
+            "mixed0",
+            "--hidden-size",
+            4,
+            "--embedding-dim",
+            4,
+            "--attention-dim",
+            4,
+        ),
+        *("--epochs", 1, "--batch-size", 2, "--min-count", 1, "--max-length", 5, "--dropout", 0),
+    )
+    assert outcome.status == 0
+    decoder = load_model("saved_models/my_photos-lstm").config.decoder
+    assert (decoder.cell, decoder.locations, decoder.channels, decoder.dropout) == ("lstm", 35 * 35, 256, 0.0)
+
+
+def test_features_are_read_once(trained, train_arguments, command, tmp_path, monkeypatch):
+    from captioner.training import features
+
+    def open_photo(path):
+        raise AssertionError(f"{path} is in the cache")
+
+    monkeypatch.setattr(features, "open_photo", open_photo)
+    arguments = [*train_arguments, "--epochs", 1, "--min-count", 1000, "--output", tmp_path]
+    outcome = command(*arguments)  # features come before the vocabulary
+    assert outcome.status == 1
+    assert "no word stands 1000 times in the 30 training captions" in outcome.err

@@ -1,0 +1,218 @@
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from captioner.config import DecoderConfig
+from captioner.errors import CaptionerError
+from captioner.models.captioner import CaptionModel
+from captioner.models.directory import CONFIG, VOCABULARY, WEIGHTS, load_model, load_weights, read_config, save_model
+from captioner.text import Vocabulary
+
+
+@pytest.fixture
+def saved(tmp_path, config, vocabulary, network):
+    """A model's directory, and the network that was saved in it."""
+
+    def save(cell="rnn"):
+        model = network(cell)
+        save_model(tmp_path / "model", config(cell), vocabulary, model)
+        return tmp_path / "model", model
+
+    return save
+
+
+def logits(model, features):
+    tokens = np.random.default_rng(16).integers(10, size=(len(features), 2, 3)).astype(np.int32)
+    return keras.ops.convert_to_numpy(model({"features": features, "tokens": tokens}))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_a_model_comes_back_whole(saved, config, vocabulary, features, cell):
+    directory, model = saved(cell)
+    loaded = load_model(directory)
+    assert loaded.config == read_config(directory) == config(cell)
+    assert loaded.vocabulary.tokens == vocabulary.tokens
+    np.testing.assert_array_equal(logits(loaded.network, features), logits(model, features))
+    assert sorted(path.name for path in directory.iterdir()) == sorted([CONFIG, VOCABULARY, WEIGHTS])
+
+
+def test_a_directory_may_be_moved_and_named_by_a_string(saved, features, tmp_path):
+    directory, model = saved()
+    moved = tmp_path / "모델 2"
+    directory.rename(moved)
+    np.testing.assert_array_equal(logits(load_model(str(moved)).network, features), logits(model, features))
+
+
+def test_the_optimiser_is_left_out(tmp_path, config, vocabulary, network, features):
+    model = network()
+    save_model(tmp_path / "bare", config(), vocabulary, model)
+    model.compile(optimizer="adam")
+    model.optimizer.build(model.trainable_variables)
+    save_model(tmp_path / "trained", config(), vocabulary, model)
+    sizes = [(tmp_path / name / WEIGHTS).stat().st_size for name in ("bare", "trained")]
+    assert sizes[0] == sizes[1]
+    np.testing.assert_array_equal(logits(load_model(tmp_path / "trained").network, features), logits(model, features))
+
+
+def test_saving_again_replaces(saved, tmp_path, config, vocabulary, network, features):
+    directory, _ = saved()
+    other = network(seed=5)
+    save_model(directory, config(), vocabulary, other)
+    np.testing.assert_array_equal(logits(load_model(directory).network, features), logits(other, features))
+
+
+def test_dropout_is_saved_and_does_not_move_what_is_read(tmp_path, config, vocabulary, network, features):
+    model = network(dropout=0.5)
+    save_model(tmp_path, config(dropout=0.5), vocabulary, model)
+    loaded = load_model(tmp_path)
+    assert loaded.network.decoder.dropout.rate == 0.5
+    np.testing.assert_array_equal(logits(loaded.network, features), logits(model, features))
+
+
+def test_settings_of_the_search_are_replaced_where_given(saved):
+    model = load_model(saved()[0])
+    assert model.with_decoding().config == model.config
+    changed = model.with_decoding(beam_width=1, length_penalty=0.0).config.decoding
+    assert (changed.beam_width, changed.length_penalty, changed.max_length) == (1, 0.0, 6)
+    assert model.with_decoding(length_penalty=1.0).config.decoding.beam_width == 3
+
+
+def refused(directory, *parts):
+    with pytest.raises(CaptionerError) as error:
+        load_model(directory)
+    for part in parts:
+        assert str(part) in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["nothing", "empty"])
+def test_what_is_no_model_directory(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    refused(tmp_path / name, tmp_path / name, "is no model directory", CONFIG, "saved_models/flickr8k")
+
+
+@pytest.mark.parametrize("name", [VOCABULARY, WEIGHTS])
+def test_a_missing_file_is_named(saved, name):
+    directory, _ = saved()
+    (directory / name).unlink()
+    refused(directory, directory / name, "cannot read", "No such file")
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.9999])
+def test_truncated_weights(saved, share):
+    directory, _ = saved()
+    path = directory / WEIGHTS
+    os.truncate(path, int(path.stat().st_size * share))
+    refused(directory, path, "checksum differs", "damaged", "copy the directory again")
+
+
+def test_a_flipped_bit_anywhere_in_the_weights(saved):
+    directory, _ = saved()
+    path = directory / WEIGHTS
+    whole = path.read_bytes()
+    draw = np.random.default_rng(17)
+    for place in draw.integers(len(whole), size=40).tolist():
+        content = bytearray(whole)
+        content[place] ^= 1 << int(draw.integers(8))
+        path.write_bytes(content)
+        refused(directory, path, "checksum differs")
+    path.write_bytes(whole)
+    load_model(directory)
+
+
+def test_weights_of_another_model(saved, tmp_path, config, vocabulary, network):
+    directory, _ = saved()
+    save_model(tmp_path / "other", config(), vocabulary, network(seed=8))
+    shutil.copy(tmp_path / "other" / WEIGHTS, directory / WEIGHTS)
+    refused(directory, directory / WEIGHTS, "from another model")
+
+
+@pytest.mark.parametrize("change", [{"hidden_size": 9}, {"cell": "gru"}, {"cell": "lstm"}, {"channels": 7}])
+def test_settings_that_do_not_fit_the_weights(saved, change):
+    directory, _ = saved()
+    whole = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    whole["model"]["decoder"] |= change
+    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
+    refused(directory, directory / WEIGHTS, "cannot be read")
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + b"\xff" * 500, "half"])
+def test_weights_that_are_no_weights_file(tmp_path, network, content):
+    path = tmp_path / WEIGHTS
+    model = network()
+    if content == "half":
+        model.save_weights(path)
+        content = path.read_bytes()[: path.stat().st_size // 2]
+    path.write_bytes(content)
+    with pytest.raises(CaptionerError, match=re.escape(f"the weights {path} cannot be read (")) as error:
+        load_weights(model, path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_a_vocabulary_of_another_size(saved):
+    directory, _ = saved()
+    Vocabulary.build([["a", "dog"]]).save(directory / VOCABULARY)
+    refused(directory, directory / VOCABULARY, "has 6 tokens, but config.json expects 10")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("format_version",), 2, "format version 2 cannot be read, this captioner reads 1; install"),
+        (("format_version",), True, "format version True cannot be read"),
+        (("model", "decoder", "hidden_size"), "512", "hidden_size: expected int, found str '512'"),
+        (("model", "decoder", "hidden_size"), -1, "hidden_size: expected a value from 1 to 16384, found -1"),
+        (("model", "decoder", "hidden_size"), 10**9, "hidden_size: expected a value from 1 to 16384, found 1000000000"),
+        (("model", "decoder", "hidden_size"), True, "hidden_size: expected int, found bool 'True'"),
+        (("model", "decoder", "wings"), 2, "unknown settings ['wings']"),
+        (("model", "encoder", "network"), "__class__", "network: expected one of InceptionV3"),
+        (("model",), [], "model: expected an object of settings, found list"),
+        (("checksums",), {}, "checksums: unknown settings none, missing settings ['weights']"),
+        (("checksums", "weights"), 0, "checksums: weights: expected str, found int '0'"),
+    ],
+)
+def test_hostile_settings_are_named(saved, keys, value, message):
+    directory, _ = saved()
+    whole = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    place = whole
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
+    refused(directory, directory / CONFIG, message)
+
+
+@pytest.mark.parametrize("name", [CONFIG, VOCABULARY])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5000])
+def test_what_is_not_json_is_named(saved, name, content):
+    directory, _ = saved()
+    (directory / name).write_bytes(content)
+    refused(directory, directory / name, "is not valid JSON")
+
+
+def test_a_save_that_fails_leaves_no_half_file(saved, network, config, vocabulary, monkeypatch, features):
+    directory, model = saved()
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+
+    def fail(self, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CaptionModel, "save_weights", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save_model(directory, config(), vocabulary, network(seed=3))
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+    np.testing.assert_array_equal(logits(load_model(directory).network, features), logits(model, features))
+
+
+def test_weights_of_another_size_than_the_configuration(tmp_path, config, network):
+    network().save_weights(tmp_path / WEIGHTS)
+    sizes: DecoderConfig = replace(config().decoder, embedding_dim=6)
+    with pytest.raises(CaptionerError, match="cannot be read"):
+        load_weights(CaptionModel(sizes), tmp_path / WEIGHTS)

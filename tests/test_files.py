@@ -1,0 +1,168 @@
+import contextlib
+import errno
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from captioner.errors import CaptionerError
+from captioner.files import cache_directory, read_json, replacing, write_json, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def old(tmp_path) -> Path:
+    path = tmp_path / "file.txt"
+    path.write_text("old", encoding="utf-8")
+    return path
+
+
+def test_a_new_file_is_whole_and_alone(tmp_path):
+    path = tmp_path / "a" / "b" / "file.txt"
+    with replacing(path) as beside:
+        beside.write_text("new", encoding="utf-8")
+        assert not path.exists()
+        assert beside.parent == path.parent
+    assert path.read_text(encoding="utf-8") == "new"
+    assert names(path.parent) == ["file.txt"]
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "picture.png"])
+def test_the_stand_in_ends_like_the_file(tmp_path, name):
+    with replacing(tmp_path / name) as beside:
+        assert beside.name.endswith(name)
+        assert beside.name.startswith(".")
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), ValueError()]
+)
+def test_a_failure_leaves_the_old_file_and_nothing_else(old, failure):
+    def fail():
+        with replacing(old) as beside:
+            beside.write_text("half", encoding="utf-8")
+            raise failure
+
+    with pytest.raises(type(failure)):
+        fail()
+    assert old.read_text(encoding="utf-8") == "old"
+    assert names(old.parent) == ["file.txt"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_disk_that_fails_at_the_end_leaves_the_old_file(old, monkeypatch, call):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(*{"fsync": (os, "fsync", fail), "replace": (Path, "replace", fail)}[call])
+    with pytest.raises(OSError, match="Input/output error"):
+        write_text(old, "new")
+    assert old.read_text(encoding="utf-8") == "old"
+    assert names(old.parent) == ["file.txt"]
+
+
+def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(old):
+    with replacing(old) as beside:
+        beside.write_text("new", encoding="utf-8")
+        assert old.read_text(encoding="utf-8") == "old"
+    assert old.read_text(encoding="utf-8") == "new"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_follow_the_umask(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "file.txt", "text")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == mode
+
+
+def test_writers_side_by_side_leave_one_whole_file(tmp_path):
+    path = tmp_path / "file.txt"
+    texts = [str(number) * 100_000 for number in range(8)]
+    threads = [threading.Thread(target=write_text, args=(path, text)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text(encoding="utf-8") in texts
+    assert names(tmp_path) == ["file.txt"]
+
+
+def test_a_file_in_the_place_of_the_folder(old):
+    with pytest.raises(OSError, match=r"file\.txt"):
+        write_text(old / "inside.txt", "text")
+    assert old.read_text(encoding="utf-8") == "old"
+
+
+def test_text_is_utf8_with_unix_line_ends(tmp_path):
+    write_text(tmp_path / "file.txt", "é\n강아지\n")
+    assert (tmp_path / "file.txt").read_bytes() == "é\n강아지\n".encode()
+
+
+def test_json_comes_back(tmp_path):
+    value = {"words": ["강아지", "é"], "number": 0.1, "nothing": None, "nested": {"list": [1, [2]]}}
+    write_json(tmp_path / "file.json", value)
+    assert read_json(tmp_path / "file.json", "file") == value
+    assert (tmp_path / "file.json").read_text(encoding="utf-8").startswith('{\n  "words": [\n    "강아지"')
+
+
+def test_what_is_no_json_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "file.json", 1)
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "file.json", {1, 2})
+    assert read_json(tmp_path / "file.json", "file") == 1
+    assert names(tmp_path) == ["file.json"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"{'a': 1}",
+        b'{"a": 1} x',
+        b"\xff\xfe{}",
+        b"\xef\xbb\xbf{}",
+        b'"\x80"',
+        b"[" * 100_000,
+        b"9" * 10_000,
+        b"\x00" * 50,
+    ],
+    ids=["empty", "half", "quotes", "more", "utf-16", "mark", "latin-1", "deep", "digits", "zeros"],
+)
+def test_what_is_not_json_is_named(tmp_path, content):
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(CaptionerError, match=r"the settings .*file\.json is not valid JSON in UTF-8 .*restore it"):
+        read_json(path, "settings")
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(CaptionerError, match=r"cannot read the settings .*nothing\.json: No such file"):
+        read_json(tmp_path / "nothing.json", "settings")
+    with pytest.raises(CaptionerError, match="cannot read the settings"):
+        read_json(tmp_path, "settings")
+
+
+def test_the_cache_is_where_the_user_wants_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / "captioner"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    assert cache_directory() == tmp_path / "home" / ".cache" / "captioner"
+
+
+def test_nothing_stays_behind_when_a_block_removes_its_own_file(old):
+    with contextlib.suppress(FileNotFoundError), replacing(old) as beside:
+        beside.unlink()
+    assert old.read_text(encoding="utf-8") == "old"
+    assert names(old.parent) == ["file.txt"]

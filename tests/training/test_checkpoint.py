@@ -1,0 +1,156 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from captioner.errors import CaptionerError, UsageError
+from captioner.training import checkpoint as checkpoint_module
+from captioner.training.checkpoint import Checkpoint, Progress, refuse_changes
+
+SETTINGS = {"hidden_size": 8, "learning_rate": 0.001, "init_from": None}
+
+
+def compiled(make_network, seed):
+    network = make_network(9, seed=seed)
+    optimizer = keras.optimizers.AdamW(0.01, use_ema=True)
+    optimizer.build(network.trainable_variables)
+    network.compile(optimizer)
+    return network
+
+
+def step(network, seed):
+    rng = np.random.default_rng(seed)
+    gradients = [keras.ops.convert_to_tensor(rng.normal(size=v.shape), "float32") for v in network.trainable_variables]
+    network.optimizer.apply(gradients, network.trainable_variables)
+
+
+def state(network):
+    values = [*network.weights, *network.optimizer.variables]
+    return [value.numpy().copy() for value in values]
+
+
+def assert_same(some, others):
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture
+def trained(make_network, tmp_path):
+    """A network after two steps, and its checkpoint after epoch 2, whose best epoch was the first."""
+    network, checkpoint = compiled(make_network, seed=1), Checkpoint(tmp_path / "checkpoint", dict(SETTINGS))
+    step(network, 1)
+    checkpoint.save(network, [weight * 2 for weight in network.get_weights()], Progress(1, 1, 30.0, [{"epoch": 1}]))
+    best = [weight * 2 for weight in network.get_weights()]
+    step(network, 2)
+    checkpoint.save(network, None, Progress(2, 1, 30.0, [{"epoch": 1}, {"epoch": 2}]))
+    return network, checkpoint, best
+
+
+def test_without_a_checkpoint_a_run_starts_afresh(make_network, tmp_path):
+    network = compiled(make_network, seed=1)
+    before = state(network)
+    progress = Checkpoint(tmp_path / "none", SETTINGS).resume(network)
+    assert progress == Progress(0, 0, float("-inf"), [])
+    assert_same(state(network), before)
+
+
+def test_resume_brings_back_weights_optimiser_and_progress(trained, make_network):
+    network, checkpoint, best = trained
+    fresh = compiled(make_network, seed=2)
+    progress = Checkpoint(checkpoint.directory, dict(SETTINGS)).resume(fresh)
+    assert progress == Progress(2, 1, 30.0, [{"epoch": 1}, {"epoch": 2}])
+    assert_same(state(fresh), state(network))
+    step(network, 3)
+    step(fresh, 3)
+    assert_same(state(fresh), state(network))
+    checkpoint.load_best(fresh, progress)
+    assert_same(fresh.get_weights(), best)
+
+
+def test_saving_the_best_leaves_the_network_as_it_was(trained):
+    network, checkpoint, _ = trained
+    before = state(network)
+    checkpoint.save(network, [weight * 0 for weight in network.get_weights()], Progress(3, 3, 40.0, []))
+    assert_same(state(network), before)
+
+
+def test_only_the_last_and_the_best_are_kept(trained):
+    _, checkpoint, _ = trained
+    names = sorted(path.name for path in checkpoint.directory.iterdir())
+    assert names == ["best-0001.weights.h5", "last-0002.weights.h5", "progress.json"]
+
+
+@pytest.mark.parametrize("name", ["hidden_size", "learning_rate", "init_from"])
+def test_changed_settings_are_refused_by_name(trained, make_network, name):
+    _, checkpoint, _ = trained
+    changed = Checkpoint(checkpoint.directory, SETTINGS | {name: "other"})
+    with pytest.raises(UsageError, match=rf"{name} was .*, now 'other'.*--no-resume") as caught:
+        changed.resume(compiled(make_network, seed=2))
+    assert caught.value.exit_status == 2
+    assert not any(other in str(caught.value) for other in SETTINGS if other != name)
+
+
+def test_a_setting_that_the_older_run_did_not_know_is_refused():
+    with pytest.raises(UsageError, match="dropout was None, now 0.4"):
+        refuse_changes({}, {"dropout": 0.4}, "somewhere")
+    refuse_changes({"dropout": 0.4, "gone": 1}, {"dropout": 0.4}, "somewhere")
+
+
+@pytest.mark.parametrize("improved", [False, True])
+def test_a_kill_before_the_last_write_leaves_the_state_before(trained, make_network, monkeypatch, improved):
+    network, checkpoint, best = trained
+    before = state(network)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    step(network, 3)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoint_module, "write_json", killed)
+        checkpoint.save(network, network.get_weights() if improved else None, Progress(3, 3 if improved else 1))
+
+    fresh = compiled(make_network, seed=2)
+    progress = Checkpoint(checkpoint.directory, dict(SETTINGS)).resume(fresh)
+    assert (progress.epoch, progress.best_epoch) == (2, 1)
+    assert_same(state(fresh), before)
+    checkpoint.load_best(fresh, progress)
+    assert_same(fresh.get_weights(), best)
+
+
+def test_damaged_weights_are_named(trained, make_network):
+    _, checkpoint, _ = trained
+    weights = checkpoint.directory / "last-0002.weights.h5"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(CaptionerError, match=r"last-0002\.weights\.h5 is damaged; start over with --no-resume"):
+        checkpoint.resume(compiled(make_network, seed=2))
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"settings": {}, "progress": {"epochs": 1}}', '{"settings": 3}'])
+def test_a_damaged_progress_file_is_named(trained, make_network, content):
+    _, checkpoint, _ = trained
+    (checkpoint.directory / "progress.json").write_text(content)
+    with pytest.raises(CaptionerError, match=r"progress\.json.*--no-resume"):
+        Checkpoint(checkpoint.directory, {}).resume(compiled(make_network, seed=2))
+
+
+def test_missing_best_weights_are_named(trained):
+    network, checkpoint, _ = trained
+    (checkpoint.directory / "best-0001.weights.h5").unlink()
+    with pytest.raises(CaptionerError, match=r"best-0001\.weights\.h5.*--no-resume"):
+        checkpoint.load_best(network, Progress(2, 1, 30.0))
+
+
+def test_progress_is_plain_json(trained):
+    _, checkpoint, _ = trained
+    written = json.loads((checkpoint.directory / "progress.json").read_text())
+    assert written["settings"] == SETTINGS
+    assert written["progress"]["best_score"] == 30.0
+
+
+def test_remove_forgets_everything_and_may_be_repeated(trained, make_network):
+    _, checkpoint, _ = trained
+    checkpoint.remove()
+    checkpoint.remove()
+    assert not checkpoint.directory.exists()
+    assert checkpoint.resume(compiled(make_network, seed=2)).epoch == 0

@@ -1,0 +1,157 @@
+import errno
+import os
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioner.data.store import FeatureStore
+from captioner.errors import CaptionerError
+from captioner.training import features as features_module
+from captioner.training.features import extract_features
+
+COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0), "lime": (0, 255, 0)}
+SEEN = {"red": (1, -1, -1), "blue": (-1, -1, 1), "white": (1, 1, 1), "black": (-1, -1, -1), "lime": (-1, 1, -1)}
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "captioner" / "features"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (30, 20), colour).save(tmp_path / f"{name}.png")
+    return [tmp_path / f"{name}.png" for name in COLOURS]
+
+
+class Counted(keras.layers.Layer):
+    """Passes on what comes and counts how often the encoder was made ready to run."""
+
+    calls = 0
+
+    def call(self, inputs):
+        Counted.calls += 1
+        return inputs
+
+
+def make_encoder(*layers):
+    """Four places that hold the mean colour of each quarter."""
+    images = keras.Input((8, 8, 3))
+    outputs = keras.layers.AveragePooling2D(4)(images)
+    for layer in layers:
+        outputs = layer(outputs)
+    return keras.Model(images, keras.layers.Reshape((4, 3))(outputs))
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The names of the photos that were opened."""
+    names = []
+    original = features_module.open_photo
+
+    def open_photo(path):
+        names.append(path.stem)
+        return original(path)
+
+    monkeypatch.setattr(features_module, "open_photo", open_photo)
+    return names
+
+
+def test_a_row_a_photo(photos):
+    found = extract_features(photos, make_encoder(), "pool", batch_size=2)
+    assert found.bad == {}
+    assert (found.array.shape, found.array.dtype) == ((5, 4, 3), np.float16)
+    np.testing.assert_array_equal(found.array, [[SEEN[name]] * 4 for name in COLOURS])
+
+
+def test_what_is_in_the_cache_is_not_made_again(photos, cache, opened):
+    encoder = make_encoder(Counted())
+    first = extract_features(photos, encoder, "pool")
+    assert sorted(opened) == sorted(COLOURS)
+    Counted.calls = 0
+    again = extract_features(photos, encoder, "pool")
+    assert (Counted.calls, len(opened)) == (0, 5)
+    np.testing.assert_array_equal(again.array, first.array)
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_another_layer_or_other_photos_are_another_cache(photos, cache):
+    encoder = make_encoder()
+    extract_features(photos, encoder, "pool")
+    extract_features(photos, encoder, "conv")
+    extract_features(photos[:4], encoder, "pool")
+    Image.new("RGB", (30, 20), "yellow").save(photos[0])
+    found = extract_features(photos, encoder, "pool")
+    np.testing.assert_array_equal(found.array[0], [[1, 1, -1]] * 4)
+    assert len(list(cache.iterdir())) == 4
+
+
+def test_other_weights_are_another_cache(photos):
+    dense = keras.layers.Dense(3, use_bias=False)
+    encoder = make_encoder(dense)
+    dense.set_weights([np.eye(3)])
+    first = extract_features(photos, encoder, "dense").array.copy()
+    dense.set_weights([2 * np.eye(3)])
+    np.testing.assert_array_equal(extract_features(photos, encoder, "dense").array, 2 * first)
+
+
+def test_a_bad_photo_is_told_and_the_others_are_made(photos, opened):
+    photos[1].write_text("no photo")
+    photos.append(photos[0].with_name("missing.jpg"))
+    for _ in range(2):  # not remembered as good
+        opened.clear()
+        found = extract_features(photos, make_encoder(), "pool", batch_size=4)
+        assert sorted(found.bad) == [1, 5]
+        assert "blue.png" in found.bad[1]
+        assert found.bad[5].endswith("missing.jpg: no such file")
+        good = [row for row in range(6) if row not in found.bad]
+        names = [name for name in COLOURS if name != "blue"]
+        np.testing.assert_array_equal(found.array[good], [[SEEN[name]] * 4 for name in names])
+    assert sorted(opened) == ["blue", "missing"]
+
+
+def test_after_an_interruption_only_the_missing_photos_are_read(photos, opened, monkeypatch):
+    original = FeatureStore.write
+    written = []
+
+    def write(store, rows, features):
+        if written:
+            raise KeyboardInterrupt
+        written.append(len(rows))
+        original(store, rows, features)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FeatureStore, "write", write)
+        extract_features(photos, make_encoder(), "pool", batch_size=2)
+
+    opened.clear()
+    found = extract_features(photos, make_encoder(), "pool", batch_size=2)
+    assert sorted(opened) == ["black", "lime", "white"]
+    np.testing.assert_array_equal(found.array, [[SEEN[name]] * 4 for name in COLOURS])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param(keras.layers.Rescaling(0.0), id="zero"),
+        pytest.param(keras.layers.Rescaling(0.0, offset=[1.0, 2.0, 3.0]), id="each channel its own number"),
+        pytest.param(keras.layers.Rescaling(float("nan")), id="not a number"),
+    ],
+)
+def test_features_that_say_nothing_are_refused(photos, layer):
+    with pytest.raises(CaptionerError, match=r"--encoder-weights: layer 'mixed10' .*--feature-layer"):
+        extract_features(photos, make_encoder(layer), "mixed10")
+
+
+def test_a_full_disk_is_said_before_the_work_begins(photos, opened, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(CaptionerError, match=r"the disk is full; make room.*XDG_CACHE_HOME"):
+        extract_features(photos, make_encoder(), "pool")
+    assert opened == []

@@ -1,0 +1,201 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from captioner.config import DecodingConfig, TrainingConfig
+from captioner.errors import CaptionerError
+from captioner.training import fit as fit_module
+from captioner.training.checkpoint import Checkpoint
+from captioner.training.fit import fit, make_optimizer
+
+CONFIG = TrainingConfig(epochs=3, batch_size=4, learning_rate=0.05, warmup_steps=2, label_smoothing=0.1, seed=3)
+DECODING = DecodingConfig(2, 0.5, 4)
+
+
+def learning_rates(network, config, steps, at):
+    rate = make_optimizer(network, config, steps)._learning_rate
+    return [float(rate(step)) for step in at]
+
+
+def test_the_learning_rate_rises_then_falls_as_a_cosine(make_network):
+    config = dataclasses.replace(CONFIG, learning_rate=0.1, warmup_steps=4)
+    found = learning_rates(make_network(9), config, 20, [0, 1, 2, 4, 8, 12, 20, 30])
+    quarter = 0.05 * (1 + math.cos(math.pi / 4))
+    assert found == pytest.approx([0, 0.025, 0.05, 0.1, quarter, 0.05, 0, 0], abs=1e-8)
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(1, [0.1, 0]), (2, [0, 0.1, 0]), (4, [0, 0.05, 0.1, 0.05, 0])])
+def test_a_short_training_warms_up_for_half_of_it_at_most(make_network, steps, expected):
+    config = dataclasses.replace(CONFIG, learning_rate=0.1, warmup_steps=200)
+    found = learning_rates(make_network(9), config, steps, range(steps + 1))
+    assert found == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_biases_and_norms_do_not_decay(make_network, cell):
+    network = make_network(9, cell=cell)
+    for variable in network.trainable_variables:
+        variable.assign(np.ones(variable.shape))
+    config = dataclasses.replace(CONFIG, learning_rate=0.1, weight_decay=0.5)
+    optimizer = make_optimizer(network, config, steps=1)
+    optimizer.apply([np.zeros(v.shape, "float32") for v in network.trainable_variables], network.trainable_variables)
+    for variable in network.trainable_variables:
+        exempt = variable.path.endswith(("bias", "gamma", "beta"))
+        np.testing.assert_allclose(variable.numpy(), 1.0 if exempt else 0.95, err_msg=variable.path)
+
+
+class Interruption:
+    """Stands in for the progress bar; Ctrl-C comes at the batch numbered `at` over all epochs, from 1."""
+
+    def __init__(self, at):
+        self.at = at
+        self.batches = 0
+
+    def __call__(self, **settings):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
+    def set_postfix(self, **values):
+        pass
+
+    def update(self):
+        self.batches += 1
+        if self.batches == self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def train(make_network, make_split, vocabulary, tmp_path):
+    """Returns a function that trains a new network in a directory, as a process that was started again would."""
+    dev_split = make_split(4, seed=2)
+
+    def run(directory, config=CONFIG, report=lambda line: None, photos=8, dropout=0.3):
+        network = make_network(len(vocabulary), seed=5, dropout=dropout)
+        checkpoint, train_split = Checkpoint(tmp_path / directory, {}), make_split(photos, seed=1)
+        return network, fit(network, vocabulary, train_split, dev_split, config, DECODING, checkpoint, report)
+
+    return run
+
+
+WHOLE = {}
+
+
+@pytest.fixture
+def uninterrupted(train):
+    """Returns a function that gives the weights and the progress of a training that nobody stopped."""
+
+    def run(ema_momentum):
+        if ema_momentum not in WHOLE:
+            network, progress = train("whole", dataclasses.replace(CONFIG, ema_momentum=ema_momentum))
+            assert progress.epoch == 3
+            WHOLE[ema_momentum] = network.get_weights(), progress
+        return WHOLE[ema_momentum]
+
+    return run
+
+
+def comparable(progress):
+    """The progress without what depends on the clock."""
+    history = [{name: value for name, value in row.items() if name != "seconds"} for row in progress.history]
+    return dataclasses.replace(progress, history=history)
+
+
+def stop_after_epoch_2(line):
+    if line.startswith("epoch 2/3"):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("ema_momentum", "at_batch", "report", "done"),
+    [
+        pytest.param(0.6, None, stop_after_epoch_2, 2, id="between epochs"),
+        pytest.param(0.6, 3, lambda line: None, 1, id="in the middle of epoch 2"),
+        pytest.param(0.0, 3, lambda line: None, 1, id="in the middle of epoch 2, without a moving average"),
+    ],
+)
+def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(
+    train, uninterrupted, monkeypatch, ema_momentum, at_batch, report, done
+):
+    config = dataclasses.replace(CONFIG, ema_momentum=ema_momentum)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(fit_module, "tqdm", Interruption(at_batch))
+        train("stopped", config, report)
+
+    lines = []
+    resumed, progress = train("stopped", config, lines.append)
+    assert lines[0] == f"going on after epoch {done} of 3"
+    assert len([line for line in lines if line.startswith("epoch")]) == 3 - done
+    weights, expected_progress = uninterrupted(ema_momentum)
+    for expected, found in zip(weights, resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert comparable(progress) == comparable(expected_progress)
+
+
+def scripted_scores(monkeypatch, ciders):
+    """Make `fit` see these scores, and note the weights that earned each."""
+    scores, weights = iter(ciders), []
+
+    def score(captions, references):
+        names = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l")
+        weights.append(network[0].get_weights())
+        return dict.fromkeys(names, 1.0) | {"cider": next(scores)}
+
+    network = []
+    monkeypatch.setattr(fit_module, "score", score)
+    original = fit_module.make_optimizer
+    monkeypatch.setattr(
+        fit_module, "make_optimizer", lambda model, *more: network.append(model) or original(model, *more)
+    )
+    return weights
+
+
+def test_training_stops_when_patience_is_out_and_the_best_weights_come_back(train, monkeypatch):
+    weights = scripted_scores(monkeypatch, [10.0, 30.0, 20.0, 30.0])  # as good is not better
+    lines = []
+    config = dataclasses.replace(CONFIG, epochs=9, patience=2, ema_momentum=0.6)
+    network, progress = train("run", config, lines.append)
+    assert (progress.epoch, progress.best_epoch, progress.best_score) == (4, 2, 30.0)
+    assert [row["epoch"] for row in progress.history] == [1, 2, 3, 4]
+    for best, last, found in zip(weights[1], weights[3], network.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, best)
+        assert not np.array_equal(found, last)
+    assert [line.endswith("(best)") for line in lines if line.startswith("epoch")] == [True, True, False, False]
+
+    again, progress = train("run", config)  # scores are used up: it must not train on
+    assert progress.epoch == 4
+    for best, found in zip(weights[1], again.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, best)
+
+
+def test_it_learns_to_say_what_photos_show_that_it_has_never_seen(train):
+    lines = []
+    config = dataclasses.replace(CONFIG, epochs=10, label_smoothing=0.0, ema_momentum=0.0)
+    _, progress = train("run", config, lines.append, photos=16, dropout=0.0)
+    first, best = progress.history[0], progress.history[progress.best_epoch - 1]
+    assert best["loss"] < first["loss"]
+    assert best["dev_cross_entropy"] < 1.0 < first["dev_cross_entropy"]
+    assert best["loss"] == pytest.approx(best["cross_entropy"])  # no smoothing
+    assert best["bleu1"] > 90
+    samples = [line.split(": ")[1] for line in lines if line.startswith("    ")][-3:]
+    assert [sample.split()[1:] for sample in samples] == [["dog", "runs"], ["cat", "sits"], ["cat", "runs"]]
+
+
+@pytest.mark.parametrize("where", ["training", "dev"])
+def test_a_loss_that_is_not_finite_is_said_to_have_diverged(train, monkeypatch, where):
+    original = fit_module.LossStep.over
+
+    def over(step, *arguments):
+        if (step.optimizer is not None) == (where == "training"):
+            return float("nan"), float("nan")
+        return original(step, *arguments)
+
+    monkeypatch.setattr(fit_module.LossStep, "over", over)
+    with pytest.raises(CaptionerError, match=r"diverged in epoch 1.*nan.*--learning-rate"):
+        train("run")

@@ -1,0 +1,32 @@
+import keras
+import numpy as np
+import pytest
+
+from captioner.training.loss import SmoothedCrossEntropy
+
+LOGITS = np.array([[1.0, -2.0, 0.5, 3.0], [0.0, 0.0, 0.0, 0.0], [5.0, -5.0, 1.0, 2.0]], np.float32)
+TARGETS = np.array([3, 1, 0], np.int32)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_equals_cross_entropy_with_a_smoothed_target(smoothing):
+    log_probs = LOGITS - np.log(np.exp(LOGITS).sum(axis=1, keepdims=True))
+    wanted = (1 - smoothing) * np.eye(4)[TARGETS] + smoothing / 4
+    expected = -(wanted * log_probs).sum(axis=1)
+    found = SmoothedCrossEntropy(smoothing, reduction=None)(TARGETS, LOGITS)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), expected, rtol=1e-6)
+
+
+def test_a_guess_among_equals_costs_the_log_of_their_number():
+    found = SmoothedCrossEntropy(0.3, reduction=None)(TARGETS[:1], np.zeros((1, 4), np.float32))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), [np.log(4)], rtol=1e-6)
+
+
+def test_the_mean_is_the_loss_by_default():
+    parts = keras.ops.convert_to_numpy(SmoothedCrossEntropy(0.1, reduction=None)(TARGETS, LOGITS))
+    assert float(SmoothedCrossEntropy(0.1)(TARGETS, LOGITS)) == pytest.approx(parts.mean(), rel=1e-6)
+
+
+def test_configuration_round_trip():
+    loss = SmoothedCrossEntropy(0.2)
+    assert SmoothedCrossEntropy.from_config(loss.get_config()).label_smoothing == 0.2

@@ -1,0 +1,112 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
+from captioner.data.dataset import CaptionDataset, Example
+from captioner.errors import CaptionerError
+from captioner.models.directory import SavedModel
+from captioner.text import SPECIAL_TOKENS, Vocabulary
+from captioner.training.card import write_card
+from captioner.training.checkpoint import Progress
+from captioner.training.run import Run, _write_history, take_over
+
+
+def saved(network, size):
+    vocabulary = Vocabulary([*SPECIAL_TOKENS, *(f"word{number}" for number in range(size - 4))])
+    return SavedModel(ModelConfig(decoder=network.config), vocabulary, network)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_all_weights_are_taken_over_and_new_words_keep_their_own(make_network, cell):
+    base, network = make_network(7, seed=1, cell=cell), make_network(10, seed=2, cell=cell)
+    before = [weight.numpy().copy() for weight in network.weights]
+    take_over(network, saved(base, 7))
+    grown = set()
+    for ours, theirs, old in zip(network.weights, base.weights, before, strict=True):
+        if ours.shape == theirs.shape:
+            np.testing.assert_array_equal(ours.numpy(), theirs.numpy(), err_msg=ours.path)
+            continue
+        grown.add("/".join(ours.path.split("/")[-2:]))
+        axis = tuple(ours.shape).index(10)
+        known, new = np.split(ours.numpy(), [7], axis=axis)
+        np.testing.assert_array_equal(known, theirs.numpy(), err_msg=ours.path)
+        np.testing.assert_array_equal(new, np.split(old, [7], axis=axis)[1], err_msg=ours.path)
+    assert grown == {"embedding/embeddings", "output_projection/kernel", "output_projection/bias"}
+
+
+def test_a_model_that_predicts_alike_after_it_was_taken_over(make_network):
+    base, network = make_network(7, seed=1), make_network(10, seed=2)
+    take_over(network, saved(base, 7))
+    inputs = {"features": np.ones((1, 4, 6), np.float32), "tokens": np.array([[[1, 4, 5]]], np.int32)}
+    np.testing.assert_allclose(network(inputs).numpy()[..., :7], base(inputs).numpy(), atol=1e-6)
+
+
+def test_features_of_another_layer_cannot_be_taken_over(make_network):
+    with pytest.raises(CaptionerError, match=r"--init-from: .*kernel is \(8, 8\) there and \(6, 8\) here"):
+        take_over(make_network(7), saved(make_network(7, channels=8), 7))
+
+
+def test_the_settings_of_a_run_tell_what_was_changed():
+    def settings(caption="a dog", test="a fox", **changes):
+        splits = {
+            "train": (Example(Path("1.jpg"), (caption,)),),
+            "dev": (Example(Path("2.jpg"), ("a cat",)),),
+            "test": (Example(Path("3.jpg"), (test,)),),
+        }
+        model = ModelConfig(EncoderConfig(), DecoderConfig(hidden_size=changes.pop("hidden_size", 8)))
+        training = TrainingConfig(epochs=changes.pop("epochs", 2))
+        return Run(CaptionDataset("made-up", splits), model, training, Path("out"), **changes).settings()
+
+    def changed(**changes):
+        return {name for name, value in settings(**changes).items() if settings()[name] != value}
+
+    assert changed() == set()
+    assert changed(hidden_size=9) == {"hidden_size"}
+    assert changed(epochs=3) == {"epochs"}
+    assert changed(init_from=Path("saved")) == {"init_from"}
+    assert changed(caption="a hound") == {"data"}
+    assert changed(test="a wolf") == set(), "the test split has no part in training"
+    assert {"cell", "feature_layer", "max_length", "learning_rate", "min_count", "seed", "limit"} <= settings().keys()
+
+
+HISTORY = [
+    {"epoch": epoch, "seconds": 1.5, "learning_rate": rate, "loss": 3.25, "cross_entropy": 3.0, "dev_loss": 3.5}
+    | {"dev_cross_entropy": 3.25, "bleu1": 50.123456, "bleu2": 30.0, "bleu3": 20.0, "bleu4": 10.0, "rouge_l": 40.0}
+    | {"cider": 35.0}
+    for epoch, rate in ((1, 1e-3), (2, 2.5e-5))
+]
+
+
+def test_the_history_is_a_table_and_a_picture(tmp_path):
+    _write_history(tmp_path, Progress(2, 1, 35.0, HISTORY))
+    with (tmp_path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["learning_rate"]) for row in rows] == [1e-3, 2.5e-5]
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[0]["bleu1"]) == pytest.approx(50.1235, abs=1e-3)
+    assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
+
+
+METRICS = {"bleu1": 61.24, "bleu2": 43.0, "bleu3": 30.0, "bleu4": 20.06, "rouge_l": 45.0, "cider": 52.0} | {
+    "images": 1000,
+    "split": "dev",
+    "parameters": 1234567,
+    "best_epoch": 9,
+    "epochs": 14,
+    "training_seconds": 1260,
+}
+
+
+@pytest.mark.parametrize(("data", "licence"), [("flickr8k", "non-commercial"), ("holiday", "trained on holiday")])
+def test_the_card_says_how_good_and_from_what(tmp_path, data, licence):
+    model = ModelConfig(decoder=DecoderConfig("gru", 300, vocabulary_size=2500), decoding=DecodingConfig(3, 0.9, 20))
+    write_card(tmp_path / "mine" / "README.md", data, model, TrainingConfig(seed=7), METRICS)
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert card.startswith("# mine: ")
+    for expected in ("61.2, 43.0, 30.0, 20.1", "1000 dev photos, beam 3, length penalty 0.9", "GRU of 300 units"):
+        assert expected in card
+    for expected in ("2500 words", "1,234,567 parameters", "Best epoch\n  9 of 14; 21 minutes", "seed 7", licence):
+        assert expected in card

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captioner.config import EncoderConfig
+from captioner.data.dataset import CaptionDataset, Example
+from captioner.errors import CaptionerError
+from captioner.training import split as split_module
+from captioner.training.features import PhotoFeatures
+from captioner.training.split import read_split
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Returns a function that reads a split of these captions, whose photos at `bad` cannot be opened."""
+
+    def run(captions, bad=(), report=lambda line: None):
+        examples = tuple(Example(Path("photos", f"{n}.jpg"), tuple(each)) for n, each in enumerate(captions))
+        array = np.zeros((len(examples), 1, 1), np.float16)
+
+        def extract_features(photos, encoder, feature_layer):
+            assert (feature_layer, encoder) == ("mixed3", "the encoder")
+            assert list(photos) == [example.image for example in examples]
+            return PhotoFeatures(array, {row: f"{photos[row]}: broken" for row in bad})
+
+        monkeypatch.setattr(split_module, "extract_features", extract_features)
+        dataset = CaptionDataset("made-up", {"train": examples, "dev": (), "test": ()})
+        return read_split(dataset, "train", "the encoder", EncoderConfig("InceptionV3", "mixed3"), report)
+
+    return run
+
+
+def test_captions_become_words(read):
+    split = read([["A dog's ball.", "Two dogs!"], ["A cat."]])
+    assert split.captions == ([["a", "dog", "'s", "ball"], ["two", "dogs"]], [["a", "cat"]])
+    assert split.rows == (0, 1)
+    assert split.names == ("0.jpg", "1.jpg")
+
+
+def test_a_photo_without_words_or_that_cannot_be_read_is_left_out(read):
+    lines = []
+    split = read([["a dog"], ["a cat"], ["!?", "..."], ["-", "a fox"]], bad=[1], report=lines.append)
+    assert split.rows == (0, 3)
+    assert split.captions == ([["a", "dog"]], [["a", "fox"]])
+    assert split.names == ("0.jpg", "3.jpg")
+    assert lines == [f"left out: {Path('photos', '1.jpg')}: broken"]
+
+
+def test_many_bad_photos_do_not_fill_the_screen(read):
+    lines = []
+    read([["a dog"]] * 9, bad=range(8), report=lines.append)
+    assert len(lines) == 6
+    assert lines[-1] == "left out: 3 more photos that cannot be read"
+
+
+def test_no_photo_at_all_is_an_error(read):
+    with pytest.raises(CaptionerError, match="no photo of the train split can be used"):
+        read([["a dog"]] * 2, bad=[0, 1])
