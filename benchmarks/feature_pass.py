@@ -36,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     encoder = build_encoder(EncoderConfig(), weights=None)
     images = np.random.default_rng(0).uniform(-1, 1, (BATCH_SIZE, 299, 299, 3)).astype(np.float32)
-    encode = tf.function(lambda batch: encoder(batch, training=False))
+    encode = tf.function(lambda batch: encoder(batch, training=False), autograph=False)
 
     def bare() -> None:
         for _ in range(arguments.photos // BATCH_SIZE):

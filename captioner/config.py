@@ -157,6 +157,8 @@ class CharTrainingConfig:
         weight_decay: of AdamW, decoupled.
         clip_norm: the gradient's global norm is cut to this.
         ema_momentum: the weights that are scored and kept are a moving average of those trained; 0 switches it off.
+        precision: numbers that the layers compute with; `mixed_bfloat16` is faster where the processor multiplies
+            bfloat16. The weights are float32 in either case.
         seed: of every random number.
     """
 
@@ -169,6 +171,7 @@ class CharTrainingConfig:
     weight_decay: float = _between(0.0, 100.0, 0.01)
     clip_norm: float = _between(1e-6, 1e6, 1.0)
     ema_momentum: float = _between(0.0, 0.999999, 0.99)
+    precision: str = field(default="float32", metadata={"choices": ("float32", "mixed_bfloat16")})
     seed: int = _between(0, 2**31 - 1, 0)
 
 

@@ -59,7 +59,8 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
             return 1
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full; make room and run the same command again" if full else error.strerror or str(error)
-        complain(f"{error.filename}: {reason}" if error.filename else reason)
+        name = error.filename2 or error.filename  # a stand-in that could not take the place of what the user named
+        complain(f"{name}: {reason}" if name else reason)
         return 1
 
 

@@ -84,20 +84,21 @@ def run(arguments: argparse.Namespace) -> int:
     write = _writer(arguments.format, arguments.num_captions, single)
     failed = len(complaints)
     with _opened(arguments.output) as file:
-        if arguments.format == "csv":
-            file.write(_csv_row(["image", "caption", "score"]))
+        heading = _csv_row(["image", "caption", "score"]) if arguments.format == "csv" else ""
         for photo, result in _captions(photos, arguments):
             if isinstance(result, CaptionerError):
                 complain(str(result))
                 failed += 1
                 continue
-            file.write(write(photo, result))
+            file.write(heading + write(photo, result))
             file.flush()
+            heading = ""
             if draw:
                 from captioner.data.photos import open_photo
                 from captioner.plots import draw_attention
 
                 draw_attention(draw[photo], open_photo(photo), result[0].caption.split(), result[0].attention)
+        file.write(heading)
     if failed and failed == len(photos) + len(complaints):
         complain("no photo could be captioned")
     return 1 if failed else 0
@@ -195,7 +196,9 @@ def _opened(output: Path | None) -> Iterator[IO[str]]:
     with replacing(output) as beside, beside.open("w", encoding="utf-8", errors=odd_names, newline="") as file:
         try:
             yield file
-        except KeyboardInterrupt as interrupt:  # whole lines are worth keeping
+        except KeyboardInterrupt as interrupt:  # whole lines are worth keeping, if there are any
+            if not file.tell():
+                raise
             stopped = interrupt
     if stopped:
         raise stopped

@@ -4,5 +4,5 @@ Begin with `dataset` (photos with their captions, in splits). `formats` reads th
 helped by `folder` (where the files lie), `text_files` and `tables` (opening them), `splits` (joining captions, photos
 and splits) and `holes` (what was wrong). `flickr8k` finds Flickr8k or downloads it; `flickr8k_split` knows its official
 split by the names alone. `photos` opens any photo safely as an RGB array, and `store` keeps image features in a
-memory-mapped file.
+memory-mapped file. `corpus` is the text of a language model.
 """

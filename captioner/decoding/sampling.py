@@ -20,7 +20,8 @@ def next_distribution(
     log_probs = np.asarray(log_probs, np.float64)
     if temperature == 0:
         return np.eye(len(log_probs))[np.argmax(log_probs)]
-    probs = _normalised(np.exp((log_probs - log_probs.max()) / temperature))
+    with np.errstate(over="ignore"):  # of a tiny temperature: to -inf, which is right
+        probs = _normalised(np.exp((log_probs - log_probs.max()) / temperature))
     order = np.argsort(-probs, kind="stable")
     if top_k:
         probs[order[top_k:]] = 0
@@ -33,9 +34,9 @@ def next_distribution(
 
 def draw(probs: np.ndarray, rng: np.random.Generator) -> int:
     """Draw a token with the probabilities (V,)."""
-    # Zeros at the end must not be reached when rounding leaves the sum below 1.
     cumulative = np.cumsum(probs)
-    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+    # Divided, the last sum is exactly 1, which no random number reaches: a token without probability is never drawn.
+    return int(np.searchsorted(cumulative / cumulative[-1], rng.random(), side="right"))
 
 
 def _normalised(probs: np.ndarray) -> np.ndarray:

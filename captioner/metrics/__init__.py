@@ -3,4 +3,6 @@
 `score.py` gives all the figures of a set of captions; `bleu.py`, `rouge.py` and `cider.py` hold one metric
 each, from 0 to 1 (CIDEr-D: 0 to 10). Hypotheses are one caption an image, references several, both as words
 without punctuation, start or end tokens. The figures agree with the COCO caption evaluation.
+
+`likelihood.py` is for language models: nats, bits and perplexity.
 """

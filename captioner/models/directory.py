@@ -1,5 +1,7 @@
 """A captioning model as a directory: configuration, vocabulary and weights, so that none is lost without the others."""
 
+import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,8 +48,7 @@ def save_model(directory: str | Path, config: ModelConfig, vocabulary: Vocabular
     vocabulary.save(directory / VOCABULARY)
     bare = CaptionModel(config.decoder)
     bare.set_weights(network.get_weights())
-    with replacing(directory / WEIGHTS) as beside:
-        bare.save_weights(beside)
+    save_weights(bare, directory / WEIGHTS)
     save_config(directory / CONFIG, model=config, checksums=checksum_weights(directory / WEIGHTS))
 
 
@@ -83,6 +84,22 @@ def read_config(directory: Path) -> ModelConfig:
             "saved_models/flickr8k"
         )
     return load_config(directory / CONFIG, "model", ModelConfig)
+
+
+def save_weights(network: keras.Model, path: Path) -> None:
+    """Write a Keras weights file, with the optimiser's state where `network` is compiled, whole or not at all.
+
+    Raises:
+        OSError: the directory cannot be written to, or the disk is full.
+    """
+    optimizer = getattr(network, "optimizer", None)
+    variables = [*network.weights, *(optimizer.variables if optimizer else ())]
+    values = sum(math.prod(variable.shape) for variable in variables)
+    with replacing(path) as beside:
+        if hasattr(os, "posix_fallocate"):  # a full disk shows here; HDF5 would crash Python over it
+            with beside.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, 4 * values + 2048 * len(variables))
+        network.save_weights(beside)
 
 
 def load_weights(network: keras.Model, path: Path) -> None:

@@ -77,7 +77,7 @@ def load_char_model(directory: Path) -> tuple[CharModelConfig, CharacterVocabula
 def _read_weights(path: Path, config: CharModelConfig) -> dict[str, np.ndarray]:
     """Read the arrays, and no more of them than the sizes in `config` call for."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             weights = {name: file[name] for name in weight_shapes(config)}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
         raise CaptionerError(f"the weights {path} cannot be read ({error}); copy them again, or train again") from error

@@ -113,7 +113,7 @@ def train_char_model(run: CharRun, *, resume: bool, report: Callable[[str], None
         + (f"; {unknown} of the validation text are not among them and count as <unk>" if unknown else "")
     )
     keras.utils.set_random_seed(run.training.seed)
-    network = CharModel(config)
+    network = CharModel(config, dtype=run.training.precision)
     network.set_character_frequencies(np.bincount(train, minlength=len(vocabulary)))
     progress = fit_char_model(network, vocabulary, streams, validation, run.training, checkpoint, report)
     save_char_model(run.output, config, vocabulary, network.named_weights())

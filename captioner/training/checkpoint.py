@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import read_json, replacing, write_json
+from captioner.files import read_json, write_json
+from captioner.models.directory import save_weights
 
 
 @dataclass
@@ -51,6 +52,18 @@ class Checkpoint:
             UsageError: the run was started with other settings; the message names them.
             CaptionerError: the checkpoint is damaged.
         """
+        progress = self.progress()
+        if progress.epoch:
+            self._load(network, "last", progress.epoch)
+        return progress
+
+    def progress(self) -> Progress:
+        """Read how far the run has come, without its weights.
+
+        Raises:
+            UsageError: the run was started with other settings; the message names them.
+            CaptionerError: the checkpoint is damaged.
+        """
         if not self._state.is_file():
             return Progress()
         state = read_json(self._state, "checkpoint")
@@ -59,18 +72,15 @@ class Checkpoint:
         except (KeyError, TypeError) as error:
             raise _damaged(self._state) from error
         refuse_changes(settings, self.settings, self.directory.parent)
-        self._load(network, "last", progress.epoch)
         return progress
 
     def save(self, network: keras.Model, best_weights: list[Any] | None, progress: Progress) -> None:
         """Write the state after an epoch; `best_weights` are given when this epoch is the best."""
-        with replacing(self._weights("last", progress.epoch)) as beside:
-            network.save_weights(beside)
+        save_weights(network, self._weights("last", progress.epoch))
         if best_weights is not None:
             trained = network.get_weights()
             network.set_weights(best_weights)
-            with replacing(self._weights("best", progress.epoch)) as beside:
-                network.save_weights(beside)
+            save_weights(network, self._weights("best", progress.epoch))
             network.set_weights(trained)
         write_json(self._state, {"settings": self.settings, "progress": vars(progress)})
         keep = {self._weights("last", progress.epoch), self._weights("best", progress.best_epoch)}

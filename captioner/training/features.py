@@ -67,7 +67,7 @@ def extract_features(
         .batch(batch_size)
         .prefetch(2)
     )
-    encode = tf.function(lambda images: encoder(images, training=False), reduce_retracing=True)
+    encode = tf.function(lambda images: encoder(images, training=False), reduce_retracing=True, autograph=False)
     with tqdm(total=len(photos), initial=len(photos) - len(missing), desc="features", unit="photo", delay=2) as bar:
         for rows, images in batches:
             features = encode(images).numpy()

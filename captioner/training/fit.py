@@ -87,7 +87,7 @@ def fit(
             "distinct_words": len({word for words in captions for word in words}),
             "mean_length": float(np.mean([len(words) for words in captions])),
         }
-        improved = scores["cider"] > progress.best_score
+        improved = _better(row, progress.history[progress.best_epoch - 1] if progress.best_epoch else None)
         progress.epoch, progress.history = epoch, [*progress.history, row]
         if improved:
             progress.best_epoch, progress.best_score = epoch, scores["cider"]
@@ -99,6 +99,11 @@ def fit(
             report(f"    {dev.names[number]}: {' '.join(captions[number])}")
     checkpoint.load_best(network, progress)
     return progress
+
+
+def _better(row: dict[str, float], best: dict[str, float] | None) -> bool:
+    """Compare by dev CIDEr-D, and where that is equal, as on a handful of photos, by the loss on dev."""
+    return best is None or (row["cider"], -row["dev_loss"]) > (best["cider"], -best["dev_loss"])
 
 
 def _line(row: dict[str, float], epochs: int, improved: bool) -> str:

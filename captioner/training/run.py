@@ -94,6 +94,7 @@ def train_captioner(run: Run, *, resume: bool, report: Callable[[str], None]) ->
         return metrics
     began = time.monotonic()
     run.dataset.split("train"), run.dataset.split("dev")
+    checkpoint.progress()  # other settings are refused before the work, not after the features
     checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
     base = load_model(run.init_from) if run.init_from else None
     encoder = build_encoder(run.model.encoder, run.encoder_weights)

@@ -44,7 +44,7 @@ class LossStep:
         for inputs, targets in batches:
             length = inputs["tokens"].shape[2]
             if length not in self._graphs:
-                graph = tf.function(self._run, input_signature=_signature(inputs))
+                graph = tf.function(self._run, input_signature=_signature(inputs), autograph=False)
                 self._graphs[length] = graph.get_concrete_function()
             losses = self._graphs[length](inputs, targets).numpy().tolist()  # [smoothed, plain]
             smoothed, plain, words = smoothed + losses[0], plain + losses[1], words + len(targets)

@@ -6,6 +6,7 @@ import pytest
 from captioner.cli import evaluate, predict, train
 from captioner.cli.arguments import add_setting, chosen, shipped_model
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig
+from captioner.errors import UsageError
 
 
 def parsed(config, name, *argv):
@@ -127,12 +128,17 @@ def test_the_number_of_captions_is_bounded(count, capsys):
     assert f"expected a number from 1 to 100, found {count!r}" in capsys.readouterr().err
 
 
-def test_a_photo_and_a_split_must_be_named(capsys):
-    for command, argv in ((predict, []), (evaluate, ["--model", "m"]), (evaluate, ["--split", "dev"])):
-        with pytest.raises(SystemExit) as caught:
-            command.make_parser("captioner").parse_args(argv)
-        assert caught.value.code == 2
-        assert "required" in capsys.readouterr().err
+@pytest.mark.parametrize(("argv", "missing"), [(["--model", "m"], "--split"), (["--split", "dev"], "--model")])
+def test_a_model_and_a_split_must_be_named(capsys, argv, missing):
+    with pytest.raises(SystemExit) as caught:
+        evaluate.make_parser("captioner").parse_args(argv)
+    assert caught.value.code == 2
+    assert f"required: {missing}" in capsys.readouterr().err
+
+
+def test_a_photo_or_a_text_must_be_named():
+    with pytest.raises(UsageError, match="name a photo or a folder"):
+        predict.run(predict.make_parser("predict").parse_args([]))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def command(monkeypatch):
         (MemoryError(), 1, "not enough memory"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 1, "the disk is full; make room"),
         (PermissionError(errno.EACCES, "Permission denied", "out.csv"), 1, "out.csv: Permission denied"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", ".a1-x", None, "x"), 1, "x: Is a directory"),
         (OSError("unable to lock file"), 1, "unable to lock file"),
     ],
     ids=repr,

@@ -1,4 +1,4 @@
-"""A made-up data set, an encoder with random weights, a model trained on both once, and the command line to use them."""
+"""A made-up data set, an encoder with random weights, a model trained on both once, and the command line."""
 
 import argparse
 import contextlib

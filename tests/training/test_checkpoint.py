@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 
 import keras
 import numpy as np
@@ -92,7 +94,7 @@ def test_changed_settings_are_refused_by_name(trained, make_network, name):
 
 
 def test_a_setting_that_the_older_run_did_not_know_is_refused():
-    with pytest.raises(UsageError, match="dropout was None, now 0.4"):
+    with pytest.raises(UsageError, match=r"dropout was None, now 0\.4"):
         refuse_changes({}, {"dropout": 0.4}, "somewhere")
     refuse_changes({"dropout": 0.4, "gone": 1}, {"dropout": 0.4}, "somewhere")
 
@@ -106,9 +108,11 @@ def test_a_kill_before_the_last_write_leaves_the_state_before(trained, make_netw
         raise KeyboardInterrupt
 
     step(network, 3)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    best_now, progress = network.get_weights() if improved else None, Progress(3, 3 if improved else 1)
+    with monkeypatch.context() as patch:
         patch.setattr(checkpoint_module, "write_json", killed)
-        checkpoint.save(network, network.get_weights() if improved else None, Progress(3, 3 if improved else 1))
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.save(network, best_now, progress)
 
     fresh = compiled(make_network, seed=2)
     progress = Checkpoint(checkpoint.directory, dict(SETTINGS)).resume(fresh)
@@ -154,3 +158,36 @@ def test_remove_forgets_everything_and_may_be_repeated(trained, make_network):
     checkpoint.remove()
     assert not checkpoint.directory.exists()
     assert checkpoint.resume(compiled(make_network, seed=2)).epoch == 0
+
+
+@pytest.mark.parametrize("at_write", [1, 2])
+def test_a_full_disk_is_an_os_error_and_leaves_the_state_before(trained, make_network, monkeypatch, at_write):
+    network, checkpoint, _ = trained
+    before, names = state(network), sorted(checkpoint.directory.iterdir())
+    writes = []
+
+    def allocate(descriptor, offset, length):
+        writes.append(length)
+        if len(writes) == at_write:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    step(network, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", allocate)
+        with pytest.raises(OSError, match="No space left"):
+            checkpoint.save(network, network.get_weights(), Progress(3, 3, 40.0))
+    assert not [path for path in checkpoint.directory.iterdir() if path.name.startswith(".")]
+    assert set(names) <= set(checkpoint.directory.iterdir())
+
+    fresh = compiled(make_network, seed=2)
+    assert Checkpoint(checkpoint.directory, dict(SETTINGS)).resume(fresh).epoch == 2
+    assert_same(state(fresh), before)
+
+
+def test_as_much_room_is_asked_for_as_the_weights_take(trained, monkeypatch):
+    network, checkpoint, _ = trained
+    asked = []
+    monkeypatch.setattr(os, "posix_fallocate", lambda descriptor, offset, length: asked.append(length))
+    checkpoint.save(network, None, Progress(3, 1, 30.0))
+    size = (checkpoint.directory / "last-0003.weights.h5").stat().st_size
+    assert size <= asked[0] < 3 * size

@@ -12,7 +12,7 @@ from captioner.training.evaluation import caption_split, score_captions, tune_de
 from captioner.training.split import Split
 
 DECODING = DecodingConfig(4, 0.7, 12)
-WORDS = "one two three four five six seven eight nine ten".split()
+WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 VOCABULARY = Vocabulary.build([WORDS])
 
 

@@ -124,9 +124,10 @@ def test_after_an_interruption_only_the_missing_photos_are_read(photos, opened, 
         written.append(len(rows))
         original(store, rows, features)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(FeatureStore, "write", write)
-        extract_features(photos, make_encoder(), "pool", batch_size=2)
+        with pytest.raises(KeyboardInterrupt):
+            extract_features(photos, make_encoder(), "pool", batch_size=2)
 
     opened.clear()
     found = extract_features(photos, make_encoder(), "pool", batch_size=2)

@@ -124,9 +124,10 @@ def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(
     train, uninterrupted, monkeypatch, ema_momentum, at_batch, report, done
 ):
     config = dataclasses.replace(CONFIG, ema_momentum=ema_momentum)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(fit_module, "tqdm", Interruption(at_batch))
-        train("stopped", config, report)
+        with pytest.raises(KeyboardInterrupt):
+            train("stopped", config, report)
 
     lines = []
     resumed, progress = train("stopped", config, lines.append)
@@ -157,7 +158,7 @@ def scripted_scores(monkeypatch, ciders):
 
 
 def test_training_stops_when_patience_is_out_and_the_best_weights_come_back(train, monkeypatch):
-    weights = scripted_scores(monkeypatch, [10.0, 30.0, 20.0, 30.0])  # as good is not better
+    weights = scripted_scores(monkeypatch, [10.0, 30.0, 20.0, 25.0])
     lines = []
     config = dataclasses.replace(CONFIG, epochs=9, patience=2, ema_momentum=0.6)
     network, progress = train("run", config, lines.append)
@@ -172,6 +173,13 @@ def test_training_stops_when_patience_is_out_and_the_best_weights_come_back(trai
     assert progress.epoch == 4
     for best, found in zip(weights[1], again.get_weights(), strict=True):
         np.testing.assert_array_equal(found, best)
+
+
+def test_equal_scores_are_told_apart_by_the_loss_on_dev(train, monkeypatch):
+    scripted_scores(monkeypatch, [0.0, 0.0, 0.0])  # CIDEr-D of a single dev photo is always 0
+    _, progress = train("run", dataclasses.replace(CONFIG, epochs=3))
+    losses = [row["dev_loss"] for row in progress.history]
+    assert progress.best_epoch == 1 + losses.index(min(losses)) > 1
 
 
 def test_it_learns_to_say_what_photos_show_that_it_has_never_seen(train):

@@ -1,0 +1,225 @@
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from captioner.cli.main import main
+from captioner.cli.surprise import surprise_page
+from captioner.config import CharModelConfig, save_config
+from captioner.runtime.char_directory import save_char_model
+from captioner.runtime.char_lm import LanguageModel
+from captioner.runtime.char_network import weight_shapes
+from captioner.text import CharacterVocabulary
+
+TEXT = "ab cd\n나라 e"
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """A character model with random weights."""
+    vocabulary = CharacterVocabulary.build(TEXT)
+    config = CharModelConfig("rnn", 1, 6, 4, 0.0, True, len(vocabulary))
+    rng = np.random.default_rng(1)
+    weights = {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in weight_shapes(config).items()}
+    save_char_model(tmp_path / "model", config, vocabulary, weights)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def predict(directory, capsys):
+    def run(*arguments):
+        status = main(["predict", "--model", str(directory), *map(str, arguments)])
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+def test_a_prompt_is_gone_on_with(predict, directory):
+    status, out, err = predict("--prompt", "나라 ", "--length", 30, "--seed", 5)
+    assert (status, err) == (0, "")
+    assert out.startswith("나라 ")
+    assert len(out.rstrip("\n")) <= 33 <= len(out)
+    assert out.endswith("\n")
+    assert predict("--prompt", "나라 ", "--length", 30, "--seed", 5)[1] == out
+    assert predict("--prompt", "나라 ", "--length", 30, "--seed", 6)[1] != out
+
+
+def test_settings_reach_the_sampler(predict, directory):
+    model = LanguageModel.load(directory)
+    rng = np.random.default_rng(np.random.SeedSequence(5, spawn_key=(0,)))
+    expected = "ab" + "".join(model.generate("ab", 25, 0.5, 4, 0.8, rng))
+    settings = ["--length", "25", "--temperature", "0.5", "--top-k", "4", "--top-p", "0.8", "--seed", "5"]
+    assert json.loads(predict("--prompt", "ab", *settings, "--format", "json")[1]) == {"prompt": "ab", "text": expected}
+
+
+def test_several_samples_and_each_is_the_same_however_many(predict):
+    settings = ["--prompt", "ab", "--length", "20", "--seed", "5"]
+    two, three = (predict(*settings, "--num-samples", count, "--format", "json")[1].splitlines() for count in (2, 3))
+    assert [json.loads(line)["sample"] for line in three] == [1, 2, 3]
+    assert three[:2] == two
+    assert len({json.loads(line)["text"] for line in three}) == 3
+    text = predict(*settings, "--num-samples", 2)[1]
+    assert re.fullmatch(r"--- 1 ---\nab(.|\n)*\n--- 2 ---\nab(.|\n)*\n", text)
+
+
+def test_without_a_seed_each_call_makes_another_text(predict):
+    assert len({predict("--prompt", "ab", "--length", 30)[1] for _ in range(3)}) == 3
+
+
+def test_an_unknown_character_of_the_prompt_is_named_and_dropped(predict):
+    status, out, err = predict("--prompt", "a?한b", "--length", 5, "--seed", 1)
+    assert status == 0
+    assert err == "captioner: --prompt: the model's text had no '?', '한'; left out\n"
+    assert out == predict("--prompt", "ab", "--length", 5, "--seed", 1)[1]
+
+
+def test_an_empty_prompt_begins_a_text(predict):
+    status, out, err = predict("--prompt", "", "--length", 9, "--seed", 1)
+    assert (status, err) == (0, "")
+    assert 9 <= len(out) <= 10
+
+
+def test_the_text_comes_as_it_is_made(directory, monkeypatch):
+    writes = []
+
+    class Terminal:
+        def write(self, text):
+            writes.append(text)
+
+        def flush(self):
+            writes.append("flushed")
+
+    monkeypatch.setattr("sys.stdout", Terminal())
+    assert main(["predict", "--model", str(directory), "--prompt", "ab", "--length", "3", "--temperature", "0"]) == 0
+    assert writes[:2] == ["ab", "flushed"]
+    assert [len(text) for text in writes[2:8:2]] == [1, 1, 1]
+    assert writes[3:8:2] == ["flushed"] * 3
+
+
+def test_suggestions_with_their_probabilities(predict, directory):
+    expected = LanguageModel.load(directory).suggest("나라 a", 3)
+    status, out, err = predict("--prompt", "나라 a", "--suggest", 3)
+    assert (status, err) == (0, "")
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert [(float(probability), json.loads(text)) for probability, text in lines] == [
+        (round(each.probability, 4), each.text) for each in expected
+    ]
+    found = json.loads(predict("--prompt", "나라 a", "--suggest", 3, "--format", "json")[1])
+    assert found == {"prompt": "나라 a", "suggestions": [vars(each) for each in expected]}
+
+
+def test_the_score_of_a_file(predict, directory, tmp_path):
+    (tmp_path / "text.txt").write_bytes("나라 ab\ncd".encode())
+    surprises = LanguageModel.load(directory).surprises("나라 ab\ncd")
+    status, out, err = predict("--score", tmp_path / "text.txt", "--format", "json")
+    assert (status, err) == (0, "")
+    scores = json.loads(out)
+    assert set(scores) == {"log_probability", "characters", "nats_per_char", "bits_per_char", "perplexity"}
+    assert scores["characters"] == 8
+    assert scores["log_probability"] == pytest.approx(-surprises.sum(), rel=1e-6)
+    assert scores["nats_per_char"] == pytest.approx(surprises.mean(), rel=1e-6)
+    assert scores["bits_per_char"] == pytest.approx(scores["nats_per_char"] / math.log(2))
+    assert scores["perplexity"] == pytest.approx(math.exp(scores["nats_per_char"]))
+    lines = dict(line.rsplit("  ", 1) for line in predict("--score", tmp_path / "text.txt")[1].splitlines())
+    assert {name.strip() for name in lines} == {name.replace("_", " ") for name in scores}
+    assert float(lines["nats per char  "[: len("nats per char  ")]]) == pytest.approx(scores["nats_per_char"], abs=1e-4)
+
+
+def test_unknown_characters_of_a_scored_text_are_told(predict, tmp_path):
+    (tmp_path / "text.txt").write_text("a?")
+    status, out, err = predict("--score", tmp_path / "text.txt", "--format", "json")
+    assert status == 0
+    assert "text.txt: the model's text had no '?'; scored as <unk>" in err
+    assert json.loads(out)["characters"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is empty; there is nothing to score"), (b"\xff\xff", "is not UTF-8"), (None, "cannot read")],
+)
+def test_a_text_that_cannot_be_scored_is_refused(predict, tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "text.txt").write_bytes(content)
+    status, out, err = predict("--score", tmp_path / "text.txt")
+    assert (status, out) == (1, "")
+    assert message in err
+
+
+def test_the_page_of_surprise(predict, tmp_path):
+    (tmp_path / "text.txt").write_text("ab\ncd")
+    page = tmp_path / "page.html"
+    assert predict("--score", tmp_path / "text.txt", "--surprise", page)[0] == 0
+    assert page.read_text().count("<i class=") == 11 + 5
+    status, *_ = predict("--prompt", "ab", "--length", 7, "--seed", 1, "--surprise", page)
+    assert status == 0
+    assert page.read_text().count("<i class=") == 11 + 9
+
+
+def test_what_a_page_shows():
+    page = surprise_page("a<\n\x07", [math.log(2) * bits for bits in (0.4, 3.0, 25.0, 1.0)])
+    body = page.split("<main>")[1]
+    assert '<i class="b0" title="0.4">a</i>' in body
+    assert '<i class="b3" title="3.0">&lt;</i>' in body
+    assert '<i class="b10" title="25.0">\u21b5\n</i>' in body
+    assert '<i class="b1" title="1.0">\u2407</i>' in body
+    assert "4 characters, " in page
+    assert "7.350 bits a character" in page
+    assert "no characters" in surprise_page("", [])
+
+
+def test_into_a_file(predict, tmp_path):
+    status, out, _ = predict("--prompt", "ab", "--length", 9, "--seed", 1, "--output", tmp_path / "out.txt")
+    assert (status, out) == (0, "")
+    assert (tmp_path / "out.txt").read_text() == predict("--prompt", "ab", "--length", 9, "--seed", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("photo.jpg", "photo.jpg: .*model is a character language model and sees no photos"),
+        ("photo.jpg --prompt a", "photo.jpg: for photos, but --prompt for a language model"),
+        ("--beam-width 3 --attention x.png --prompt a", "--beam-width, --attention: for photos, but --prompt"),
+        ("", "give --prompt or --score"),
+        ("--length 5", "needs --prompt TEXT or --score FILE"),
+        ("--suggest 3", "needs --prompt TEXT or --score FILE"),
+        ("--surprise x.html", "needs --prompt TEXT or --score FILE"),
+        ("--prompt a --score b.txt", "--prompt and --score are two requests"),
+        ("--score b.txt --suggest 3", "--suggest goes with --prompt"),
+        ("--score b.txt --top-k 3", "--top-k: only where text is made"),
+        ("--prompt a --suggest 3 --seed 1", "--seed: only where text is made"),
+        ("--prompt a --format csv", "--format csv: only for captions"),
+        ("--prompt a --surprise x.html --num-samples 2", "--surprise shows one text"),
+    ],
+)
+def test_requests_that_make_no_sense_are_wrong_usage(predict, arguments, message):
+    status, out, err = predict(*arguments.split())
+    assert (status, out) == (2, "")
+    assert re.search(message, err)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--temperature -1", "--top-p 0", "--top-p 1.5", "--top-k -1", "--length x", "--suggest 0", "--num-samples 0"],
+)
+def test_values_out_of_bounds_are_wrong_usage(predict, arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        predict("--prompt", "a", *arguments.split())
+    assert caught.value.code == 2
+    assert arguments.split()[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--prompt", "a"], ["--score", "a.txt"]])
+def test_a_captioning_model_does_not_speak(tmp_path, capsys, arguments):
+    from captioner.config import ModelConfig
+
+    save_config(tmp_path / "config.json", model=ModelConfig())
+    assert main(["predict", "--model", str(tmp_path), *arguments]) == 2
+    assert f"{arguments[0]}: {tmp_path} is a captioning model; give photos" in capsys.readouterr().err
+
+
+def test_what_is_no_model_is_named(tmp_path, capsys):
+    assert main(["predict", "--model", str(tmp_path / "gone"), "--prompt", "a"]) == 1
+    assert "gone is no model directory (config.json is missing)" in capsys.readouterr().err

@@ -1,0 +1,110 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from captioner.config import CharModelConfig, checksum_weights, save_config
+from captioner.errors import CaptionerError
+from captioner.runtime.char_directory import (
+    CONFIG,
+    VOCABULARY,
+    WEIGHTS,
+    is_char_model,
+    load_char_model,
+    save_char_model,
+)
+from captioner.text import CharacterVocabulary
+
+
+@pytest.fixture
+def config(vocabulary) -> CharModelConfig:
+    return CharModelConfig("gru", 2, 8, 5, 0.25, True, len(vocabulary))
+
+
+@pytest.fixture
+def saved(tmp_path, config, vocabulary, weights):
+    save_char_model(tmp_path / "모델", config, vocabulary, weights(config))
+    return tmp_path / "모델"
+
+
+def rewrite(directory, config, arrays, **how):
+    """Put other weights in their place, with a checksum that fits."""
+    np.savez(directory / WEIGHTS, **arrays)
+    save_config(directory / CONFIG, char_lm=config, checksums=checksum_weights(directory / WEIGHTS))
+
+
+def test_a_model_comes_back_whole(saved, config, vocabulary, weights):
+    found, tokens, arrays = load_char_model(saved)
+    assert found == config
+    assert tokens.tokens == vocabulary.tokens
+    assert sorted(path.name for path in saved.iterdir()) == sorted([CONFIG, VOCABULARY, WEIGHTS])
+    for name, value in weights(config).items():
+        np.testing.assert_array_equal(arrays[name], value)
+
+
+def test_the_two_kinds_of_model_are_told_apart(saved, tmp_path):
+    assert is_char_model(saved)
+    assert not is_char_model(tmp_path)
+    (tmp_path / CONFIG).write_text(json.dumps({"format_version": 1, "model": {}}))
+    assert not is_char_model(tmp_path)
+    with pytest.raises(CaptionerError, match=r"the settings 'char_lm' are missing"):
+        load_char_model(tmp_path)
+
+
+@pytest.mark.parametrize("missing", [CONFIG, VOCABULARY, WEIGHTS])
+def test_a_missing_file_is_named(saved, missing):
+    (saved / missing).unlink()
+    with pytest.raises(CaptionerError, match=missing.replace(".", r"\.")):
+        load_char_model(saved)
+
+
+def test_a_flipped_bit_is_noticed(saved):
+    content = bytearray((saved / WEIGHTS).read_bytes())
+    content[len(content) // 2] ^= 1
+    (saved / WEIGHTS).write_bytes(content)
+    with pytest.raises(CaptionerError, match=r"weights\.npz are not those that config\.json was written with"):
+        load_char_model(saved)
+
+
+def test_a_vocabulary_of_another_model_is_refused(saved, config):
+    CharacterVocabulary.build("abc").save(saved / VOCABULARY)
+    with pytest.raises(CaptionerError, match=rf"has 5 tokens, but config\.json expects {config.vocabulary_size}"):
+        load_char_model(saved)
+
+
+def test_weights_of_other_sizes_are_refused(saved, config, weights):
+    rewrite(saved, config, weights(replace(config, hidden_size=6)))
+    with pytest.raises(CaptionerError, match=r"cell_1/kernel is float32 \(5, 18\), but config\.json expects \(5, 24\)"):
+        load_char_model(saved)
+
+
+def test_missing_weights_are_refused(saved, config, weights):
+    arrays = weights(config)
+    del arrays["norm_2/beta"]
+    rewrite(saved, config, arrays)
+    with pytest.raises(CaptionerError, match=r"weights\.npz cannot be read.*norm_2/beta"):
+        load_char_model(saved)
+
+
+def test_nothing_in_the_weights_is_executed(saved, config, weights):
+    arrays = weights(config) | {"cell_1/bias": np.array([print], object)}
+    rewrite(saved, config, arrays)
+    with pytest.raises(CaptionerError, match=r"weights\.npz cannot be read.*allow_pickle"):
+        load_char_model(saved)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"\x93NUMPY\x01\x00"])
+def test_what_is_no_archive_of_arrays_is_refused(saved, config, content):
+    (saved / WEIGHTS).write_bytes(content)
+    save_config(saved / CONFIG, char_lm=config, checksums=checksum_weights(saved / WEIGHTS))
+    with pytest.raises(CaptionerError, match=r"weights\.npz cannot be read"):
+        load_char_model(saved)
+
+
+def test_a_plain_array_is_refused(saved, config):
+    np.save(saved / "one.npy", np.zeros(3))
+    (saved / "one.npy").replace(saved / WEIGHTS)
+    save_config(saved / CONFIG, char_lm=config, checksums=checksum_weights(saved / WEIGHTS))
+    with pytest.raises(CaptionerError, match=r"weights\.npz cannot be read"):
+        load_char_model(saved)

@@ -1,0 +1,114 @@
+import subprocess
+import sys
+from itertools import islice, product
+
+import numpy as np
+import pytest
+
+from captioner.runtime import char_lm as char_lm_module
+from captioner.runtime.char_directory import save_char_model
+from captioner.runtime.char_lm import LanguageModel
+
+
+def log_prob(model, text):
+    """ln p(text), a window for each character: the slow way."""
+    network, vocabulary = model.network, model.vocabulary
+    states, total, token = network.initial_states(1), 0.0, vocabulary.start
+    for number in vocabulary.encode(text).tolist():
+        log_probs, states = network(np.array([[token]]), states)
+        total += float(log_probs[0, 0, number])
+        token = number
+    return total
+
+
+def generated(model, *arguments, seed=0, **settings):
+    return "".join(model.generate(*arguments, **settings, rng=np.random.default_rng(seed)))
+
+
+def test_surprises_sum_to_the_log_probability_of_the_text(model):
+    text = "나라 ab\ncd e" * 3
+    surprises = model.surprises(text)
+    assert surprises.shape == (len(text),)
+    assert -surprises.sum() == pytest.approx(log_prob(model, text), rel=1e-5)
+    # The chain rule: a prefix costs what it costs in the whole.
+    np.testing.assert_allclose(model.surprises(text[:7]), surprises[:7], atol=1e-5)
+
+
+def test_a_long_text_is_read_in_windows_and_that_changes_nothing(model, monkeypatch):
+    text = "나라 ab\ncd e" * 5
+    whole, ahead = model.surprises(text), generated(model, text, 20)
+    monkeypatch.setattr(char_lm_module, "WINDOW", 7)
+    told = []
+    np.testing.assert_allclose(model.surprises(text, told.append), whole, atol=1e-5)
+    assert sum(told) == len(text)
+    assert max(told) == 7
+    assert generated(model, text, 20) == ahead
+
+
+def test_an_unknown_character_is_scored_as_such(model):
+    found = model.surprises("a?b")
+    states = model.network.initial_states(1)
+    a, b = model.vocabulary.encode("ab").tolist()
+    log_probs, _ = model.network(np.array([[0, a, 1]]), states)
+    np.testing.assert_allclose(found, -log_probs[0, [0, 1, 2], [a, 1, b]], atol=1e-6)
+
+
+def test_a_seed_makes_a_text(model):
+    assert generated(model, "ab", 40, seed=1) == generated(model, "ab", 40, seed=1)
+    assert generated(model, "ab", 40, seed=1) != generated(model, "ab", 40, seed=2)
+    assert len(generated(model, "ab", 40)) == 40
+    assert set(generated(model, "", 500)) <= set(model.vocabulary.tokens[2:])
+    assert generated(model, "ab", 0) == ""
+
+
+def test_without_a_generator_texts_differ(model):
+    assert len({"".join(model.generate("a", 30)) for _ in range(3)}) == 3
+
+
+def test_at_temperature_0_the_likeliest_character_follows(model):
+    text = "나라"
+    for character in generated(model, text, 8, temperature=0):
+        best = max(model.vocabulary.tokens[2:], key=lambda each: log_prob(model, text + each))
+        assert character == best
+        text += character
+
+
+def test_characters_come_as_they_are_made(model):
+    assert len(list(islice(model.generate("a", 10**9), 5))) == 5
+
+
+def test_what_the_model_does_not_know_is_left_out_of_the_prompt(model):
+    assert generated(model, "a?b!", 20) == generated(model, "ab", 20)
+    assert generated(model, "?", 20) == generated(model, "", 20)
+
+
+def test_suggestions_carry_the_probability_of_just_these_characters(model):
+    found = model.suggest("나라 a", 12)
+    probabilities = [each.probability for each in found]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert len({each.text for each in found}) == 12
+    for each in found:
+        assert each.text[-1].isspace()
+        assert not any(character.isspace() for character in each.text[:-1])
+        expected = np.exp(log_prob(model, "나라 a" + each.text) - log_prob(model, "나라 a"))
+        assert each.probability == pytest.approx(expected, rel=1e-4)
+    # None of up to three characters is likelier than the last of them, unless it is among them.
+    letters = [token for token in model.vocabulary.tokens[2:] if not token.isspace()]
+    others = ("".join([*body, end]) for n in range(3) for body in product(letters, repeat=n) for end in " \n")
+    for text in set(others) - {each.text for each in found}:
+        assert np.exp(log_prob(model, "나라 a" + text) - log_prob(model, "나라 a")) <= probabilities[-1] * 1.0001
+
+
+def test_a_model_at_work_needs_no_framework(model, tmp_path):
+    save_char_model(tmp_path, model.network.config, model.vocabulary, model.network._weights)
+    assert generated(LanguageModel.load(str(tmp_path)), "ab", 30) == generated(model, "ab", 30)
+    code = f"""
+import sys
+from captioner.runtime.char_lm import LanguageModel
+model = LanguageModel.load({str(tmp_path)!r})
+assert len("".join(model.generate("ab", 5))) == 5
+assert model.suggest("ab", 2) and len(model.surprises("ab")) == 2
+print(sorted({{name.split(".")[0] for name in sys.modules}} & {{"tensorflow", "keras", "jax", "torch", "pandas"}}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
