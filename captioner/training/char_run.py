@@ -14,7 +14,7 @@ import numpy as np
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus
 from captioner.errors import CaptionerError
-from captioner.files import read_json, replacing, write_json
+from captioner.files import replacing, write_json
 from captioner.metrics.likelihood import likelihood
 from captioner.models.char_lm import CharModel
 from captioner.plots import draw_text_curve
@@ -23,10 +23,10 @@ from captioner.runtime.char_lm import LanguageModel
 from captioner.text import CharacterVocabulary
 from captioner.training.char_card import write_char_card
 from captioner.training.char_fit import fit_char_model
-from captioner.training.checkpoint import Checkpoint, Progress, refuse_changes
+from captioner.training.checkpoint import METRICS, Progress, open_run
 from captioner.training.streams import TextStreams
 
-METRICS, HISTORY, CURVE, CARD = "metrics.json", "history.csv", "training.png", "README.md"
+HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
 PARTS = ("train", "validation", "test")
 
 
@@ -87,18 +87,8 @@ def train_char_model(run: CharRun, *, resume: bool, report: Callable[[str], None
         UsageError: `run.output` holds a run with other settings.
         CaptionerError: the text is too short, or the training diverged.
     """
-    metrics_file = run.output / METRICS
-    settings = run.settings()
-    checkpoint = Checkpoint(run.output / "checkpoint", settings)
-    if not resume:
-        checkpoint.remove()
-        metrics_file.unlink(missing_ok=True)
-    if metrics_file.is_file():
-        metrics = read_json(metrics_file, "metrics of the finished run")
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("settings"), dict):
-            raise CaptionerError(f"{metrics_file} does not tell what was trained; start over with --no-resume")
-        refuse_changes(metrics["settings"], settings, run.output)
-        report(f"{run.output} is finished; nothing to train (--no-resume trains it again)")
+    checkpoint, metrics = open_run(run.output, run.settings(), resume=resume, report=report)
+    if metrics is not None:
         return metrics
     began = time.monotonic()
     parts = run.parts()
@@ -129,11 +119,11 @@ def train_char_model(run: CharRun, *, resume: bool, report: Callable[[str], None
         "epochs": progress.epoch,
         "parameters": network.count_params(),
         "training_seconds": round(sum(row["seconds"] for row in progress.history)),
-        "settings": settings,
+        "settings": run.settings(),
     }
     _write_history(run.output, progress)
     write_char_card(run.output / CARD, run.corpus.name, config, run.training, metrics)
-    write_json(metrics_file, metrics)
+    write_json(run.output / METRICS, metrics)
     checkpoint.remove()
     report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")
     return metrics

@@ -1,6 +1,7 @@
 """The state of a training between epochs on disk, so that the same command goes on where a killed one stopped."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import keras
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import read_json, write_json
 from captioner.models.directory import save_weights
+
+METRICS = "metrics.json"
 
 
 @dataclass
@@ -112,6 +115,36 @@ class Checkpoint:
 
 def _damaged(path: Path) -> CaptionerError:
     return CaptionerError(f"the checkpoint {path} is damaged; start over with --no-resume")
+
+
+def open_run(
+    output: Path, settings: dict[str, Any], *, resume: bool, report: Callable[[str], None]
+) -> tuple[Checkpoint, dict[str, Any] | None]:
+    """Take up the run in the directory `output`, or make room for one that starts over.
+
+    `metrics.json` is the last file that a run writes, so where it is the run is finished.
+
+    Returns:
+        the checkpoint, and the metrics of a finished run.
+
+    Raises:
+        UsageError: the run was started with other settings; the message names them.
+        CaptionerError: its files are damaged.
+    """
+    metrics_file = output / METRICS
+    checkpoint = Checkpoint(output / "checkpoint", settings)
+    if not resume:
+        checkpoint.remove()
+        metrics_file.unlink(missing_ok=True)
+    if metrics_file.is_file():
+        metrics = read_json(metrics_file, "metrics of the finished run")
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("settings"), dict):
+            raise CaptionerError(f"{metrics_file} does not tell what was trained; start over with --no-resume")
+        refuse_changes(metrics["settings"], settings, output)
+        report(f"{output} is finished; nothing to train (--no-resume trains it again)")
+        return checkpoint, metrics
+    checkpoint.progress()  # other settings are refused before the work, not after the features
+    return checkpoint, None
 
 
 def refuse_changes(before: dict[str, Any], now: dict[str, Any], where: Path) -> None:

@@ -16,19 +16,19 @@ import numpy as np
 from captioner.config import ModelConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset
 from captioner.errors import CaptionerError
-from captioner.files import read_json, replacing, write_json
+from captioner.files import replacing, write_json
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import SavedModel, load_model, save_model
 from captioner.models.encoder import build_encoder, weights_fingerprint
 from captioner.plots import draw_training_curve
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.card import write_card
-from captioner.training.checkpoint import Checkpoint, Progress, refuse_changes
+from captioner.training.checkpoint import METRICS, Progress, open_run
 from captioner.training.evaluation import score_captions, tune_decoding
 from captioner.training.fit import fit
 from captioner.training.split import read_split
 
-METRICS, HISTORY, CURVE, CARD = "metrics.json", "history.csv", "training.png", "README.md"
+HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
 
 
 @dataclass(frozen=True)
@@ -80,21 +80,11 @@ def train_captioner(run: Run, *, resume: bool, report: Callable[[str], None]) ->
         UsageError: `run.output` holds a run with other settings.
         CaptionerError: no photo, weights or room on the disk.
     """
-    metrics_file = run.output / METRICS
-    checkpoint = Checkpoint(run.output / "checkpoint", run.settings())
-    if not resume:
-        checkpoint.remove()
-        metrics_file.unlink(missing_ok=True)
-    if metrics_file.is_file():
-        metrics = read_json(metrics_file, "metrics of the finished run")
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("settings"), dict):
-            raise CaptionerError(f"{metrics_file} does not tell what was trained; start over with --no-resume")
-        refuse_changes(metrics["settings"], run.settings(), run.output)
-        report(f"{run.output} is finished; nothing to train (--no-resume trains it again)")
+    checkpoint, metrics = open_run(run.output, run.settings(), resume=resume, report=report)
+    if metrics is not None:
         return metrics
     began = time.monotonic()
     run.dataset.split("train"), run.dataset.split("dev")
-    checkpoint.progress()  # other settings are refused before the work, not after the features
     checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
     base = load_model(run.init_from) if run.init_from else None
     encoder = build_encoder(run.model.encoder, run.encoder_weights)
@@ -140,7 +130,7 @@ def train_captioner(run: Run, *, resume: bool, report: Callable[[str], None]) ->
     save_model(run.output, config, vocabulary, network)
     _write_history(run.output, progress)
     write_card(run.output / CARD, run.dataset.name, config, run.training, metrics)
-    write_json(metrics_file, metrics)
+    write_json(run.output / METRICS, metrics)
     checkpoint.remove()
     report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")
     return metrics
