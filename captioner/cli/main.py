@@ -4,6 +4,7 @@ import argparse
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -47,7 +48,8 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
     except CaptionerError as error:
         complain(str(error))
         return error.exit_status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        _let_go(interrupt)
         complain(getattr(command, "INTERRUPTED", "stopped"))
         return 130
     except MemoryError:
@@ -62,6 +64,15 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         name = error.filename2 or error.filename  # a stand-in that could not take the place of what the user named
         complain(f"{name}: {reason}" if name else reason)
         return 1
+
+
+def _let_go(interrupt: BaseException) -> None:
+    """Drop what the interrupted code held, in silence: a progress bar caught half made complains as it goes."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+    try:
+        traceback.clear_frames(interrupt.__traceback__)
+    finally:
+        sys.unraisablehook = hook
 
 
 def complain(message: str) -> None:

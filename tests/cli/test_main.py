@@ -67,6 +67,22 @@ def test_a_command_says_what_ctrl_c_leaves(command, capsys):
     assert capsys.readouterr().err == "captioner: finished epochs are kept\n"
 
 
+def test_what_ctrl_c_leaves_half_made_goes_in_silence(monkeypatch, capsys):
+    class Bar:
+        def __init__(self):
+            raise KeyboardInterrupt
+
+        def __del__(self):
+            gone.append(self.position)  # as tqdm's, which its __init__ sets last
+
+    gone, unraised = [], []
+    monkeypatch.setattr(sys, "unraisablehook", unraised.append)
+    module = SimpleNamespace(make_parser=lambda prog: argparse.ArgumentParser(prog=prog), run=lambda arguments: Bar())
+    monkeypatch.setattr(main_module, "import_module", lambda name: module)
+    assert main(["train"]) == 130
+    assert (capsys.readouterr().err, unraised, gone) == ("captioner: stopped\n", [], [])
+
+
 @pytest.mark.parametrize(("argv", "status"), [([], 2), (["paint"], 2), (["--version"], 0), (["--help"], 0)])
 def test_without_a_command(capsys, argv, status):
     with pytest.raises(SystemExit) as caught:
