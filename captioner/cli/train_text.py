@@ -52,7 +52,9 @@ def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) 
 
     load_keras()
     from captioner.training.char_run import CharRun, train_char_model
+    from captioner.training.shards import give_each_shard_its_core
 
+    give_each_shard_its_core()
     output = arguments.output or Path("saved_models") / f"{corpus.name}-{model.cell}"
     metrics = train_char_model(CharRun(corpus, model, training, output), resume=not arguments.no_resume, report=report)
     print(likelihood_table(metrics))

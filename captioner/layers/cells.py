@@ -53,6 +53,18 @@ class Cell(keras.layers.Layer):
         """Return the states after `states` (..., U) and projected inputs (..., G*U); the first is the output."""
         raise NotImplementedError
 
+    def unroll(self, projected: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        """Advance through a window of fixed length: projected inputs (B, T, G*U), states (B, U).
+
+        Returns:
+            the output of every step (B, T, U), and the states after the last.
+        """
+        outputs = []
+        for each in ops.unstack(projected, axis=1):  # T times (B, G*U)
+            states = self.advance(each, states)
+            outputs.append(states[0])
+        return ops.stack(outputs, axis=1), states
+
     def call(self, inputs: Any, states: list[Any], training: bool = False) -> tuple[Any, list[Any]]:
         """Take one step as `keras.layers.RNN` asks for it: inputs (B, D), states (B, U) -> output (B, U), states."""
         states = self.advance(self.project(inputs), list(states))
@@ -79,6 +91,40 @@ class RNNCell(Cell):
         """Return [h_t]."""
         (h,) = states
         return [ops.tanh(projected + ops.matmul(h, self._cast(self.recurrent_kernel)))]
+
+    def unroll(self, projected: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        """Do as `Cell.unroll`, with the gradient of W_h made once for all steps."""
+        (h,) = states
+        outputs = _unroll_tanh(projected, self._cast(self.recurrent_kernel), h)
+        # Not `outputs[:, -1]`: TensorFlow's optimiser of graphs confuses that slice with what is later made of it.
+        return outputs, [ops.take(outputs, -1, axis=1)]
+
+
+@ops.custom_gradient
+def _unroll_tanh(projected: Any, W_h: Any, h: Any) -> tuple[Any, Any]:
+    """Return h_1 ... h_T (B, T, U) with h_t = tanh(projected_t + h_{t-1} W_h), and how to go back through them.
+
+    Left to itself, automatic differentiation makes T gradients of W_h, (U, U) each, and adds them up, in half precision
+    if it computes in that; one product over all steps is the same sum in a fraction of the time.
+    """
+    states = [h]
+    for each in ops.unstack(projected, axis=1):
+        states.append(ops.tanh(each + ops.matmul(states[-1], W_h)))
+    outputs = ops.stack(states[1:], axis=1)  # (B, T, U)
+
+    def backward(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
+        (d_outputs,) = args if upstream is None else (upstream,)
+        slopes = ops.unstack(1 - ops.square(outputs), axis=1)  # tanh' = 1 - tanh²
+        d_h, d_sums = ops.zeros_like(h), []
+        for d_output, slope in zip(reversed(ops.unstack(d_outputs, axis=1)), reversed(slopes), strict=True):
+            d_sums.append((d_output + d_h) * slope)  # (B, U)
+            d_h = ops.matmul(d_sums[-1], ops.transpose(W_h))
+        d_projected = ops.stack(d_sums[::-1], axis=1)  # (B, T, U)
+        before = ops.reshape(ops.stack(states[:-1], axis=1), (-1, W_h.shape[0]))  # (B*T, U)
+        d_W_h = ops.matmul(ops.transpose(before), ops.reshape(d_projected, (-1, W_h.shape[0])))  # (U, U)
+        return d_projected, d_W_h, d_h
+
+    return outputs, backward
 
 
 @keras.saving.register_keras_serializable("captioner")

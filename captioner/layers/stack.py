@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from captioner.layers.cells import make_cell
 
@@ -70,12 +69,8 @@ class RecurrentStack(keras.layers.Layer):
         before, after = list(states), []
         for number, cell in enumerate(self.cells):
             own, before = before[: cell.states], before[cell.states :]
-            outputs = []
-            for projected in ops.unstack(cell.project(inputs), axis=1):  # T times (B, G*U)
-                own = cell.advance(projected, own)
-                outputs.append(own[0])
+            read, own = cell.unroll(cell.project(inputs), own)  # (B, T, U)
             after += own
-            read = ops.stack(outputs, axis=1)  # (B, T, U)
             if number:
                 read = read + inputs
             if self.norms:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from captioner.models.char_lm import CharModel
+from captioner.training.shards import shard_bounds
 from captioner.training.streams import shifted
 
 WARM_UP = 512
@@ -31,7 +32,7 @@ class CharStep:
     def __init__(self, network: CharModel, optimizer: keras.optimizers.Optimizer | None = None) -> None:
         self.network = network
         self.optimizer = optimizer
-        self._graph: Callable[..., Any] = tf.function(self._run)  # one graph for each shape of windows
+        self._graph: Callable[..., Any] = tf.function(self._run, autograph=False)  # one for each shape of windows
 
     def over(
         self, windows: Iterable[tuple[np.ndarray, np.ndarray]], seen: Callable[[float], None] = lambda loss: None
@@ -55,15 +56,24 @@ class CharStep:
     def _run(self, inputs: tf.Tensor, targets: tf.Tensor, states: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return the sum over the window's targets, and the states after it."""
         if self.optimizer is None:
-            logits, states = self.network(inputs, states, training=False)
-            return _cross_entropy(targets, logits), states
+            return self._forward(inputs, targets, states, training=False)
         with tf.GradientTape() as tape:
-            logits, states = self.network(inputs, states, training=True)
-            total = _cross_entropy(targets, logits)
+            total, states = self._forward(inputs, targets, states, training=True)
             loss = total / tf.cast(tf.size(targets), total.dtype)
         variables = self.network.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return total, states
+
+    def _forward(
+        self, inputs: tf.Tensor, targets: tf.Tensor, states: list[tf.Tensor], training: bool
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        totals, after = [], []
+        for begin, end in shard_bounds(inputs.shape[0]):
+            own = [state[begin:end] for state in states]
+            logits, own = self.network(inputs[begin:end], own, training=training)
+            totals.append(_cross_entropy(targets[begin:end], logits))
+            after.append(own)
+        return tf.add_n(totals), [tf.concat(parts, axis=0) for parts in zip(*after, strict=True)]
 
 
 def stream_loss(step: CharStep, tokens: np.ndarray, sequence_length: int) -> float:

@@ -1,0 +1,41 @@
+"""A batch in as many parts as there are processor cores, each computed on a core of its own.
+
+The products of a recurrence are small, and splitting each over all cores costs more waiting than it saves. Parts of a
+batch do not wait for each other: TensorFlow runs their operations side by side, one thread an operation.
+"""
+
+import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+MOST = 4
+"""Parts at most: a graph grows with their number, and a small part computes badly."""
+
+
+def shard_count() -> int:
+    """Return the number of parts: one with an accelerator, which wants large products, else one a core, up to MOST."""
+    return 1 if tf.config.list_physical_devices("GPU") else min(MOST, _cores())
+
+
+def give_each_shard_its_core() -> None:
+    """Let an operation use as many threads as there are cores for each part; before TensorFlow's first operation.
+
+    In a process in which TensorFlow has already run, nothing changes, and shards gain less.
+    """
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(_cores() // shard_count())
+        tf.config.threading.set_inter_op_parallelism_threads(_cores())
+    except RuntimeError:  # already running
+        return
+
+
+def shard_bounds(batch_size: tf.Tensor | int) -> Iterator[tuple[tf.Tensor | int, tf.Tensor | int]]:
+    """Yield where each part of a batch begins and ends; where there are fewer rows than parts, some are empty."""
+    count = shard_count()
+    for number in range(count):
+        yield batch_size * number // count, batch_size * (number + 1) // count
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
