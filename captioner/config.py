@@ -13,6 +13,7 @@ from captioner.files import read_json, write_json
 
 FORMAT_VERSION = 1
 CELLS = ("rnn", "gru", "lstm")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
 T = TypeVar("T")
 
@@ -102,6 +103,8 @@ class TrainingConfig:
         min_count: a word seen less often in the training captions is `<unk>`.
         patience: epochs without a better dev CIDEr-D before training stops.
         limit: photos used of each split; 0 means all.
+        precision: numbers that the layers compute with; the weights are float32 in either case. `auto` is
+            `mixed_bfloat16` where the processor multiplies bfloat16, else `float32`.
         seed: of every random number.
     """
 
@@ -116,6 +119,7 @@ class TrainingConfig:
     min_count: int = _between(1, 10**9, 5)
     patience: int = _between(1, 100_000, 5)
     limit: int = _between(0, 10**9, 0)
+    precision: str = field(default="auto", metadata={"choices": PRECISIONS})
     seed: int = _between(0, 2**31 - 1, 0)
 
 
@@ -157,8 +161,7 @@ class CharTrainingConfig:
         weight_decay: of AdamW, decoupled.
         clip_norm: the gradient's global norm is cut to this.
         ema_momentum: the weights that are scored and kept are a moving average of those trained; 0 switches it off.
-        precision: numbers that the layers compute with; `mixed_bfloat16` is faster where the processor multiplies
-            bfloat16. The weights are float32 in either case.
+        precision: as for captioning.
         seed: of every random number.
     """
 
@@ -171,7 +174,7 @@ class CharTrainingConfig:
     weight_decay: float = _between(0.0, 100.0, 0.01)
     clip_norm: float = _between(1e-6, 1e6, 1.0)
     ema_momentum: float = _between(0.0, 0.999999, 0.99)
-    precision: str = field(default="float32", metadata={"choices": ("float32", "mixed_bfloat16")})
+    precision: str = field(default="auto", metadata={"choices": PRECISIONS})
     seed: int = _between(0, 2**31 - 1, 0)
 
 

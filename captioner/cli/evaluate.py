@@ -47,8 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     from captioner.cli.table import scores_table
     from captioner.models.describe import Describer
     from captioner.training.evaluation import caption_split, score_captions, write_predictions
+    from captioner.training.shards import give_each_shard_its_core
     from captioner.training.split import read_split
 
+    give_each_shard_its_core()
     describer = Describer.load(
         arguments.model,
         arguments.encoder_weights,

@@ -95,6 +95,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         f"the highest; with --init-from {FINE_TUNING_RATE:g}",
         _defaults("learning_rate"),
     )
+    add_setting(
+        training, TrainingConfig, "precision", "auto is mixed_bfloat16 where the processor multiplies it, else float32"
+    )
     add_setting(training, TrainingConfig, "seed", "of every random number")
     training.add_argument(
         "--output", metavar="DIR", type=Path, help="model directory to write (default: saved_models/<data>-<cell>)"
@@ -123,7 +126,9 @@ def run(arguments: argparse.Namespace) -> int:
     load_keras()
     from captioner.cli.table import scores_table
     from captioner.training.run import Run, train_captioner
+    from captioner.training.shards import give_each_shard_its_core
 
+    give_each_shard_its_core()
     output = arguments.output or Path("saved_models") / f"{dataset.name}-{model.decoder.cell}"
     metrics = train_captioner(
         Run(dataset, model, training, output, arguments.encoder_weights, arguments.init_from),

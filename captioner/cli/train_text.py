@@ -13,7 +13,7 @@ from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
 
-TEXT_OPTIONS = ("text", "layers", "layer_norm", "sequence_length", "split", "precision")
+TEXT_OPTIONS = ("text", "layers", "layer_norm", "sequence_length", "split")
 """What only language models have."""
 
 SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -41,7 +41,6 @@ def add_text_task(parser: argparse.ArgumentParser) -> None:
     )
     add_setting(group, CharTrainingConfig, "sequence_length", "characters that a gradient goes back")
     add_setting(group, CharTrainingConfig, "split", "hundredths for training, validation and test, as the text lies")
-    add_setting(group, CharTrainingConfig, "precision", "mixed_bfloat16 is faster where the processor knows bfloat16")
 
 
 def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) -> int:

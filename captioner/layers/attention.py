@@ -46,10 +46,14 @@ class BahdanauAttention(keras.layers.Layer):
         Returns:
             context (B, K, F), the weighted sum of the places; weights (B, K, L), which sum to 1 over L.
         """
-        fit = ops.tanh(ops.expand_dims(keys, 1) + ops.expand_dims(self.query(query), 2))  # (B, K, L, A)
+        # Number by number, not by matrix products, processors are slower in half precision than in float32.
+        exact = keras.backend.result_type(self.compute_dtype, "float32")
+        keys, query = ops.cast(keys, exact), ops.cast(self.query(query), exact)
+        fit = ops.tanh(ops.expand_dims(keys, 1) + ops.expand_dims(query, 2))  # (B, K, L, A)
         # One tall product reads `fit` once; a product and a sum over its last axis would read and write it three times.
-        scores = ops.matmul(ops.reshape(fit, (-1, self.attention_dim)), self.scale)  # (B*K*L, 1)
+        scores = ops.matmul(ops.reshape(fit, (-1, self.attention_dim)), ops.cast(self.scale, exact))  # (B*K*L, 1)
         weights = ops.softmax(ops.reshape(scores, ops.shape(fit)[:-1]))  # (B, K, L)
+        weights = ops.cast(weights, self.compute_dtype)
         return ops.matmul(weights, values), weights
 
     def get_config(self) -> dict[str, Any]:

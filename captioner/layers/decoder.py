@@ -134,9 +134,21 @@ class Decoder(keras.layers.Layer):
         states = self.cell.advance(words.projected + self.context(context), states)
         return Glance(states[0], context, words.vectors, weights), states
 
-    def logits(self, glance: Glance, training: bool = False) -> Any:
-        """Predict the next word: a glance of any leading shape (..., U) -> logits (..., V), float32 or wider."""
-        read = ops.concatenate([glance.hidden, glance.context, glance.vectors], axis=-1)
+    def logits(self, glance: Glance, positions: Any = None, training: bool = False) -> Any:
+        """Predict the next word.
+
+        Args:
+            glance: of any leading shape (..., U).
+            positions: int32 (N,), places in the flattened leading shape that are to be predicted, each at most once;
+                the others, such as padding, then cost nothing.
+            training: whether to drop out.
+
+        Returns:
+            logits (..., V), or (N, V) at the positions; float32 or wider.
+        """
+        read = ops.concatenate([glance.hidden, glance.context, glance.vectors], axis=-1)  # (..., 2*U+E)
+        if positions is not None:
+            read = _take_once(ops.reshape(read, (-1, read.shape[-1])), positions)  # (N, 2*U+E)
         deep = self.dropout(self.deep(self.dropout(read, training=training)), training=training)
         return ops.cast(self.output_projection(deep), keras.backend.result_type(self.compute_dtype, "float32"))
 
@@ -155,11 +167,29 @@ class Decoder(keras.layers.Layer):
         words = self.words(tokens, training)
         states = [ops.repeat(state, ops.shape(tokens)[1], axis=1) for state in self.initial_states(memory)]
         glances = []
-        for t in range(tokens.shape[2]):
-            glance, states = self.step(Words(words.vectors[:, :, t], words.projected[:, :, t]), states, memory)
+        for word in zip(*(ops.unstack(part, axis=2) for part in words), strict=True):  # T times (B, K, ...)
+            glance, states = self.step(Words(*word), states, memory)
             glances.append(glance)
         return Glance(*(ops.stack(parts, axis=2) for parts in zip(*glances, strict=True)))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), **self.settings}
+
+
+def _take_once(rows: Any, positions: Any) -> Any:
+    """Return the rows (N, W) of (M, W) at positions (N,) that are all different."""
+
+    @ops.custom_gradient
+    def take(rows: Any) -> tuple[Any, Any]:
+        # A row's gradient is that of the one place it went to, or zero, so it can be looked up. The usual gradient
+        # adds up all that point at a row, several times as slowly.
+        def backward(*args: Any, upstream: Any = None) -> Any:
+            (d_taken,) = args if upstream is None else (upstream,)
+            numbers = ops.arange(1, ops.shape(positions)[0] + 1, dtype="int32")
+            went_to = ops.scatter(ops.expand_dims(positions, 1), numbers, (ops.shape(rows)[0],))  # (M,), 0: nowhere
+            return ops.take(ops.concatenate([ops.zeros_like(d_taken[:1]), d_taken]), went_to, axis=0)  # (M, W)
+
+        return ops.take(rows, positions, axis=0), backward
+
+    return take(rows)

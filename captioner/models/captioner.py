@@ -8,7 +8,7 @@ from keras import ops
 
 from captioner.config import DecoderConfig, from_json, to_json
 from captioner.decoding.step import Step
-from captioner.layers.decoder import Decoder, Glance
+from captioner.layers.decoder import Decoder
 
 
 @keras.saving.register_keras_serializable("captioner")
@@ -48,10 +48,7 @@ class CaptionModel(keras.Model):
             logits (B, K, T, V), or (N, V) at the positions.
         """
         glance = self.decoder(inputs["features"], inputs["tokens"], training=training)
-        positions = inputs.get("positions")
-        if positions is not None:
-            glance = Glance(*(ops.take(ops.reshape(part, (-1, part.shape[-1])), positions, axis=0) for part in glance))
-        return self.decoder.logits(glance, training=training)
+        return self.decoder.logits(glance, inputs.get("positions"), training=training)
 
     def reseed(self, seed: int, epoch: int) -> None:
         """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""

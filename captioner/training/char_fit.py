@@ -15,7 +15,8 @@ from captioner.runtime.char_network import CharNetwork
 from captioner.text import CharacterVocabulary
 from captioner.training.char_step import CharStep, stream_loss
 from captioner.training.checkpoint import Checkpoint, Progress
-from captioner.training.optimizer import make_optimizer
+from captioner.training.optimizer import averaged_weights, make_optimizer
+from captioner.training.precision import in_float32
 from captioner.training.streams import TextStreams
 
 SAMPLE_LENGTH, SAMPLE_TEMPERATURE = 72, 0.7
@@ -41,7 +42,8 @@ def fit_char_model(
     """
     optimizer = make_optimizer(network, config, config.epochs * len(streams))
     network.compile(optimizer)  # only so that checkpoints hold the optimiser's state too
-    training, measuring = CharStep(network, optimizer), CharStep(network)
+    scored = in_float32(network)
+    training, measuring = CharStep(network, optimizer), CharStep(scored)
     progress = checkpoint.resume(network)
     if progress.epoch:
         report(f"going on after epoch {progress.epoch} of {config.epochs}")
@@ -57,9 +59,7 @@ def fit_char_model(
                 bar.update()
 
             loss = training.over(streams.epoch(config.seed, epoch), seen)
-        trained = network.get_weights()
-        if config.ema_momentum:
-            optimizer.finalize_variable_values(network.trainable_variables)
+        scored.set_weights(averaged_weights(network, optimizer))
         validation_loss = stream_loss(measuring, validation, config.sequence_length)
         if not np.isfinite([loss, validation_loss]).all():
             raise CaptionerError(
@@ -80,10 +80,8 @@ def fit_char_model(
         ]
         if improved:
             progress.best_epoch, progress.best_score = epoch, -validation_loss
-        sample = _sample(network, vocabulary, config.seed)
-        best = network.get_weights() if improved else None
-        network.set_weights(trained)
-        checkpoint.save(network, best, progress)
+        sample = _sample(scored, vocabulary, config.seed)
+        checkpoint.save(network, scored.get_weights() if improved else None, progress)
         seconds = progress.history[-1]["seconds"]
         report(
             f"epoch {epoch}/{config.epochs} {seconds:.0f} s: {loss:.3f} nats/char, validation {validation_loss:.3f}"

@@ -24,6 +24,7 @@ from captioner.text import CharacterVocabulary
 from captioner.training.char_card import write_char_card
 from captioner.training.char_fit import fit_char_model
 from captioner.training.checkpoint import METRICS, Progress, open_run
+from captioner.training.precision import choose_precision
 from captioner.training.streams import TextStreams
 
 HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
@@ -87,6 +88,7 @@ def train_char_model(run: CharRun, *, resume: bool, report: Callable[[str], None
         UsageError: `run.output` holds a run with other settings.
         CaptionerError: the text is too short, or the training diverged.
     """
+    run = replace(run, training=replace(run.training, precision=choose_precision(run.training.precision)))
     checkpoint, metrics = open_run(run.output, run.settings(), resume=resume, report=report)
     if metrics is not None:
         return metrics

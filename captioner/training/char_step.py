@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from captioner.models.char_lm import CharModel
+from captioner.training.precision import cast_once
 from captioner.training.shards import shard_bounds
 from captioner.training.streams import shifted
 
@@ -57,7 +58,7 @@ class CharStep:
         """Return the sum over the window's targets, and the states after it."""
         if self.optimizer is None:
             return self._forward(inputs, targets, states, training=False)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, cast_once(self.network):
             total, states = self._forward(inputs, targets, states, training=True)
             loss = total / tf.cast(tf.size(targets), total.dtype)
         variables = self.network.trainable_variables

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
 from captioner.models.generate import generate
 from captioner.text import Vocabulary
+from captioner.training.shards import shard_count
 from captioner.training.split import Split
 
-BATCH_SIZE = 200
-"""Images searched together: enough to fill the matrix products, little enough to fit any laptop."""
+BATCH_SIZE = 100
+"""Images searched together by a thread: enough to fill the matrix products, little enough to fit any laptop."""
 
 LENGTH_PENALTIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 """Those tried on dev."""
@@ -27,11 +29,14 @@ LENGTH_PENALTIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 
 def caption_split(model: CaptionModel, split: Split, decoding: DecodingConfig) -> list[list[Hypothesis]]:
     """Search for captions of the photos of a split: for each, the hypotheses, best first."""
     found: list[list[Hypothesis]] = []
-    with tqdm(total=len(split.rows), desc=f"beam {decoding.beam_width}", unit="photo", delay=2, leave=False) as bar:
-        for first in range(0, len(split.rows), BATCH_SIZE):
-            rows = np.asarray(split.rows[first : first + BATCH_SIZE])
-            found += generate(model, split.features[rows], decoding)
-            bar.update(len(rows))
+    batches = [np.asarray(split.rows[at : at + BATCH_SIZE]) for at in range(0, len(split.rows), BATCH_SIZE)]
+    with (
+        tqdm(total=len(split.rows), desc=f"beam {decoding.beam_width}", unit="photo", delay=2, leave=False) as bar,
+        ThreadPoolExecutor(shard_count()) as pool,
+    ):
+        for beams in pool.map(lambda rows: generate(model, split.features[rows], decoding), batches):
+            found += beams
+            bar.update(len(beams))
     return found
 
 

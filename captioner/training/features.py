@@ -14,6 +14,7 @@ from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory
 from captioner.models.encoder import weights_fingerprint
+from captioner.training.shards import shard_count
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def extract_features(
 ) -> PhotoFeatures:
     """Return the features of `photos`, from the cache where they are there, else through `encoder`.
 
-    Photos are opened by several threads while the encoder works on the batch before. Killed at any moment, the next
+    Photos are opened while the encoder reads those before them, a batch for each core. Killed at any moment, the next
     call goes on where this one stopped. A photo that cannot be opened is no error here; it is tried again next time.
 
     Raises:
@@ -58,23 +59,23 @@ def extract_features(
             return np.zeros((size, size, 3), np.float32)
 
     missing = store.missing()
-    batches = (
-        tf.data.Dataset.from_tensor_slices(missing)
-        .map(
-            lambda row: (row, tf.ensure_shape(tf.numpy_function(load, [row], tf.float32), (size, size, 3))),
-            num_parallel_calls=tf.data.AUTOTUNE,
+    if len(missing):
+        batches = (
+            tf.data.Dataset.from_tensor_slices(missing)
+            .map(
+                lambda row: (row, tf.ensure_shape(tf.numpy_function(load, [row], tf.float32), (size, size, 3))),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            .batch(batch_size)
+            .map(lambda rows, images: (rows, encoder(images, training=False)), num_parallel_calls=shard_count())
+            .prefetch(1)
         )
-        .batch(batch_size)
-        .prefetch(2)
-    )
-    encode = tf.function(lambda images: encoder(images, training=False), reduce_retracing=True, autograph=False)
-    with tqdm(total=len(photos), initial=len(photos) - len(missing), desc="features", unit="photo", delay=2) as bar:
-        for rows, images in batches:
-            features = encode(images).numpy()
-            readable = np.array([row not in bad for row in rows.numpy()])
-            _check(features[readable], feature_layer)
-            store.write(rows.numpy()[readable], features[readable])
-            bar.update(len(rows))
+        with tqdm(total=len(photos), initial=len(photos) - len(missing), desc="features", unit="photo", delay=2) as bar:
+            for rows, features in batches.as_numpy_iterator():
+                readable = np.array([row not in bad for row in rows])
+                _check(features[readable], feature_layer)
+                store.write(rows[readable], features[readable])
+                bar.update(len(rows))
     return PhotoFeatures(store.features, bad)
 
 

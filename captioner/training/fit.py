@@ -15,7 +15,8 @@ from captioner.text import Vocabulary
 from captioner.training.batches import CaptionBatches
 from captioner.training.checkpoint import Checkpoint, Progress
 from captioner.training.evaluation import caption_split
-from captioner.training.optimizer import make_optimizer
+from captioner.training.optimizer import averaged_weights, make_optimizer
+from captioner.training.precision import in_float32
 from captioner.training.split import Split
 from captioner.training.step import LossStep
 
@@ -47,8 +48,9 @@ def fit(
     dev_batches = CaptionBatches(dev.features, dev.rows, dev_encoded, config.batch_size).in_order()
     optimizer = make_optimizer(network, config, config.epochs * len(batches))
     network.compile(optimizer)  # only so that checkpoints hold the optimiser's state too
+    scored = in_float32(network)
     training = LossStep(network, config.label_smoothing, optimizer)
-    measuring = LossStep(network, config.label_smoothing)
+    measuring = LossStep(scored, config.label_smoothing)
     progress = checkpoint.resume(network)
     if progress.epoch:
         report(f"going on after epoch {progress.epoch} of {config.epochs}")
@@ -65,15 +67,13 @@ def fit(
                 bar.update()
 
             loss, cross_entropy = training.over(batches.shuffled(config.seed, epoch), seen)
-        trained = network.get_weights()
-        if config.ema_momentum:
-            optimizer.finalize_variable_values(network.trainable_variables)
+        scored.set_weights(averaged_weights(network, optimizer))
         dev_loss, dev_cross_entropy = measuring.over(dev_batches)
         if not np.isfinite([loss, dev_loss]).all():
             raise CaptionerError(
                 f"training diverged in epoch {epoch}: the loss is {loss}, on dev {dev_loss}; lower --learning-rate"
             )
-        captions = [vocabulary.decode(beam[0].tokens) for beam in caption_split(network, dev, search)]
+        captions = [vocabulary.decode(beam[0].tokens) for beam in caption_split(scored, dev, search)]
         scores = score(captions, dev.captions)
         row = {
             "epoch": epoch,
@@ -91,9 +91,7 @@ def fit(
         progress.epoch, progress.history = epoch, [*progress.history, row]
         if improved:
             progress.best_epoch, progress.best_score = epoch, scores["cider"]
-        best = network.get_weights() if improved else None
-        network.set_weights(trained)
-        checkpoint.save(network, best, progress)
+        checkpoint.save(network, scored.get_weights() if improved else None, progress)
         report(_line(row, config.epochs, improved))
         for number in _samples(len(captions)):
             report(f"    {dev.names[number]}: {' '.join(captions[number])}")

@@ -20,9 +20,25 @@ class SmoothedCrossEntropy(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each word, (N,)."""
-        wanted = ops.take_along_axis(y_pred, ops.expand_dims(ops.cast(y_true, "int32"), -1), axis=-1)[:, 0]
-        smoothed = (1 - self.label_smoothing) * wanted + self.label_smoothing * ops.mean(y_pred, axis=-1)
-        return ops.logsumexp(y_pred, axis=-1) - smoothed
+        targets, smoothing = ops.cast(y_true, "int32"), self.label_smoothing
+
+        @ops.custom_gradient
+        def loss(logits: Any) -> tuple[Any, Any]:
+            normaliser = ops.logsumexp(logits, axis=-1)  # (N,)
+            wanted = ops.take_along_axis(logits, ops.expand_dims(targets, -1), axis=-1)[:, 0]  # (N,)
+            smoothed = (1 - smoothing) * wanted + smoothing * ops.mean(logits, axis=-1)
+
+            # p - (1 - e) onehot(target) - e / V. Automatic differentiation would take the gradient of picking one
+            # logit out of V to be a sum over all of them.
+            def backward(*args: Any, upstream: Any = None) -> Any:
+                (d_loss,) = args if upstream is None else (upstream,)
+                onehot = ops.one_hot(targets, logits.shape[-1], dtype=logits.dtype)  # (N, V)
+                distance = ops.exp(logits - ops.expand_dims(normaliser, -1)) - (1 - smoothing) * onehot
+                return ops.expand_dims(d_loss, -1) * (distance - smoothing / logits.shape[-1])  # (N, V)
+
+            return normaliser - smoothed, backward
+
+        return loss(y_pred)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

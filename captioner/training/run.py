@@ -26,6 +26,7 @@ from captioner.training.card import write_card
 from captioner.training.checkpoint import METRICS, Progress, open_run
 from captioner.training.evaluation import score_captions, tune_decoding
 from captioner.training.fit import fit
+from captioner.training.precision import choose_precision, in_float32
 from captioner.training.split import read_split
 
 HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
@@ -80,6 +81,7 @@ def train_captioner(run: Run, *, resume: bool, report: Callable[[str], None]) ->
         UsageError: `run.output` holds a run with other settings.
         CaptionerError: no photo, weights or room on the disk.
     """
+    run = replace(run, training=replace(run.training, precision=choose_precision(run.training.precision)))
     checkpoint, metrics = open_run(run.output, run.settings(), resume=resume, report=report)
     if metrics is not None:
         return metrics
@@ -111,11 +113,12 @@ def train_captioner(run: Run, *, resume: bool, report: Callable[[str], None]) ->
         f"{len(vocabulary)} words"
     )
     keras.utils.set_random_seed(run.training.seed)
-    network = CaptionModel(config.decoder)
+    network = CaptionModel(config.decoder, dtype=run.training.precision)
     network.set_word_frequencies(_counts(vocabulary, sentences))
     if base:
         take_over(network, base)
     progress = fit(network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report)
+    network = in_float32(network)
     report("choosing beam width and length penalty on dev")
     decoding, captions = tune_decoding(network, vocabulary, dev, config.decoding)
     config = replace(config, decoding=decoding)

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from captioner.models.captioner import CaptionModel
 from captioner.training.loss import SmoothedCrossEntropy
+from captioner.training.precision import cast_once
+from captioner.training.shards import shard_bounds
 
 Batch = tuple[dict[str, tf.Tensor], tf.Tensor]
 
@@ -54,17 +56,29 @@ class LossStep:
     def _run(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor) -> tf.Tensor:
         """Return the sums over the batch's words of both losses."""
         if self.optimizer is None:
-            logits = self.network(inputs, training=False)
-            return tf.stack(
-                [tf.reduce_sum(self._smoothed(targets, logits)), tf.reduce_sum(self._plain(targets, logits))]
-            )
-        with tf.GradientTape() as tape:
-            logits = self.network(inputs, training=True)
-            smoothed = self._smoothed(targets, logits)
-            loss = tf.reduce_mean(smoothed)
+            return tf.stack(self._sums(inputs, targets, training=False))
+        with tf.GradientTape() as tape, cast_once(self.network):
+            smoothed, plain = self._sums(inputs, targets, training=True)
+            loss = smoothed / tf.cast(tf.size(targets), smoothed.dtype)
         variables = self.network.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return tf.stack([tf.reduce_sum(smoothed), tf.reduce_sum(self._plain(targets, logits))])
+        return tf.stack([smoothed, plain])
+
+    def _sums(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        features, tokens, positions = inputs["features"], inputs["tokens"], inputs["positions"]
+        places = tokens.shape[1] * tokens.shape[2]  # of an image's words and padding
+        sums = []
+        for begin, end in shard_bounds(tf.shape(tokens)[0]):
+            first, last = tf.unstack(tf.searchsorted(positions, tf.stack([begin, end]) * places))
+            own = {
+                "features": features[begin:end],
+                "tokens": tokens[begin:end],
+                "positions": positions[first:last] - begin * places,
+            }
+            logits = self.network(own, training=training)
+            sums.append([tf.reduce_sum(loss(targets[first:last], logits)) for loss in (self._smoothed, self._plain)])
+        smoothed, plain = zip(*sums, strict=True)
+        return tf.add_n(smoothed), tf.add_n(plain)
 
 
 def _signature(inputs: dict[str, tf.Tensor]) -> list[Any]:

@@ -150,10 +150,13 @@ def scripted_scores(monkeypatch, ciders):
 
     network = []
     monkeypatch.setattr(fit_module, "score", score)
-    original = fit_module.make_optimizer
-    monkeypatch.setattr(
-        fit_module, "make_optimizer", lambda model, *more: network.append(model) or original(model, *more)
-    )
+    original = fit_module.in_float32
+
+    def scored(model):
+        network.append(original(model))
+        return network[0]
+
+    monkeypatch.setattr(fit_module, "in_float32", scored)
     return weights
 
 

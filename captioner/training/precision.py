@@ -1,0 +1,53 @@
+"""Half precision where the processor multiplies in it, at no more casting than it takes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+
+CPU_INFO = Path("/proc/cpuinfo")
+BFLOAT16_PRODUCTS = {"avx512_bf16", "amx_bf16"}
+"""Names that Linux gives to instructions that multiply bfloat16 on x86."""
+
+
+def choose_precision(precision: str) -> str:
+    """Return the name of a Keras dtype policy; for `auto`, float32 unless half precision is known to be faster here.
+
+    What cannot be seen (another system, another kind of processor or an accelerator) counts as float32.
+    """
+    if precision != "auto":
+        return precision
+    try:
+        flags = next(line for line in CPU_INFO.read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return "float32"
+    return "mixed_bfloat16" if BFLOAT16_PRODUCTS & set(flags.split()) else "float32"
+
+
+def in_float32(network: keras.Model) -> keras.Model:
+    """Return a copy of a network, weights and all, that computes in float32, as prediction does."""
+    copy = type(network).from_config({**network.get_config(), "dtype": "float32"})
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+@contextmanager
+def cast_once(network: keras.Model) -> Iterator[None]:
+    """Let a network with mixed precision read its weights as they are after one cast, however often it uses them.
+
+    Keras casts a weight whenever a layer reads it, in a recurrence at every step, and so casts and adds up a gradient
+    a step. What the network does to its other variables (the seeds of dropout) stays when the context ends.
+    """
+    if network.compute_dtype == network.variable_dtype:
+        yield
+        return
+    matrices = [weight for weight in network.trainable_variables if len(weight.shape) > 1]
+    with keras.StatelessScope(
+        [(weight, keras.ops.cast(weight, network.compute_dtype)) for weight in matrices]
+    ) as scope:
+        yield
+    for variable in network.non_trainable_variables:
+        value = scope.get_current_value(variable)
+        if value is not None:
+            variable.assign(value)
