@@ -48,7 +48,7 @@ def command(monkeypatch):
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("name", ["train", "predict", "evaluate"])
+@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "export"])
 def test_what_goes_wrong_becomes_a_message_and_a_status(command, capsys, name, error, status, message):
     command(error)
     assert main([name]) == status
@@ -93,7 +93,7 @@ def test_without_a_command(capsys, argv, status):
     if argv == ["--version"]:
         assert out == f"captioner {__version__}\n"
     elif argv:
-        assert all(name in out + err for name in ("predict", "train", "evaluate"))
+        assert all(name in out + err for name in ("predict", "train", "evaluate", "export"))
     else:
         assert "required: COMMAND" in err
 

@@ -1,0 +1,181 @@
+"""The character language model as a SavedModel: strings in, strings out, in any process that has TensorFlow.
+
+The arithmetic is that of `models.char_lm.CharModel`, called on windows of one character and traced into graphs.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from captioner.config import CharModelConfig, GenerationConfig
+from captioner.errors import CaptionerError
+from captioner.export.directory import replacing_directory
+from captioner.export.draw import draw
+from captioner.models.char_lm import CharModel
+from captioner.runtime.char_directory import load_char_model
+from captioner.text import CHARACTER_SPECIAL_TOKENS, CharacterVocabulary
+
+SETTINGS = ("length", "temperature", "top_k", "top_p", "seed")
+"""What a continuation can be asked for, with the defaults of `predict`."""
+
+
+def export_char_savedmodel(model: Path, output: Path) -> None:
+    """Write the character model in the directory `model` as a SavedModel with the signatures of `CharSavedModel`.
+
+    Args:
+        model: what `train.py --task char-lm` wrote.
+        output: the directory to make; a former export there is replaced, whole or not at all.
+
+    Raises:
+        CaptionerError: the model cannot be read, `output` holds something else, or TensorFlow cannot write there.
+        OSError: `output` cannot be made.
+    """
+    module = CharSavedModel(*load_char_model(model))
+    with replacing_directory(output, format="savedmodel", model="char_lm") as beside:
+        try:
+            tf.saved_model.save(module, str(beside), signatures=module.signatures())
+        except tf.errors.OpError as error:  # TensorFlow's own, for a full disk or a missing permission
+            reason = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]", "", error.message).strip()  # without the nodes of the graph
+            raise CaptionerError(f"--output {output}: TensorFlow cannot write the SavedModel: {reason}") from error
+
+
+class CharSavedModel(tf.Module):
+    """A character model with its vocabulary, as TensorFlow functions.
+
+    B is the size of the batch, any; U the units of a state; V the characters, `<start>` and `<unk>` included.
+
+    Signatures:
+        step: `characters`, string (B,), one character each, and the states `state_1`, `state_2`, ..., float32 (B, U) ->
+            `logits`, float32 (B, V), of the character after, and the new states by the same names. The empty string
+            stands for the start of a text, before which the states are zeros; any other string that is no character of
+            the vocabulary is `<unk>`. The lowest layer's state comes first; an LSTM has two a layer, h and c.
+        vocabulary: nothing -> `tokens`, string (V,): what each column of the logits stands for.
+        continue_prompt, also `serving_default`: `prompt`, string (B,), and the scalars `length` int32, `temperature`
+            float32, `top_k` int32, `top_p` float32 and `seed` int32 -> `text`, string (B,), and `continuation`, what is
+            new in it. Characters outside the vocabulary are left out of the prompt; `<start>` and `<unk>` are never
+            made. A row's text depends on its prompt, its place in the batch, and the scalars alone.
+
+    Args:
+        config: the sizes.
+        vocabulary: the characters behind the numbers.
+        weights: arrays by name, as `weight_shapes` names them.
+    """
+
+    def __init__(
+        self, config: CharModelConfig, vocabulary: CharacterVocabulary, weights: Mapping[str, np.ndarray]
+    ) -> None:
+        super().__init__(name="char_lm")
+        network = CharModel(replace(config, dropout=0.0), dtype="float32")  # without dropout, no generator to save
+        network.set_named_weights(weights)
+        # Methods, since TensorFlow would save a Keras model with all that it is made of; its variables are enough.
+        self._network, self._initial_states = network.__call__, network.initial_states
+        self.weights = [each.value for each in network.weights]
+        self._start, self._unknown = vocabulary.start, vocabulary.unknown
+        tokens = [token.encode("utf-8", errors="surrogatepass") for token in vocabulary.tokens]
+        self.tokens = tf.constant(tokens)  # (V,)
+        self.numbers = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                [b"", *tokens], [vocabulary.start, *range(len(tokens))], tf.string, tf.int32
+            ),
+            default_value=vocabulary.unknown,
+        )
+        self.state_names = [f"state_{number + 1}" for number in range(len(network.initial_states(1)))]
+        self.step = tf.function(
+            self._step,
+            input_signature=[
+                tf.TensorSpec((None,), tf.string, "characters"),
+                [tf.TensorSpec((None, config.hidden_size), tf.float32, name) for name in self.state_names],
+            ],
+        )
+        self.continue_prompt = self._make_continue_prompt()
+        self.vocabulary = tf.function(lambda: {"tokens": tf.identity(self.tokens)}, input_signature=[])
+
+    def signatures(self) -> dict[str, Any]:
+        """Return the functions by the names of their signatures."""
+        return {
+            tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: self.continue_prompt,
+            "continue_prompt": self.continue_prompt,
+            "step": self.step,
+            "vocabulary": self.vocabulary,
+        }
+
+    def _step(self, characters: Any, states: list[Any]) -> dict[str, Any]:
+        logits, states = self._advance(self.numbers.lookup(characters), states)
+        return {"logits": logits, **dict(zip(self.state_names, states, strict=True))}
+
+    def _make_continue_prompt(self) -> Any:
+        settings = {name: tf.constant(getattr(GenerationConfig, name)) for name in SETTINGS}
+
+        def continue_prompt(
+            prompt: Any,
+            length: Any = settings["length"],  # a signature keeps a default that is a tensor, and no other
+            temperature: Any = settings["temperature"],
+            top_k: Any = settings["top_k"],
+            top_p: Any = settings["top_p"],
+            seed: Any = settings["seed"],
+        ) -> dict[str, Any]:
+            checks = [
+                tf.debugging.assert_non_negative(length, "length: expected 0 or more"),
+                tf.debugging.assert_non_negative(temperature, "temperature: expected 0 or more"),
+                tf.debugging.assert_non_negative(top_k, "top_k: expected 0, which means all, or more"),
+                tf.debugging.assert_positive(top_p, "top_p: expected more than 0; 1 means all"),
+            ]
+            with tf.control_dependencies(checks):
+                length, prompt = tf.identity(length), tf.identity(prompt)
+            known = self._known(prompt)
+            logits, states = self._read(known)
+            numbers = self._write(
+                logits, states, length, lambda logits, i: draw(logits, temperature, top_k, top_p, [seed, i])
+            )
+            continuation = tf.strings.reduce_join(tf.gather(self.tokens, numbers), axis=0)
+            prompt = tf.strings.reduce_join(tf.ragged.map_flat_values(tf.gather, self.tokens, known), axis=-1)
+            return {"text": prompt + continuation, "continuation": continuation}
+
+        scalars = [tf.TensorSpec((), value.dtype, name) for name, value in settings.items()]
+        return tf.function(continue_prompt, input_signature=[tf.TensorSpec((None,), tf.string, "prompt"), *scalars])
+
+    def _known(self, prompts: Any) -> Any:
+        """Return the numbers of the characters that the model knows: string (B,) -> int32 (B, P), ragged."""
+        characters = tf.strings.unicode_split(prompts, "UTF-8", errors="ignore")
+        numbers = tf.ragged.map_flat_values(self.numbers.lookup, characters)
+        return tf.ragged.boolean_mask(numbers, numbers != self._unknown)
+
+    def _read(self, numbers: Any) -> tuple[Any, list[Any]]:
+        """Read `<start>` and the prompts, int32 (B, P) ragged -> logits (B, V) of what follows each, states."""
+        lengths = tf.cast(numbers.row_lengths(), tf.int32)  # (B,)
+        numbers = numbers.to_tensor()  # (B, P)
+        start = tf.fill(tf.shape(lengths), self._start)
+        logits, states = self._advance(start, self._initial_states(tf.size(lengths)))
+
+        def body(t: Any, *before: Any) -> tuple[Any, ...]:
+            logits, states = self._advance(numbers[:, t], before[1:])
+            unread = (t < lengths)[:, None]  # where a prompt has ended, all stays as it is while longer ones are read
+            return t + 1, *(tf.where(unread, new, old) for new, old in zip([logits, *states], before, strict=True))
+
+        longest = tf.shape(numbers)[1]
+        _, logits, *states = tf.while_loop(lambda t, *_: t < longest, body, (0, logits, *states))
+        return logits, states
+
+    def _write(self, logits: Any, states: list[Any], length: Any, choose: Callable[[Any, Any], Any]) -> Any:
+        """Go on for `length` characters after logits (B, V) and states -> their numbers, int32 (length, B)."""
+        special = len(CHARACTER_SPECIAL_TOKENS)  # they have the lowest numbers
+
+        def body(i: Any, written: Any, logits: Any, *states: Any) -> tuple[Any, ...]:
+            numbers = choose(logits[:, special:], i) + special  # (B,)
+            logits, after = self._advance(numbers, states)
+            return i + 1, written.write(i + 1, numbers), logits, *after
+
+        written = tf.TensorArray(tf.int32, size=length + 1, element_shape=(None,))
+        written = written.write(0, tf.fill(tf.shape(logits)[:1], self._start))  # so that none are still (0, B)
+        _, written, *_ = tf.while_loop(lambda i, *_: i < length, body, (0, written, logits, *states))
+        return written.stack()[1:]
+
+    def _advance(self, numbers: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """Read a character of each row: int32 (B,), states -> logits (B, V) of the character after, states."""
+        logits, after = self._network(numbers[:, None], states)
+        return logits[:, 0], after

@@ -1,0 +1,66 @@
+"""Write an export, which is a directory, so that a reader finds the old one or the new one, never half of either."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from captioner import __version__
+from captioner.errors import CaptionerError
+from captioner.files import write_json
+
+MARKER = "export.json"
+"""The file by which an export is known as ours, and may be replaced by the next one."""
+
+
+def check_output(output: Path) -> None:
+    """Refuse a place that holds anything but a former export.
+
+    Raises:
+        CaptionerError: `output` is a file, a directory with something else in it, or one that the process stands in.
+    """
+    if output.exists() and not output.is_dir():
+        raise CaptionerError(f"--output {output}: is a file; expected a directory to make")
+    if Path.cwd().is_relative_to(output.resolve()):  # replaced, it would be gone from under the user's shell
+        raise CaptionerError(f"--output {output}: is where you are; name a directory to make in it")
+    if output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file():
+        raise CaptionerError(
+            f"--output {output}: is a directory with other things in it ({MARKER} is missing, so it is no former "
+            "export); name a new one"
+        )
+
+
+@contextmanager
+def replacing_directory(output: Path, **about: str) -> Iterator[Path]:
+    """Yield a directory to write to; when the block ends well it takes the place of `output`.
+
+    When the block raises, or is interrupted, nothing of it is left and `output` stays as it was.
+
+    Args:
+        output: where the export goes; a former export there is replaced.
+        about: what the marker tells of the export.
+
+    Raises:
+        CaptionerError: see `check_output`.
+        OSError: the directory beside `output` cannot be made or written to, or the disk is full.
+    """
+    output = output.resolve()  # a link's target is replaced, not the link
+    check_output(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=".", suffix=f"-{output.name}", dir=output.parent))
+    new, old = beside / "new", beside / "old"
+    try:
+        new.mkdir()  # unlike `beside`, with the permissions that the user's other directories get
+        yield new
+        write_json(new / MARKER, {**about, "captioner": __version__})
+        check_output(output)  # the writing took a while
+        try:
+            if output.exists():
+                output.rename(old)  # a directory with files in it cannot be renamed over
+            new.rename(output)
+        finally:
+            if old.exists() and not output.exists():
+                old.rename(output)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,101 @@
+import json
+import os
+
+import pytest
+
+from captioner import __version__
+from captioner.errors import CaptionerError
+from captioner.export import directory as directory_module
+from captioner.export.directory import MARKER, check_output, replacing_directory
+
+
+def export(output, content="new", error=None):
+    with replacing_directory(output, format="test") as beside:
+        (beside / "part").mkdir()
+        (beside / "part" / "a").write_text(content)
+        if error:
+            raise error
+
+
+def test_a_directory_is_made_with_its_parents_and_a_marker(tmp_path):
+    export(tmp_path / "far" / "out")
+    assert (tmp_path / "far" / "out" / "part" / "a").read_text() == "new"
+    marker = json.loads((tmp_path / "far" / "out" / MARKER).read_text())
+    assert marker == {"format": "test", "captioner": __version__}
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["out"]
+    (tmp_path / "usual").mkdir()
+    assert (tmp_path / "far" / "out").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_an_empty_directory_and_a_former_export_are_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    export(tmp_path / "out", "old")
+    (tmp_path / "out" / "left").touch()
+    export(tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MARKER, "part"]
+    assert (tmp_path / "out" / "part" / "a").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("full")])
+@pytest.mark.parametrize("former", [False, True])
+def test_what_is_interrupted_leaves_what_was(tmp_path, error, former):
+    if former:
+        export(tmp_path / "out", "old")
+    with pytest.raises(type(error)):
+        export(tmp_path / "out", error=error)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] * former
+    if former:
+        assert (tmp_path / "out" / "part" / "a").read_text() == "old"
+
+
+def test_an_interrupted_exchange_puts_the_former_back(tmp_path, monkeypatch):
+    export(tmp_path / "out", "old")
+    rename = directory_module.Path.rename
+
+    def interrupted(path, target):
+        if path.name == "new":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(directory_module.Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export(tmp_path / "out")
+    assert (tmp_path / "out" / "part" / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_nothing_else_is_replaced(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("mine")
+    with pytest.raises(CaptionerError, match=r"--output .*file: is a file; expected a directory"):
+        export(tmp_path / "file")
+    with pytest.raises(CaptionerError, match=r"--output .*full: is a directory with other things in it.*name a new"):
+        export(tmp_path / "full")
+    assert (tmp_path / "full" / "file").read_text() == (tmp_path / "file").read_text() == "mine"
+    monkeypatch.chdir(tmp_path)
+    for here in (".", "..", tmp_path):
+        with pytest.raises(CaptionerError, match="is where you are; name a directory to make in it"):
+            check_output(directory_module.Path(here))
+
+
+def test_what_came_while_the_export_was_written_stays(tmp_path):
+    def hurry():
+        with replacing_directory(tmp_path / "out") as beside:
+            (beside / "a").touch()
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "b").touch()
+
+    with pytest.raises(CaptionerError, match="with other things in it"):
+        hurry()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "out").symlink_to("there")
+    export(tmp_path / "out")
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "there" / "part" / "a").read_text() == "new"
