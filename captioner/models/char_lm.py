@@ -31,6 +31,7 @@ class CharModel(keras.Model):
             layers=config.layers,
             units=config.hidden_size,
             dropout=config.dropout,
+            recurrent_dropout=config.recurrent_dropout,
             layer_norm=config.layer_norm,
             name="stack",
             dtype=dtype,
@@ -62,8 +63,9 @@ class CharModel(keras.Model):
 
     def reseed(self, seed: int, epoch: int) -> None:
         """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""
-        if self.config.dropout:  # without it Keras makes no generator
-            self.stack.dropout.seed_generator.state.assign([seed, epoch << 16])
+        for number, dropout in enumerate((self.stack.dropout, self.stack.recurrent_dropout)):
+            if dropout.rate:  # without it Keras makes no generator
+                dropout.seed_generator.state.assign([seed + number, epoch << 16])
 
     def set_character_frequencies(self, counts: np.ndarray) -> None:
         """Start the output bias at the log frequency of the characters, given their counts (V,) in the training text.
