@@ -36,7 +36,8 @@ class CharModel(keras.Model):
             name="stack",
             dtype=dtype,
         )
-        self.output_projection = keras.layers.Dense(config.vocabulary_size, name="output_projection", dtype=dtype)
+        self.exact = keras.backend.result_type(self.compute_dtype, "float32")  # as in `layers.decoder`
+        self.output_projection = keras.layers.Dense(config.vocabulary_size, name="output_projection", dtype=self.exact)
         self.embedding.build()
         self.stack.build((None, None, config.embedding_dim))
         self.output_projection.build((None, None, config.hidden_size))
@@ -54,8 +55,7 @@ class CharModel(keras.Model):
             logits (B, T, V), float32 or wider, and the states after the window.
         """
         read, after = self.stack(self.embedding(tokens), states, training=training)
-        logits = self.output_projection(read)
-        return ops.cast(logits, keras.backend.result_type(self.compute_dtype, "float32")), after
+        return self.output_projection(ops.cast(read, self.exact)), after
 
     def initial_states(self, batch_size: int) -> list[Any]:
         """Return the states before a text."""
