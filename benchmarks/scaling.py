@@ -7,31 +7,26 @@ captions of Flickr8k's shape: N, 2N and 4N photos with 2,540 words, then N photo
 """
 
 import argparse
-import multiprocessing
 import os
 import resource
 import sys
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from train_speed import Task, ours, seconds
+from contenders import Contender, Orders
+from train_speed import Task, ours
 
 from captioner.training.precision import choose_precision
-from captioner.training.shards import give_each_shard_its_core
 
 WORDS = 2540
 
 
-def measure(images: int, words: int, answer: Any) -> None:
-    """Send the seconds of an epoch and the peak memory of this process in bytes."""
-    give_each_shard_its_core()
-    epoch = ours(Task(images, words), choose_precision("auto"))
-    epoch()
-    took = seconds(epoch)
-    answer.send((took, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+def contend(images: int, words: int) -> Orders:
+    """Train an epoch when told to `run`; `memory` is the peak of this process in bytes."""
+    run = ours(Task(images, words), choose_precision("auto"))
+    return {"run": run, "memory": lambda: 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
 
 
 def main() -> None:
@@ -40,14 +35,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=400)
     images = parser.parse_args().images
     sizes = [(images * times, WORDS) for times in (1, 2, 4)] + [(images, WORDS * times) for times in (2, 4, 8)]
-    spawn = multiprocessing.get_context("spawn")
     print("| photos | words | seconds an epoch | captions a second | peak memory, GB |\n|---|---|---|---|---|")
     for photos, words in sizes:
-        answer, other = spawn.Pipe()
-        process = spawn.Process(target=measure, args=(photos, words, other))
-        process.start()
-        took, memory = answer.recv()
-        process.join()
+        contender = Contender(contend, photos, words, a_core_a_shard=True)
+        took, memory = contender.ask("time"), contender.ask("memory")
         print(f"| {photos:,} | {words:,} | {took:.1f} | {5 * photos / took:,.0f} | {memory / 1e9:.2f} |", flush=True)
 
 

@@ -18,13 +18,11 @@ reaches, and where a step's time goes.
 
 import argparse
 import atexit
-import multiprocessing
 import os
 import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import keras
 import numpy as np
 import tensorflow as tf
+from contenders import Contender, Orders, seconds, time_in_turns
 from keras import ops
 
 from captioner.config import DecoderConfig, TrainingConfig
@@ -46,7 +45,6 @@ from captioner.text import Vocabulary
 from captioner.training.batches import CaptionBatches
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import choose_precision
-from captioner.training.shards import give_each_shard_its_core
 from captioner.training.step import LossStep
 
 PLACES, CHANNELS, CAPTIONS, LONGEST = 64, 1280, 5, 22
@@ -271,23 +269,11 @@ def kinds_of(run: Callable[[], None]) -> list[tuple[str, float]]:
     return busy.most_common()
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long `work` takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def work(kind: str, images: int, vocabulary_size: int, orders: Any) -> None:
-    """Be one of the contenders: do what comes through the pipe `orders`, and send back what it gave."""
-    if kind not in STOCK:
-        give_each_shard_its_core()
+def contend(kind: str, images: int, vocabulary_size: int) -> Orders:
+    """Return what the contender `kind` does: `run` is a pass over all captions."""
     task = Task(images, vocabulary_size)
     run = STOCK[kind](task) if kind in STOCK else ours(task, kind)
-    run()  # compiles
-    orders.send("ready")
-    while order := orders.recv():
-        orders.send({"run": lambda: seconds(run), "peak": lambda: peak(kind), "kinds": lambda: kinds_of(run)}[order]())
+    return {"run": run, "peak": lambda: peak(kind), "kinds": lambda: kinds_of(run)}
 
 
 STOCK = {"tutorial": tutorial, "keras.layers.RNN": stock}
@@ -302,23 +288,11 @@ def main() -> None:
     arguments = parser.parse_args()
     task = Task(arguments.images, arguments.vocabulary)
     best = choose_precision("auto")
-    spawn = multiprocessing.get_context("spawn")
-    contenders = {}
-    for kind in dict.fromkeys([*STOCK, "float32", best]):
-        contenders[kind], other = spawn.Pipe()
-        settings = (kind, arguments.images, arguments.vocabulary, other)
-        spawn.Process(target=work, args=settings, daemon=True).start()
-        contenders[kind].recv()
-
-    def ask(kind: str, order: str) -> Any:
-        contenders[kind].send(order)
-        return contenders[kind].recv()
-
-    times: dict[str, list[float]] = {kind: [] for kind in contenders}
-    for _ in range(arguments.rounds):
-        for kind in contenders:
-            times[kind].append(ask(kind, "run"))
-    rates = {kind: task.count / statistics.median(taken) for kind, taken in times.items()}
+    contenders = {
+        kind: Contender(contend, kind, arguments.images, arguments.vocabulary, a_core_a_shard=kind not in STOCK)
+        for kind in dict.fromkeys([*STOCK, "float32", best])
+    }
+    rates = {kind: task.count / median for kind, median in time_in_turns(contenders, arguments.rounds).items()}
     print("| | captions a second | of (a) | of (b) |\n|---|---|---|---|")
     for kind, rate in rates.items():
         name = {"tutorial": "(a) tutorial, float32", "keras.layers.RNN": "(b) keras.layers.RNN in fit, float32"}.get(
@@ -330,17 +304,15 @@ def main() -> None:
     print("\n| | peak of matrix products, GFLOP/s | useful GFLOP/s of ours | share |\n|---|---|---|---|")
     for kind, rate in rates.items():
         if kind not in STOCK:
-            most, reached = ask(kind, "peak"), useful_operations(task) / task.count * rate
+            most, reached = contenders[kind].ask("peak"), useful_operations(task) / task.count * rate
             print(f"| {kind} | {most / 1e9:.0f} | {reached / 1e9:.0f} | {reached / most:.0%} |")
 
-    kinds = ask(best, "kinds")
+    kinds = contenders[best].ask("kinds")
     busy = sum(duration for _, duration in kinds)
     shown = [*kinds[:16], ("all others", sum(duration for _, duration in kinds[16:]))]
     print(f"\n| operations, {best} | of the threads' busy time | ms a batch of 160 captions |\n|---|---|---|")
     for name, duration in shown:
         print(f"| {name} | {duration / busy:.1%} | {1e3 * duration * 160 / task.count:.1f} |")
-    for orders in contenders.values():
-        orders.send(None)
 
 
 if __name__ == "__main__":
