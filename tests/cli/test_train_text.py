@@ -58,7 +58,7 @@ def test_without_arguments_the_defaults_stand(trained, text):
     assert more["resume"] is True
 
 
-VALUES = {"layer_norm": None, "split": "90/10", "feature_layer": "mixed3"}
+VALUES = {"layer_norm": None, "recurrent_dropout": "0.5", "split": "90/10", "feature_layer": "mixed3"}
 
 
 @pytest.mark.parametrize(
