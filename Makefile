@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format figures clean
 
 # Those photos of scikit-image that lie near what Flickr8k shows.
 demo: .venv/.demo
@@ -24,6 +24,10 @@ lint: .venv/.dev
 format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# All of docs/figures, in some minutes, or some of them: make figures FIGURES="tanh hello".
+figures: .venv/.demo
+	$(BIN)/python -m docs.figures.make $(FIGURES)
 
 .venv/bin/python:
 	@$(PYTHON) -c "import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok or sys.exit('Python 3.11 to 3.13 is needed, this is ' + sys.version.split()[0] + '; call make PYTHON=python3.12')"
