@@ -27,14 +27,14 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what the made-up data need, the cache's place above all: features are kept from one run to the next."""
-    from captioner.models import describe, encoder
+    from captioner.models import encoder, networks
 
     for name, value in GIVEN.items():
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
-    monkeypatch.setattr(describe, "build_encoder", encoder.build_encoder)
+    monkeypatch.setattr(networks, "build_encoder", encoder.build_encoder)
 
 
 @pytest.fixture(scope="session")
