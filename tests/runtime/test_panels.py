@@ -4,7 +4,7 @@ import pytest
 from captioner.runtime.panels import Panels
 
 
-@pytest.mark.parametrize("shape", [(3, 1), (512, 1280), (256, 2540), (1280, 256), (7, 17), (200_000, 40)])
+@pytest.mark.parametrize("shape", [(3, 1), (512, 1280), (256, 2540), (1280, 256), (7, 17), (130_000, 20)])
 @pytest.mark.parametrize("rows", [(1,), (2, 5), (40,)])
 def test_the_product_is_that_of_the_whole_matrix(shape, rows):
     draw = np.random.default_rng(1)
