@@ -119,8 +119,10 @@ def test_sidecars_leave_texts_alone_that_are_there(predict, folder):
     predict(folder, "--sidecar")
     texts = {path.name: path.read_text() for path in folder.glob("*.txt")}
     assert texts == {
-        "dog.txt": "a dog x\n", "dim.txt": "mine\n",
-        "cat.png.txt": "a cat x\n", "cat.jpg.txt": "a cat x\n",
+        "dog.txt": "a dog x\n",
+        "dim.txt": "mine\n",
+        "cat.png.txt": "a cat x\n",
+        "cat.jpg.txt": "a cat x\n",
     }
     predict(folder, "--sidecar", "--overwrite")
     assert (folder / "dim.txt").read_text() == "a dim x\n"
