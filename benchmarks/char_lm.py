@@ -1,14 +1,15 @@
 """Characters a second: training against `keras.layers.SimpleRNN`, and generation against `model.predict`.
 
-    python benchmarks/char_lm.py [--steps 20] [--characters 2000] [--cell rnn]
+    python benchmarks/char_lm.py [--rounds 10] [--characters 2000] [--cell rnn]
 
-The networks have the same sizes (those of `CharModelConfig`), skips, normalisation, dropout, optimiser and windows, and
-take turns, step by step, in one process; the medians are told. Weights are random, which costs the same.
+The networks have the same sizes (those of `CharModelConfig`), skips, normalisation, dropout, optimiser and windows.
+Keras's layers are used in the two ways that its documentation shows: `keras.layers.SimpleRNN`, and `keras.layers.RNN`
+over `SimpleRNNCell` (GRU and LSTM likewise). All take turns, a few windows each; the medians are told. Weights are
+random, which costs the same.
 """
 
 import argparse
 import os
-import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import keras
 import numpy as np
 import tensorflow as tf
+from contenders import Contender, Orders, time_in_turns
 from keras import ops
 
 from captioner.config import CharModelConfig, CharTrainingConfig
@@ -30,21 +32,29 @@ from captioner.runtime.char_network import CharNetwork
 from captioner.text import CharacterVocabulary
 from captioner.training.char_step import CharStep
 from captioner.training.optimizer import make_optimizer
+from captioner.training.precision import choose_precision
 
 LETTERS = "".join(chr(code) for code in range(32, 97))
 STOCK = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+CELLS = {"rnn": keras.layers.SimpleRNNCell, "gru": keras.layers.GRUCell, "lstm": keras.layers.LSTMCell}
+WINDOWS = 2
+"""Windows of a turn."""
 
 
 class StockModel(keras.Model):
-    """The network of `CharModel`, made of Keras's own recurrent layers as they come."""
+    """The network of `CharModel`, made of Keras's own recurrent layers as they come, or of `RNN` over its cells."""
 
-    def __init__(self, config: CharModelConfig) -> None:
+    def __init__(self, config: CharModelConfig, over_cells: bool) -> None:
         super().__init__()
         self.config = config
         layers = range(config.layers)
         self.embedding = keras.layers.Embedding(config.vocabulary_size, config.embedding_dim)
+        several = {"return_sequences": True, "return_state": True}
         self.recurrent = [
-            STOCK[config.cell](config.hidden_size, return_sequences=True, return_state=True) for _ in layers
+            keras.layers.RNN(CELLS[config.cell](config.hidden_size), **several)
+            if over_cells
+            else STOCK[config.cell](config.hidden_size, **several)
+            for _ in layers
         ]
         self.norms = [keras.layers.LayerNormalization() for _ in layers]
         self.dropout = keras.layers.Dropout(config.dropout, noise_shape=(None, 1, None))
@@ -66,58 +76,70 @@ class StockModel(keras.Model):
         return self.output_projection(inputs), after
 
 
-class Training:
-    """A network that is trained window by window, with the seconds of each."""
+def contend(kind: str, config: CharModelConfig) -> Orders:
+    """Return a contender that trains `WINDOWS` windows when told to `run`."""
+    training = CharTrainingConfig()
+    network: keras.Model = (
+        StockModel(config, over_cells=kind == "cells") if kind in ("layer", "cells") else CharModel(config, dtype=kind)
+    )
+    shape = (training.batch_size, training.sequence_length)
+    tokens = np.random.default_rng(0).integers(2, len(LETTERS) + 2, shape).astype(np.int32)
+    network(tokens[:, :2], network.initial_states(training.batch_size))
+    optimizer = make_optimizer(network, training, 1000)
+    if kind not in ("layer", "cells"):
+        step = CharStep(network, optimizer)
+        return {"run": lambda: step.over([(tokens, tokens)] * WINDOWS)}
 
-    def __init__(self, network: keras.Model, training: CharTrainingConfig) -> None:
-        shape = (training.batch_size, training.sequence_length)
-        tokens = np.random.default_rng(0).integers(2, len(LETTERS) + 2, shape).astype(np.int32)
-        network(tokens[:, :2], network.initial_states(training.batch_size))
-        self._window = (tf.constant(tokens), tf.constant(tokens))
-        self._states = [tf.convert_to_tensor(state) for state in network.initial_states(training.batch_size)]
-        self._graph = tf.function(CharStep(network, make_optimizer(network, training, 1000))._run)
-        self.seconds: list[float] = []
-        self.step()  # traces, which does not count
+    @tf.function(autograph=False)
+    def train(tokens: tf.Tensor, states: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            logits, after = network(tokens, states, training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tokens, logits))
+        variables = network.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss, after
 
-    def step(self) -> None:
-        """Train on one window."""
-        began = time.perf_counter()
-        loss, self._states = self._graph(*self._window, self._states)
-        loss.numpy()
-        self.seconds.append(time.perf_counter() - began)
+    def run() -> None:
+        states = [tf.convert_to_tensor(state) for state in network.initial_states(training.batch_size)]
+        for _ in range(WINDOWS):
+            loss, states = train(tf.constant(tokens), states)
+            loss.numpy()
+
+    return {"run": run}
 
 
 def main() -> None:
     """Measure, and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--characters", type=int, default=2000)
     parser.add_argument("--cell", choices=list(STOCK), default="rnn")
     arguments = parser.parse_args()
     config = CharModelConfig(cell=arguments.cell, vocabulary_size=len(LETTERS) + 2)
-    training = CharTrainingConfig()
-    measure_training(config, training, arguments.steps)
+    measure_training(config, arguments.rounds)
     print()
     measure_generation(config, arguments.characters)
 
 
-def measure_training(config: CharModelConfig, training: CharTrainingConfig, steps: int) -> None:
+def measure_training(config: CharModelConfig, rounds: int) -> None:
     """Print characters a second of training."""
-    stock = f"keras.layers.{STOCK[config.cell].__name__}"
-    runs = {
-        stock: Training(StockModel(config), training),
-        "captioner, float32": Training(CharModel(config), training),
-        "captioner, mixed_bfloat16": Training(CharModel(config, dtype="mixed_bfloat16"), training),
+    best = choose_precision("auto")
+    layer, cells = f"keras.layers.{STOCK[config.cell].__name__}", f"keras.layers.RNN({CELLS[config.cell].__name__})"
+    kinds = {layer: "layer", cells: "cells", "captioner, float32": "float32"}
+    if best != "float32":
+        kinds[f"captioner, {best}"] = best
+    contenders = {
+        name: Contender(contend, kind, config, a_core_a_shard=name.startswith("captioner"))
+        for name, kind in kinds.items()
     }
-    for _ in range(steps):
-        for run in runs.values():
-            run.step()
-    medians = {name: statistics.median(run.seconds[1:]) for name, run in runs.items()}
-    characters = training.batch_size * training.sequence_length
-    print(f"| training, {config.layers} x {config.hidden_size} | characters a second | of the stock layer |")
-    print("|---|---|---|")
+    medians = time_in_turns(contenders, rounds)
+    training = CharTrainingConfig()
+    characters = WINDOWS * training.batch_size * training.sequence_length
+    size = f"{config.layers} x {config.hidden_size}"
+    print(f"| training, {size} | characters a second | of {layer} | of {cells} |\n|---|---|---|---|")
     for name, median in medians.items():
-        print(f"| {name} | {characters / median:,.0f} | {medians[stock] / median:.2f} x |")
+        ratios = " | ".join(f"{medians[stock] / median:.2f} x" for stock in (layer, cells))
+        print(f"| {name} | {characters / median:,.0f} | {ratios} |")
 
 
 def measure_generation(config: CharModelConfig, characters: int) -> None:

@@ -135,6 +135,7 @@ class CharModelConfig:
         dropout: share of each layer's output dropped in training.
         layer_norm: whether each layer's output is normalised.
         vocabulary_size: characters, `<start>` and `<unk>` included (V).
+        recurrent_dropout: share of the weights from state to state dropped in training, anew for each window.
     """
 
     cell: str = field(default="rnn", metadata={"choices": CELLS})
@@ -144,6 +145,7 @@ class CharModelConfig:
     dropout: float = _between(0.0, 0.95, 0.25)
     layer_norm: bool = True
     vocabulary_size: int = _between(3, 1_114_114, 3)
+    recurrent_dropout: float = _between(0.0, 0.95, 0.0)
 
 
 @dataclass(frozen=True)

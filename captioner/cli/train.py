@@ -103,6 +103,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--output", metavar="DIR", type=Path, help="model directory to write (default: saved_models/<data>-<cell>)"
     )
     training.add_argument("--no-resume", action="store_true", help="start over instead of going on with a stopped run")
+    training.add_argument(
+        "--profile", action="store_true", help="also write profile.md: where the time of an epoch went, phase by phase"
+    )
     add_text_task(parser)
     return parser
 
@@ -123,16 +126,22 @@ def run(arguments: argparse.Namespace) -> int:
 
     load_keras()
     from captioner.cli.table import scores_table
+    from captioner.training.profile import Profile
     from captioner.training.run import Run, train_captioner
     from captioner.training.shards import give_each_shard_its_core
 
     give_each_shard_its_core()
     output = arguments.output or Path("saved_models") / f"{dataset.name}-{model.decoder.cell}"
+    profile = Profile()
     metrics = train_captioner(
         Run(dataset, model, training, output, arguments.encoder_weights, arguments.init_from),
         resume=not arguments.no_resume,
         report=_report,
+        profile=profile,
     )
+    if arguments.profile:
+        profile.save(output / "profile.md")
+        _report(profile.table())
     print(scores_table(metrics))
     return 0
 

@@ -13,7 +13,7 @@ from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
 
-TEXT_OPTIONS = ("text", "layers", "layer_norm", "sequence_length", "split")
+TEXT_OPTIONS = ("text", "layers", "recurrent_dropout", "layer_norm", "sequence_length", "split")
 """What only language models have."""
 
 SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -34,6 +34,9 @@ def add_text_task(parser: argparse.ArgumentParser) -> None:
         "without those, tiny Shakespeare is downloaded, 1.1 MB)",
     )
     add_setting(group, CharModelConfig, "layers", "recurrent layers, one above the other")
+    add_setting(
+        group, CharModelConfig, "recurrent_dropout", "share of the weights from state to state dropped in training"
+    )
     group.add_argument(
         "--layer-norm",
         action=argparse.BooleanOptionalAction,
@@ -51,11 +54,18 @@ def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) 
 
     load_keras()
     from captioner.training.char_run import CharRun, train_char_model
+    from captioner.training.profile import Profile
     from captioner.training.shards import give_each_shard_its_core
 
     give_each_shard_its_core()
     output = arguments.output or Path("saved_models") / f"{corpus.name}-{model.cell}"
-    metrics = train_char_model(CharRun(corpus, model, training, output), resume=not arguments.no_resume, report=report)
+    profile = Profile()
+    metrics = train_char_model(
+        CharRun(corpus, model, training, output), resume=not arguments.no_resume, report=report, profile=profile
+    )
+    if arguments.profile:
+        profile.save(output / "profile.md")
+        report(profile.table())
     print(likelihood_table(metrics))
     return 0
 

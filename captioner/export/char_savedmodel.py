@@ -70,7 +70,8 @@ class CharSavedModel(tf.Module):
         self, config: CharModelConfig, vocabulary: CharacterVocabulary, weights: Mapping[str, np.ndarray]
     ) -> None:
         super().__init__(name="char_lm")
-        network = CharModel(replace(config, dropout=0.0), dtype="float32")  # without dropout, no generator to save
+        still = replace(config, dropout=0.0, recurrent_dropout=0.0)  # without dropout, no generator to save
+        network = CharModel(still, dtype="float32")
         network.set_named_weights(weights)
         # Methods, since TensorFlow would save a Keras model with all that it is made of; its variables are enough.
         self._network, self._initial_states = network.__call__, network.initial_states

@@ -49,19 +49,28 @@ class Cell(keras.layers.Layer):
         """Return x W_x + b: (..., D) -> (..., G*U)."""
         return ops.matmul(inputs, self._cast(self.kernel)) + self._cast(self.bias)
 
-    def advance(self, projected: Any, states: list[Any]) -> list[Any]:
-        """Return the states after `states` (..., U) and projected inputs (..., G*U); the first is the output."""
+    def advance(self, projected: Any, states: list[Any], W_h: Any = None) -> list[Any]:
+        """Take the part of a step that needs the state before.
+
+        Args:
+            projected: what `project` gave (..., G*U).
+            states: those before the step (..., U).
+            W_h: stands in for the cell's own (U, G*U), such as one with dropout.
+
+        Returns:
+            the states after the step (..., U); the first is the output.
+        """
         raise NotImplementedError
 
-    def unroll(self, projected: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """Advance through a window of fixed length: projected inputs (B, T, G*U), states (B, U).
+    def unroll(self, projected: Any, states: list[Any], W_h: Any = None) -> tuple[Any, list[Any]]:
+        """Advance through a window of fixed length: projected inputs (B, T, G*U), states (B, U), `W_h` as above.
 
         Returns:
             the output of every step (B, T, U), and the states after the last.
         """
         outputs = []
         for each in ops.unstack(projected, axis=1):  # T times (B, G*U)
-            states = self.advance(each, states)
+            states = self.advance(each, states, W_h)
             outputs.append(states[0])
         return ops.stack(outputs, axis=1), states
 
@@ -73,6 +82,9 @@ class Cell(keras.layers.Layer):
     def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
         """Return zeros (B, U), one array a state."""
         return [ops.zeros((batch_size, self.units), dtype=self.compute_dtype) for _ in range(self.states)]
+
+    def _recurrent(self, W_h: Any) -> Any:
+        return self._cast(self.recurrent_kernel if W_h is None else W_h)
 
     def _cast(self, weight: Any) -> Any:
         # Keras casts weights for mixed precision inside `__call__` alone, and a decoder calls the halves of a step.
@@ -87,15 +99,15 @@ class Cell(keras.layers.Layer):
 class RNNCell(Cell):
     """The vanilla recurrence h_t = tanh(x_t W_x + h_{t-1} W_h + b) (Elman 1990)."""
 
-    def advance(self, projected: Any, states: list[Any]) -> list[Any]:
+    def advance(self, projected: Any, states: list[Any], W_h: Any = None) -> list[Any]:
         """Return [h_t]."""
         (h,) = states
-        return [ops.tanh(projected + ops.matmul(h, self._cast(self.recurrent_kernel)))]
+        return [ops.tanh(projected + ops.matmul(h, self._recurrent(W_h)))]
 
-    def unroll(self, projected: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+    def unroll(self, projected: Any, states: list[Any], W_h: Any = None) -> tuple[Any, list[Any]]:
         """Do as `Cell.unroll`, with the gradient of W_h made once for all steps."""
         (h,) = states
-        outputs = _unroll_tanh(projected, self._cast(self.recurrent_kernel), h)
+        outputs = _unroll_tanh(projected, self._recurrent(W_h), h)
         # Not `outputs[:, -1]`: TensorFlow's optimiser of graphs confuses that slice with what is later made of it.
         return outputs, [ops.take(outputs, -1, axis=1)]
 
@@ -142,11 +154,11 @@ class GRUCell(Cell):
         super().build(input_shape)
         self.candidate_bias = self.add_weight(name="candidate_bias", shape=(self.units,), initializer="zeros")
 
-    def advance(self, projected: Any, states: list[Any]) -> list[Any]:
+    def advance(self, projected: Any, states: list[Any], W_h: Any = None) -> list[Any]:
         """Return [h_t]."""
         (h,) = states
         x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
-        h_z, h_r, h_n = ops.split(ops.matmul(h, self._cast(self.recurrent_kernel)), 3, axis=-1)
+        h_z, h_r, h_n = ops.split(ops.matmul(h, self._recurrent(W_h)), 3, axis=-1)
         update = ops.sigmoid(x_z + h_z)
         candidate = ops.tanh(x_n + ops.sigmoid(x_r + h_r) * (h_n + self._cast(self.candidate_bias)))
         return [update * h + (1 - update) * candidate]
@@ -169,10 +181,10 @@ class LSTMCell(Cell):
         ones, zeros = ops.ones(self.units), ops.zeros(self.units)
         self.bias.assign(ops.concatenate([zeros, ones, zeros, zeros]))
 
-    def advance(self, projected: Any, states: list[Any]) -> list[Any]:
+    def advance(self, projected: Any, states: list[Any], W_h: Any = None) -> list[Any]:
         """Return [h_t, c_t]."""
         h, c = states
-        i, f, g, o = ops.split(projected + ops.matmul(h, self._cast(self.recurrent_kernel)), 4, axis=-1)
+        i, f, g, o = ops.split(projected + ops.matmul(h, self._recurrent(W_h)), 4, axis=-1)
         c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
         return [ops.sigmoid(o) * ops.tanh(c), c]
 

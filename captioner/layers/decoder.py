@@ -92,7 +92,9 @@ class Decoder(keras.layers.Layer):
             for number in range(self.cell.states)
         ]
         self.deep = keras.layers.Dense(embedding_dim, activation="tanh", name="deep", dtype=dtype)
-        self.output_projection = keras.layers.Dense(vocabulary_size, name="output_projection", dtype=dtype)
+        # In half precision a logit of 8 is known to 0.03, which would be the noise of every probability.
+        self.exact = keras.backend.result_type(self.compute_dtype, "float32")
+        self.output_projection = keras.layers.Dense(vocabulary_size, name="output_projection", dtype=self.exact)
         self.dropout = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)
 
     def build(self, features_shape: tuple[int | None, ...]) -> None:
@@ -150,7 +152,7 @@ class Decoder(keras.layers.Layer):
         if positions is not None:
             read = _take_once(ops.reshape(read, (-1, read.shape[-1])), positions)  # (N, 2*U+E)
         deep = self.dropout(self.deep(self.dropout(read, training=training)), training=training)
-        return ops.cast(self.output_projection(deep), keras.backend.result_type(self.compute_dtype, "float32"))
+        return self.output_projection(ops.cast(deep, self.exact))
 
     def call(self, features: Any, tokens: Any, training: bool = False) -> Glance:
         """Read whole sentences, each word given as it stands in the caption (teacher forcing).

@@ -31,10 +31,18 @@ class RecurrentStack(keras.layers.Layer):
         units: size of each one's state (U).
         dropout: share of each layer's output dropped in training.
         layer_norm: whether to normalise each layer's output.
+        recurrent_dropout: share of each W_h dropped in training, anew for each window (Merity et al. 2018, section 2).
     """
 
     def __init__(
-        self, cell: str, layers: int, units: int, dropout: float = 0.0, layer_norm: bool = True, **kwargs: Any
+        self,
+        cell: str,
+        layers: int,
+        units: int,
+        dropout: float = 0.0,
+        layer_norm: bool = True,
+        recurrent_dropout: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.settings: dict[str, Any] = {
@@ -42,6 +50,7 @@ class RecurrentStack(keras.layers.Layer):
             "layers": layers,
             "units": units,
             "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
             "layer_norm": layer_norm,
         }
         dtype = self.dtype_policy
@@ -51,6 +60,8 @@ class RecurrentStack(keras.layers.Layer):
             keras.layers.LayerNormalization(name=f"norm_{number}", dtype=dtype) for number in numbers if layer_norm
         ]
         self.dropout = keras.layers.Dropout(dropout, noise_shape=(None, 1, None), name="dropout", dtype=dtype)
+
+        self.recurrent_dropout = keras.layers.Dropout(recurrent_dropout, name="recurrent_dropout", dtype=dtype)
 
     def build(self, inputs_shape: tuple[int | None, ...], *unused: Any) -> None:
         """Create all weights for inputs (B, T, D)."""
@@ -69,7 +80,8 @@ class RecurrentStack(keras.layers.Layer):
         before, after = list(states), []
         for number, cell in enumerate(self.cells):
             own, before = before[: cell.states], before[cell.states :]
-            read, own = cell.unroll(cell.project(inputs), own)  # (B, T, U)
+            W_h = self.recurrent_dropout(cell.recurrent_kernel, training=training)  # (U, G*U)
+            read, own = cell.unroll(cell.project(inputs), own, W_h)  # (B, T, U)
             after += own
             if number:
                 read = read + inputs

@@ -31,11 +31,13 @@ class CharModel(keras.Model):
             layers=config.layers,
             units=config.hidden_size,
             dropout=config.dropout,
+            recurrent_dropout=config.recurrent_dropout,
             layer_norm=config.layer_norm,
             name="stack",
             dtype=dtype,
         )
-        self.output_projection = keras.layers.Dense(config.vocabulary_size, name="output_projection", dtype=dtype)
+        self.exact = keras.backend.result_type(self.compute_dtype, "float32")  # as in `layers.decoder`
+        self.output_projection = keras.layers.Dense(config.vocabulary_size, name="output_projection", dtype=self.exact)
         self.embedding.build()
         self.stack.build((None, None, config.embedding_dim))
         self.output_projection.build((None, None, config.hidden_size))
@@ -53,8 +55,7 @@ class CharModel(keras.Model):
             logits (B, T, V), float32 or wider, and the states after the window.
         """
         read, after = self.stack(self.embedding(tokens), states, training=training)
-        logits = self.output_projection(read)
-        return ops.cast(logits, keras.backend.result_type(self.compute_dtype, "float32")), after
+        return self.output_projection(ops.cast(read, self.exact)), after
 
     def initial_states(self, batch_size: int) -> list[Any]:
         """Return the states before a text."""
@@ -62,8 +63,9 @@ class CharModel(keras.Model):
 
     def reseed(self, seed: int, epoch: int) -> None:
         """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""
-        if self.config.dropout:  # without it Keras makes no generator
-            self.stack.dropout.seed_generator.state.assign([seed, epoch << 16])
+        for number, dropout in enumerate((self.stack.dropout, self.stack.recurrent_dropout)):
+            if dropout.rate:  # without it Keras makes no generator
+                dropout.seed_generator.state.assign([seed + number, epoch << 16])
 
     def set_character_frequencies(self, counts: np.ndarray) -> None:
         """Start the output bias at the log frequency of the characters, given their counts (V,) in the training text.

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from captioner.text import Vocabulary
+from captioner.training.ahead import ahead
+
+Batch = tuple[dict[str, np.ndarray], np.ndarray]
 
 BUCKET_BATCHES = 16
 """Batches that are filled together from one shuffled lot, sorted by length: less padding, still a random order."""
@@ -46,7 +48,7 @@ class CaptionBatches:
         """Count the batches of an epoch."""
         return -(-len(self.captions) // self.batch_size)
 
-    def shuffled(self, seed: int, epoch: int) -> tf.data.Dataset:
+    def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
         """Return the batches of one epoch in an order that depends on `seed` and `epoch` alone."""
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(self.captions))
@@ -57,30 +59,19 @@ class CaptionBatches:
             some = order[first : first + lot]
             some = some[np.argsort(longest[some], kind="stable")]
             batches += [some[at : at + self.batch_size] for at in range(0, len(some), self.batch_size)]
-        return self._dataset([batches[number] for number in rng.permutation(len(batches))], rng)
+        return self._made_ahead([batches[number] for number in rng.permutation(len(batches))], rng)
 
-    def in_order(self) -> tf.data.Dataset:
+    def in_order(self) -> Iterator[Batch]:
         """Return the batches in the order of the rows, each image with its first captions."""
         order = np.arange(len(self.captions))
-        return self._dataset([order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)], None)
+        return self._made_ahead(
+            [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)], None
+        )
 
-    def _dataset(self, batches: list[np.ndarray], rng: np.random.Generator | None) -> tf.data.Dataset:
-        def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-            for images in batches:
-                yield self._batch(images, rng)
+    def _made_ahead(self, batches: list[np.ndarray], rng: np.random.Generator | None) -> Iterator[Batch]:
+        return ahead(lambda images: self._batch(images, rng), batches)
 
-        places, channels = self.features.shape[1:]
-        inputs = {
-            "features": tf.TensorSpec((None, places, channels), tf.float16),
-            "tokens": tf.TensorSpec((None, self.captions_per_image, None), tf.int32),
-            "positions": tf.TensorSpec((None,), tf.int32),
-        }
-        dataset = tf.data.Dataset.from_generator(
-            generate, output_signature=(inputs, tf.TensorSpec((None,), tf.int32))
-        ).prefetch(4)
-        return dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
-
-    def _batch(self, images: np.ndarray, rng: np.random.Generator | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def _batch(self, images: np.ndarray, rng: np.random.Generator | None) -> Batch:
         chosen = [self._choose(self.captions[image], rng) for image in images]
         longest = max(len(caption) for captions in chosen for caption in captions)
         shape = (len(images), self.captions_per_image, longest + longest % 2)

@@ -39,13 +39,14 @@ The text is split {training.split} as it stands, training part first. Each figur
 from its first character to its last, the state carried all the way. The epoch was chosen on the validation part.
 
 - **Network**: {model.layers} layers of {cell}, {model.hidden_size} units each, with skip connections, {norm} and
-  dropout {model.dropout} after each layer; character vectors of {model.embedding_dim}; {model.vocabulary_size - 2}
-  characters; {metrics["parameters"]:,} parameters.
+  dropout {model.dropout} after each layer, and dropout {model.recurrent_dropout} of the weights from state to state;
+  character vectors of {model.embedding_dim}; {model.vocabulary_size - 2} characters;
+  {metrics["parameters"]:,} parameters.
 - **Training**: truncated backpropagation through {training.sequence_length} characters, the state carried from window
   to window; {training.batch_size} streams; AdamW at {training.learning_rate:g} with {training.warmup_steps} warm-up
   steps and cosine decay, weight decay {training.weight_decay:g}, gradient norm cut at {training.clip_norm:g}, moving
-  average of the weights {training.ema_momentum:g}, seed {training.seed}. Best epoch {metrics["best_epoch"]} of
-  {metrics["epochs"]}; {metrics["training_seconds"] / 60:.0f} minutes.
+  average of the weights {training.ema_momentum:g}, {training.precision}, seed {training.seed}. Best epoch
+  {metrics["best_epoch"]} of {metrics["epochs"]}; {metrics["training_seconds"] / 60:.0f} minutes.
 - **Limits**: it knows the spelling and the manner of its text, not what it says.
 
 `history.csv` and `training.png` show every epoch, `metrics.json` all settings.

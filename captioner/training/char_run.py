@@ -25,6 +25,7 @@ from captioner.training.char_card import write_char_card
 from captioner.training.char_fit import fit_char_model
 from captioner.training.checkpoint import METRICS, Progress, open_run
 from captioner.training.precision import choose_precision
+from captioner.training.profile import Profile
 from captioner.training.streams import TextStreams
 
 HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
@@ -72,13 +73,16 @@ class CharRun:
         return parts
 
 
-def train_char_model(run: CharRun, *, resume: bool, report: Callable[[str], None]) -> dict[str, Any]:
+def train_char_model(
+    run: CharRun, *, resume: bool, report: Callable[[str], None], profile: Profile | None = None
+) -> dict[str, Any]:
     """Train a character language model and write its directory; go on with a run that was stopped.
 
     Args:
         run: what to train.
         resume: whether to continue what lies in `run.output`; otherwise it is started over.
         report: takes lines for people.
+        profile: takes the time of each epoch.
 
     Returns:
         the metrics, as written to metrics.json. `nats_per_char` and its kin are of the validation text, read from its
@@ -107,7 +111,9 @@ def train_char_model(run: CharRun, *, resume: bool, report: Callable[[str], None
     keras.utils.set_random_seed(run.training.seed)
     network = CharModel(config, dtype=run.training.precision)
     network.set_character_frequencies(np.bincount(train, minlength=len(vocabulary)))
-    progress = fit_char_model(network, vocabulary, streams, validation, run.training, checkpoint, report)
+    progress = fit_char_model(
+        network, vocabulary, streams, validation, run.training, checkpoint, report, profile or Profile()
+    )
     save_char_model(run.output, config, vocabulary, network.named_weights())
     report("reading the validation text as one stream")
     model = LanguageModel.load(run.output)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from captioner.models.char_lm import CharModel
-from captioner.training.precision import cast_once
+from captioner.training.profile import Profile
 from captioner.training.shards import shard_bounds
 from captioner.training.streams import shifted
 
@@ -28,12 +28,20 @@ class CharStep:
     Args:
         network: the model.
         optimizer: built for the network's variables; None only measures.
+        profile: takes the time.
     """
 
-    def __init__(self, network: CharModel, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+    def __init__(
+        self,
+        network: CharModel,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        profile: Profile | None = None,
+    ) -> None:
         self.network = network
         self.optimizer = optimizer
+        self.profile = profile or Profile()
         self._graph: Callable[..., Any] = tf.function(self._run, autograph=False)  # one for each shape of windows
+        self._compiled: set[tuple[int, ...]] = set()
 
     def over(
         self, windows: Iterable[tuple[np.ndarray, np.ndarray]], seen: Callable[[float], None] = lambda loss: None
@@ -49,8 +57,11 @@ class CharStep:
         for inputs, targets in windows:
             if states is None:
                 states = self.network.initial_states(len(inputs))
-            loss, states = self._graph(tf.constant(inputs), tf.constant(targets), states)
-            total, characters = total + float(loss), characters + int((targets >= 0).sum())
+            compiles = "" if inputs.shape in self._compiled else ": compile, with a window"
+            self._compiled.add(inputs.shape)
+            with self.profile.phase(("train" if self.optimizer else "measure the loss") + compiles):
+                loss, states = self._graph(tf.constant(inputs), tf.constant(targets), states)
+                total, characters = total + float(loss), characters + int((targets >= 0).sum())
             seen(total / max(1, characters))
         return total / characters
 
@@ -58,7 +69,7 @@ class CharStep:
         """Return the sum over the window's targets, and the states after it."""
         if self.optimizer is None:
             return self._forward(inputs, targets, states, training=False)
-        with tf.GradientTape() as tape, cast_once(self.network):
+        with tf.GradientTape() as tape:
             total, states = self._forward(inputs, targets, states, training=True)
             loss = total / tf.cast(tf.size(targets), total.dtype)
         variables = self.network.trainable_variables

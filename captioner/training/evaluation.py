@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from captioner.files import write_text
 from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
+from captioner.training.ahead import ahead
 from captioner.training.shards import shard_count
 from captioner.training.split import Split
 
@@ -30,11 +30,8 @@ def caption_split(model: CaptionModel, split: Split, decoding: DecodingConfig) -
     """Search for captions of the photos of a split: for each, the hypotheses, best first."""
     found: list[list[Hypothesis]] = []
     batches = [np.asarray(split.rows[at : at + BATCH_SIZE]) for at in range(0, len(split.rows), BATCH_SIZE)]
-    with (
-        tqdm(total=len(split.rows), desc=f"beam {decoding.beam_width}", unit="photo", delay=2, leave=False) as bar,
-        ThreadPoolExecutor(shard_count()) as pool,
-    ):
-        for beams in pool.map(lambda rows: generate(model, split.features[rows], decoding), batches):
+    with tqdm(total=len(split.rows), desc=f"beam {decoding.beam_width}", unit="photo", delay=2, leave=False) as bar:
+        for beams in ahead(lambda rows: generate(model, split.features[rows], decoding), batches, shard_count()):
             found += beams
             bar.update(len(beams))
     return found

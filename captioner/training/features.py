@@ -14,6 +14,7 @@ from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory
 from captioner.models.encoder import weights_fingerprint
+from captioner.training.ahead import ahead
 from captioner.training.shards import shard_count
 
 
@@ -35,7 +36,7 @@ def extract_features(
 ) -> PhotoFeatures:
     """Return the features of `photos`, from the cache where they are there, else through `encoder`.
 
-    Photos are opened while the encoder reads those before them, a batch for each core. Killed at any moment, the next
+    Each core opens the photos of a batch and reads them through the encoder. Killed at any moment, the next
     call goes on where this one stopped. A photo that cannot be opened is no error here; it is tried again next time.
 
     Raises:
@@ -50,32 +51,28 @@ def extract_features(
     )
     bad: dict[int, str] = {}
     size = encoder.input_shape[1]
+    graph = tf.function(lambda images: encoder(images, training=False), reduce_retracing=True, autograph=False)
 
-    def load(row: int) -> np.ndarray:
-        try:
-            return preprocess(open_photo(photos[row]), size)
-        except PhotoError as error:
-            bad[int(row)] = str(error)
-            return np.zeros((size, size, 3), np.float32)
+    def encode(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows that have features, and the features."""
+        images, readable = [], []
+        for row in rows.tolist():
+            try:
+                images.append(preprocess(open_photo(photos[row]), size))
+                readable.append(row)
+            except PhotoError as error:
+                bad[row] = str(error)
+        if not images:
+            return np.array([], int), np.empty((0, *encoder.output_shape[1:]), np.float32)
+        return np.array(readable), graph(np.stack(images)).numpy()
 
     missing = store.missing()
-    if len(missing):
-        batches = (
-            tf.data.Dataset.from_tensor_slices(missing)
-            .map(
-                lambda row: (row, tf.ensure_shape(tf.numpy_function(load, [row], tf.float32), (size, size, 3))),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
-            .batch(batch_size)
-            .map(lambda rows, images: (rows, encoder(images, training=False)), num_parallel_calls=shard_count())
-            .prefetch(1)
-        )
-        with tqdm(total=len(photos), initial=len(photos) - len(missing), desc="features", unit="photo", delay=2) as bar:
-            for rows, features in batches.as_numpy_iterator():
-                readable = np.array([row not in bad for row in rows])
-                _check(features[readable], feature_layer)
-                store.write(rows[readable], features[readable])
-                bar.update(len(rows))
+    batches = [missing[at : at + batch_size] for at in range(0, len(missing), batch_size)]
+    with tqdm(total=len(photos), initial=len(photos) - len(missing), desc="features", unit="photo", delay=2) as bar:
+        for batch, (rows, features) in zip(batches, ahead(encode, batches, shard_count()), strict=True):
+            _check(features, feature_layer)
+            store.write(rows, features)
+            bar.update(len(batch))
     return PhotoFeatures(store.features, bad)
 
 

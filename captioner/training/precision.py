@@ -1,7 +1,5 @@
-"""Half precision where the processor multiplies in it, at no more casting than it takes."""
+"""Half precision for training where the processor multiplies in it, and float32 for all that is scored."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -30,24 +28,3 @@ def in_float32(network: keras.Model) -> keras.Model:
     copy = type(network).from_config({**network.get_config(), "dtype": "float32"})
     copy.set_weights(network.get_weights())
     return copy
-
-
-@contextmanager
-def cast_once(network: keras.Model) -> Iterator[None]:
-    """Let a network with mixed precision read its weights as they are after one cast, however often it uses them.
-
-    Keras casts a weight whenever a layer reads it, in a recurrence at every step, and so casts and adds up a gradient
-    a step. What the network does to its other variables (the seeds of dropout) stays when the context ends.
-    """
-    if network.compute_dtype == network.variable_dtype:
-        yield
-        return
-    matrices = [weight for weight in network.trainable_variables if len(weight.shape) > 1]
-    with keras.StatelessScope(
-        [(weight, keras.ops.cast(weight, network.compute_dtype)) for weight in matrices]
-    ) as scope:
-        yield
-    for variable in network.non_trainable_variables:
-        value = scope.get_current_value(variable)
-        if value is not None:
-            variable.assign(value)

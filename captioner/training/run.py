@@ -27,6 +27,7 @@ from captioner.training.checkpoint import METRICS, Progress, open_run
 from captioner.training.evaluation import score_captions, tune_decoding
 from captioner.training.fit import fit
 from captioner.training.precision import choose_precision, in_float32
+from captioner.training.profile import Profile
 from captioner.training.split import read_split
 
 HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
@@ -66,13 +67,16 @@ class Run:
         }
 
 
-def train_captioner(run: Run, *, resume: bool, report: Callable[[str], None]) -> dict[str, Any]:
+def train_captioner(
+    run: Run, *, resume: bool, report: Callable[[str], None], profile: Profile | None = None
+) -> dict[str, Any]:
     """Train a captioning model and write its directory; go on with a run that was stopped.
 
     Args:
         run: what to train.
         resume: whether to continue what lies in `run.output`; otherwise it is started over.
         report: takes lines for people.
+        profile: takes the time of each epoch.
 
     Returns:
         the metrics on the dev split, as written to metrics.json.
@@ -117,7 +121,9 @@ def train_captioner(run: Run, *, resume: bool, report: Callable[[str], None]) ->
     network.set_word_frequencies(_counts(vocabulary, sentences))
     if base:
         take_over(network, base)
-    progress = fit(network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report)
+    progress = fit(
+        network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report, profile or Profile()
+    )
     network = in_float32(network)
     report("choosing beam width and length penalty on dev")
     decoding, captions = tune_decoding(network, vocabulary, dev, config.decoding)

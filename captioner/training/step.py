@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from captioner.models.captioner import CaptionModel
+from captioner.training.batches import Batch
 from captioner.training.loss import SmoothedCrossEntropy
-from captioner.training.precision import cast_once
+from captioner.training.profile import Profile
 from captioner.training.shards import shard_bounds
-
-Batch = tuple[dict[str, tf.Tensor], tf.Tensor]
 
 
 class LossStep:
@@ -25,13 +25,19 @@ class LossStep:
         network: the model.
         label_smoothing: see `SmoothedCrossEntropy`.
         optimizer: built for the network's variables; None only measures.
+        profile: takes the time.
     """
 
     def __init__(
-        self, network: CaptionModel, label_smoothing: float, optimizer: keras.optimizers.Optimizer | None = None
+        self,
+        network: CaptionModel,
+        label_smoothing: float,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        profile: Profile | None = None,
     ) -> None:
         self.network = network
         self.optimizer = optimizer
+        self.profile = profile or Profile()
         self._smoothed = SmoothedCrossEntropy(label_smoothing, reduction=None)
         self._plain = SmoothedCrossEntropy(0.0, reduction=None)
         self._graphs: dict[int, Any] = {}
@@ -43,12 +49,15 @@ class LossStep:
             the mean over all words of the smoothed loss and of the plain cross-entropy, in nats.
         """
         smoothed = plain = words = 0.0
-        for inputs, targets in batches:
+        purpose = "train" if self.optimizer else "measure the loss"
+        for inputs, targets in self.profile.waiting(f"{purpose}: wait for batches", batches):
             length = inputs["tokens"].shape[2]
             if length not in self._graphs:
-                graph = tf.function(self._run, input_signature=_signature(inputs), autograph=False)
-                self._graphs[length] = graph.get_concrete_function()
-            losses = self._graphs[length](inputs, targets).numpy().tolist()  # [smoothed, plain]
+                with self.profile.phase(f"{purpose}: compile"):
+                    graph = tf.function(self._run, input_signature=_signature(inputs), autograph=False)
+                    self._graphs[length] = graph.get_concrete_function()
+            with self.profile.phase(purpose):
+                losses = self._graphs[length](inputs, targets).numpy().tolist()  # [smoothed, plain]
             smoothed, plain, words = smoothed + losses[0], plain + losses[1], words + len(targets)
             seen(smoothed / words)
         return smoothed / words, plain / words
@@ -57,7 +66,7 @@ class LossStep:
         """Return the sums over the batch's words of both losses."""
         if self.optimizer is None:
             return tf.stack(self._sums(inputs, targets, training=False))
-        with tf.GradientTape() as tape, cast_once(self.network):
+        with tf.GradientTape() as tape:
             smoothed, plain = self._sums(inputs, targets, training=True)
             loss = smoothed / tf.cast(tf.size(targets), smoothed.dtype)
         variables = self.network.trainable_variables
@@ -81,13 +90,13 @@ class LossStep:
         return tf.add_n(smoothed), tf.add_n(plain)
 
 
-def _signature(inputs: dict[str, tf.Tensor]) -> list[Any]:
+def _signature(inputs: dict[str, np.ndarray]) -> list[Any]:
     """Leave open what differs between batches of one caption length: the images and the words."""
     features, tokens = inputs["features"], inputs["tokens"]
     return [
         {
-            "features": tf.TensorSpec((None, *features.shape[1:]), features.dtype),
-            "tokens": tf.TensorSpec((None, *tokens.shape[1:]), tokens.dtype),
+            "features": tf.TensorSpec((None, *features.shape[1:]), tf.float16),
+            "tokens": tf.TensorSpec((None, *tokens.shape[1:]), tf.int32),
             "positions": tf.TensorSpec((None,), tf.int32),
         },
         tf.TensorSpec((None,), tf.int32),

@@ -58,7 +58,7 @@ def test_without_arguments_the_defaults_stand(trained, text):
     assert more["resume"] is True
 
 
-VALUES = {"layer_norm": None, "split": "90/10", "precision": "float32", "feature_layer": "mixed3"}
+VALUES = {"layer_norm": None, "split": "90/10", "feature_layer": "mixed3"}
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,11 @@ def test_a_text_and_a_data_set_are_one_too_many(text, capsys):
 def test_from_text_to_generated_text(text, tmp_path, capsys):
     """The two commands as a user types them."""
     output = str(tmp_path / "model")
-    assert main(["train", "--task", "char-lm", "--text", str(text), "--output", output, *TINY]) == 0
+    assert main(["train", "--task", "char-lm", "--text", str(text), "--output", output, "--profile", *TINY]) == 0
     out, err = capsys.readouterr()
+    profile = (tmp_path / "model" / "profile.md").read_text()
+    assert "| train: compile, with a window |" in profile
+    assert profile.partition("\n\n")[2] in err
     metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())
     assert out == likelihood_table(metrics) + "\n"
     assert "epoch 1/1" in err

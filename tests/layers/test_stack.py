@@ -123,3 +123,20 @@ def test_mixed_precision_computes_in_bfloat16_on_float32_weights(cell):
     assert {keras.backend.standardize_dtype(weight.dtype) for weight in mixed.weights} == {"float32"}
     expected = np.array(exact(inputs(), exact.initial_states(B))[0])
     np.testing.assert_allclose(ops.convert_to_numpy(ops.cast(found, "float32")), expected, atol=0.15)
+
+
+def test_recurrent_dropout_drops_weights_from_state_to_state_for_a_whole_window():
+    stack = RecurrentStack("rnn", 1, 30, layer_norm=False, recurrent_dropout=0.25)
+    stack.build((None, None, D))
+    nothing, each_unit = np.zeros((30, 2, D), np.float32), [np.eye(30, dtype=np.float32) * 0.5]
+    kernel = np.array(stack.cells[0].recurrent_kernel)  # (U, U)
+    (first, second), (other, _) = (
+        np.moveaxis(np.arctanh(np.array(stack(nothing, each_unit, training=True)[0])), 1, 0) for _ in range(2)
+    )
+    dropped = 2 * first  # h_1 = tanh(0.5 W_h): one row a unit
+    kept = np.abs(dropped) > 1e-6
+    assert 0.2 < 1 - kept.mean() < 0.3
+    np.testing.assert_allclose(dropped[kept], kernel[kept] / 0.75, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(second, np.tanh(first) @ dropped, atol=1e-5)  # the same weights a step later
+    assert ((np.abs(other) > 1e-6) != kept).any(), "another window, the same weights"
+    np.testing.assert_allclose(np.arctanh(stack(nothing, each_unit)[0][:, 0]), kernel * 0.5, atol=1e-5)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -29,8 +31,9 @@ def test_mixed_precision_gives_logits_in_float32():
 
 
 @pytest.mark.parametrize(("seed", "epoch", "same"), [(1, 2, True), (1, 3, False), (2, 2, False)])
-def test_dropout_follows_from_seed_and_epoch(seed, epoch, same):
-    model = CharModel(CONFIG)
+@pytest.mark.parametrize("dropped", [{"dropout": 0.5}, {"dropout": 0.0, "recurrent_dropout": 0.5}])
+def test_dropout_follows_from_seed_and_epoch(seed, epoch, same, dropped):
+    model = CharModel(replace(CONFIG, **dropped))
 
     def logits(*numbers):
         model.reseed(*numbers)

@@ -1,7 +1,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from captioner.training import shards
 from captioner.training.batches import CaptionBatches
 from captioner.training.step import LossStep
 
@@ -21,7 +23,7 @@ def test_measured_loss_is_the_mean_over_all_words(batches, make_network, vocabul
     for inputs, targets in batches.in_order():
         logits = keras.ops.convert_to_numpy(network(inputs)).astype(float)
         log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        words = -log_probs[np.arange(len(targets)), targets.numpy()]
+        words = -log_probs[np.arange(len(targets)), targets]
         plain += words.tolist()
         smoothed += (0.9 * words - 0.1 * log_probs.mean(axis=1)).tolist()
     assert len(plain) == 4 * 2 * 4 + 2
@@ -37,7 +39,7 @@ def test_a_step_lowers_the_loss(batches, make_network, vocabulary):
     network = make_network(len(vocabulary))
     optimizer = keras.optimizers.SGD(0.05)
     optimizer.build(network.trainable_variables)
-    first = batches.in_order().take(1)
+    first = [next(batches.in_order())]
     measuring = LossStep(network, 0.1)
     before = measuring.over(first)
     during = LossStep(network, 0.1, optimizer).over(first)
@@ -46,3 +48,39 @@ def test_a_step_lowers_the_loss(batches, make_network, vocabulary):
     assert during == pytest.approx(before, rel=1e-5)  # the loss of a step is that of the weights before it
     assert after[0] < before[0]
     assert after[1] < before[1]
+
+
+class Recorder:
+    """Stands in for an optimiser and keeps the gradients."""
+
+    def apply(self, gradients, variables):
+        self.gradients = dict(zip([each.path for each in variables], gradients, strict=True))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cores", [1, 2, 3, 4])
+def test_the_fast_path_has_the_loss_and_gradients_of_the_plain_one(
+    batches, make_network, vocabulary, monkeypatch, cell, cores
+):
+    """Parts, positions and hand-made gradients against: all captions at once, logits everywhere, TensorFlow's own."""
+    monkeypatch.setattr(shards, "_cores", lambda: cores)
+    network = make_network(len(vocabulary), cell=cell)
+    draw = np.random.default_rng(9)
+    network.set_weights([draw.uniform(-0.5, 0.5, weight.shape) for weight in network.weights])
+    recorder = Recorder()
+    inputs, targets = next(batches.in_order())
+    fast = LossStep(network, 0.1, recorder)._run(inputs, targets).numpy()
+
+    variables = network.trainable_variables
+    with tf.GradientTape() as tape:
+        glance = network.decoder(inputs["features"], inputs["tokens"])
+        logits = tf.reshape(network.decoder.logits(glance), (-1, len(vocabulary)))
+        log_probs = tf.nn.log_softmax(tf.gather(logits, inputs["positions"]))
+        wanted = tf.gather(log_probs, targets, batch_dims=1)
+        smoothed = -tf.reduce_sum(0.9 * wanted + 0.1 * tf.reduce_mean(log_probs, axis=-1))
+        loss = smoothed / len(targets)
+    np.testing.assert_allclose(fast, [smoothed, -tf.reduce_sum(wanted)], rtol=1e-5)
+    for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+        found, expected = (tf.convert_to_tensor(each) for each in (recorder.gradients[variable.path], gradient))
+        tolerance = max(1e-5 * np.abs(expected).max(), 1e-9)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=tolerance, err_msg=variable.path)

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from captioner.training import precision
+from captioner.training.precision import choose_precision, in_float32
+
+
+@pytest.mark.parametrize(
+    ("cpu_info", "chosen"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 fma\n", "mixed_bfloat16"),
+        ("flags : fpu amx_bf16\n", "mixed_bfloat16"),
+        ("processor\t: 0\nflags\t\t: fpu avx2 fma\n", "float32"),
+        ("processor : 0\nFeatures : asimd bf16\n", "float32"),
+        (None, "float32"),
+    ],
+)
+def test_half_precision_is_chosen_where_the_processor_multiplies_it(tmp_path, monkeypatch, cpu_info, chosen):
+    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
+    if cpu_info is not None:
+        (tmp_path / "cpuinfo").write_text(cpu_info)
+    assert choose_precision("auto") == chosen
+    for named in ("float32", "mixed_bfloat16"):
+        assert choose_precision(named) == named
+
+
+def test_a_copy_in_float32_has_the_same_weights(make_network):
+    network = make_network(9)
+    mixed = type(network)(network.config, dtype="mixed_bfloat16")
+    copy = in_float32(mixed)
+    assert (mixed.compute_dtype, copy.compute_dtype) == ("bfloat16", "float32")
+    for found, expected in zip(copy.get_weights(), mixed.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
