@@ -10,16 +10,14 @@ import os
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from made_up import make_photos, seconds
 
 from captioner.config import EncoderConfig
 from captioner.models.encoder import build_encoder
@@ -54,23 +52,6 @@ def main() -> None:
     print("| | photos a second | of the bare encoder |\n|---|---|---|")
     for name, median in medians.items():
         print(f"| {name} | {arguments.photos / median:.1f} | {medians['bare encoder'] / median:.0%} |")
-
-
-def make_photos(folder: Path, count: int) -> list[Path]:
-    """Write `count` different JPEGs of 500 x 375 pixels with something like the detail of photos."""
-    rng = np.random.default_rng(0)
-    paths = [folder / f"{number}.jpg" for number in range(count)]
-    for path in paths:
-        coarse = Image.fromarray(rng.integers(0, 256, (75, 100, 3), dtype=np.uint8))
-        coarse.resize((500, 375), Image.Resampling.BICUBIC).save(path, quality=90)
-    return paths
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long `work` takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

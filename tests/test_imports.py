@@ -17,6 +17,7 @@ ROWS = {
     "text": 1,
     "errors": 1,
     "files": 1,
+    "quiet": 1,
     "metrics": 1,
     "data": 2,
     "layers": 2,
@@ -28,6 +29,7 @@ ROWS = {
     "export": 4,
     "plots": 4,
     "cli": 5,
+    "library": 5,
     "__main__": 6,
 }
 MODULES = sorted(
@@ -38,7 +40,9 @@ HEAVY = {"tensorflow", "keras", "jax", "torch", "matplotlib", "nltk", "pandas"}
 LIGHT = [
     module
     for module in MODULES
-    if module == "captioner" or (ROWS[module.split(".")[1]] <= 2 and not module.startswith("captioner.layers"))
+    if module == "captioner"
+    or (ROWS[module.split(".")[1]] <= 2 and not module.startswith("captioner.layers"))
+    or module.startswith("captioner.runtime")
 ]
 
 
@@ -100,7 +104,7 @@ def test_networks_use_keras_alone(module):
     assert not libraries & {"tensorflow", "jax", "torch"}
 
 
-def test_rows_1_and_2_load_neither_tensorflow_nor_keras():
+def test_rows_1_and_2_and_the_runtime_load_neither_tensorflow_nor_keras():
     code = f"""
 import importlib, sys
 for name in {LIGHT}:

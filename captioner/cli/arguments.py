@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from captioner.config import check_bounds
-from captioner.data.formats import FORMATS
 from captioner.errors import CaptionerError
 
 
@@ -50,6 +49,8 @@ def chosen(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
 
 def add_data(group: argparse._ActionsContainer) -> None:
     """Add `--data` and `--data-format`."""
+    from captioner.data.formats import FORMATS  # which `predict` has no use for
+
     group.add_argument(
         "--data",
         metavar="DIR",
@@ -69,10 +70,15 @@ def add_encoder_weights(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--encoder-weights",
         metavar="FILE",
-        default=os.environ.get("CAPTIONER_ENCODER_WEIGHTS") or "imagenet",
+        default=default_encoder_weights(),
         help="InceptionV3 weights without top, .h5 (default: $CAPTIONER_ENCODER_WEIGHTS, then Keras's ImageNet "
         "weights, downloaded once: 87 MB)",
     )
+
+
+def default_encoder_weights() -> str:
+    """Return the file that the environment names, or "imagenet" for Keras's own."""
+    return os.environ.get("CAPTIONER_ENCODER_WEIGHTS") or "imagenet"
 
 
 def add_search(group: argparse._ActionsContainer) -> None:

@@ -1,11 +1,13 @@
 """`evaluate`: a model and a split in, scores out."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from captioner.cli.arguments import add_data, add_encoder_weights, add_search
+from captioner.cli.arguments import add_data, add_encoder_weights, add_search, chosen
 from captioner.cli.main import complain
 from captioner.cli.quiet import load_keras
+from captioner.config import DecodingConfig
 from captioner.files import write_json
 
 EXAMPLES = """\
@@ -45,25 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
 
     load_keras()
     from captioner.cli.table import scores_table
-    from captioner.models.describe import Describer
+    from captioner.models.networks import load_networks
     from captioner.training.evaluation import caption_split, score_captions, write_predictions
     from captioner.training.shards import give_each_shard_its_core
     from captioner.training.split import read_split
 
     give_each_shard_its_core()
-    describer = Describer.load(
-        arguments.model,
-        arguments.encoder_weights,
-        beam_width=arguments.beam_width,
-        length_penalty=arguments.length_penalty,
-    )
-    model = describer.model
-    split = read_split(dataset, arguments.split, describer.encoder, model.config.encoder, complain)
-    beams = caption_split(model.network, split, model.config.decoding)
+    model, encoder = load_networks(arguments.model, arguments.encoder_weights)
+    decoding = replace(model.config.decoding, **chosen(arguments, DecodingConfig))
+    split = read_split(dataset, arguments.split, encoder, model.config.encoder, complain)
+    beams = caption_split(model.network, split, decoding)
     captions = [model.vocabulary.decode(beam[0].tokens) for beam in beams]
     if arguments.predictions:
         write_predictions(arguments.predictions, split, captions)
-    metrics = score_captions(captions, split, arguments.split, model.config.decoding)
+    metrics = score_captions(captions, split, arguments.split, decoding)
     if arguments.json:
         write_json(arguments.json, metrics)
     print(scores_table(metrics))

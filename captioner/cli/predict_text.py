@@ -7,7 +7,6 @@ from typing import IO, TYPE_CHECKING
 
 from captioner.cli.arguments import add_setting, chosen, shipped_model
 from captioner.cli.main import complain
-from captioner.cli.surprise import surprise_page
 from captioner.config import GenerationConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_text
@@ -63,7 +62,7 @@ def run_text(arguments: argparse.Namespace, file: IO[str]) -> int:
     else:
         text = _generate(model, prompt, arguments, file)
     if arguments.surprise:
-        write_text(arguments.surprise, surprise_page(text, _surprises(model, text)))
+        _write_page(arguments.surprise, text, _surprises(model, text))
     return 0
 
 
@@ -153,12 +152,18 @@ def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str])
     surprises = _surprises(model, text)
     scores = likelihood(surprises)
     if arguments.surprise:
-        write_text(arguments.surprise, surprise_page(text, surprises))
+        _write_page(arguments.surprise, text, surprises)
     if arguments.format == "json":
         file.write(json.dumps(scores) + "\n")
         return
     for key, value in scores.items():
         file.write(f"{key.replace('_', ' '):<15}  {value if isinstance(value, int) else f'{value:.4f}'}\n")
+
+
+def _write_page(path: Path, text: str, surprises: "np.ndarray") -> None:
+    from captioner.cli.surprise import surprise_page
+
+    write_text(path, surprise_page(text, surprises))
 
 
 def _surprises(model: "LanguageModel", text: str) -> "np.ndarray":

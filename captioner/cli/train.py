@@ -115,8 +115,6 @@ def run(arguments: argparse.Namespace) -> int:
     _refuse_other_task(arguments)
     if arguments.task == "char-lm":
         return run_text_task(arguments, _report)
-    if arguments.init_from is not None:
-        load_keras()
     model, training = configure(arguments)
 
     from captioner.data.flickr8k import find_or_download
@@ -163,7 +161,7 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
         )
         return model, training
 
-    from captioner.models.directory import read_config
+    from captioner.data.model_files import read_config
 
     model = read_config(arguments.init_from)
     for part in (model.encoder, model.decoder, model.decoding):

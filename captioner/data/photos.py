@@ -31,6 +31,9 @@ _TOO_LARGE = f"the image has more than {MAX_PIXELS:,} pixels; make it smaller"
 _EXPECTED = "expected JPEG, PNG, GIF, WebP, BMP or TIFF"
 _EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 
+CAPTIONED = ".captioned"
+"""What stands before the extension of a copy with a description; folders and patterns leave such copies out."""
+
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -133,7 +136,7 @@ def _matching(pattern: str) -> tuple[list[Path], list[str]]:
             inside, wrong = _photos_in(match)
             photos += inside
             complaints += wrong
-        elif match.suffix.lower() in _EXTENSIONS:
+        elif _is_photo(match.name):
             photos.append(match)
     if not photos and not complaints:
         complaints = [f"{pattern}: no photos match this pattern"]
@@ -149,10 +152,13 @@ def _photos_in(folder: Path) -> tuple[list[Path], list[str]]:
 
     for parent, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        photos += [
-            Path(parent, name) for name in files if not name.startswith(".") and name.lower().endswith(_EXTENSIONS)
-        ]
+        photos += [Path(parent, name) for name in files if not name.startswith(".") and _is_photo(name)]
     return sorted(photos, key=lambda photo: [_natural(part) for part in photo.parts]), complaints
+
+
+def _is_photo(name: str) -> bool:
+    stem, dot, extension = name.lower().rpartition(".")
+    return dot + extension in _EXTENSIONS and not stem.endswith(CAPTIONED)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -63,6 +63,10 @@ class CaptionModel(keras.Model):
         frequency = (counts + 1.0) / (counts + 1.0).sum()
         self.decoder.output_projection.bias.assign(np.log(frequency))
 
+    def named_weights(self) -> dict[str, np.ndarray]:
+        """Return all weights by the names of layer and weight, such as `attention/query/kernel`."""
+        return {each.path.split("decoder/", 1)[1]: ops.convert_to_numpy(each) for each in self.weights}
+
     def start(self, features: np.ndarray) -> tuple[Step, list[np.ndarray]]:
         """Begin sentences for images with features (B, L, D).
 

@@ -2,19 +2,17 @@
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 
-from captioner.config import ModelConfig, check_weights, checksum_weights, load_config, save_config
+from captioner.config import ModelConfig, checksum_weights, save_config
+from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, read_words
 from captioner.errors import CaptionerError
 from captioner.files import replacing
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
-
-CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "decoder.weights.h5"
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,6 @@ class SavedModel:
     config: ModelConfig
     vocabulary: Vocabulary
     network: CaptionModel
-
-    def with_decoding(self, beam_width: int | None = None, length_penalty: float | None = None) -> "SavedModel":
-        """Return the same model with those settings of the search replaced that are given."""
-        given: dict[str, Any] = {"beam_width": beam_width, "length_penalty": length_penalty}
-        changed = {name: value for name, value in given.items() if value is not None}
-        return replace(self, config=replace(self.config, decoding=replace(self.config.decoding, **changed)))
 
 
 def save_model(directory: str | Path, config: ModelConfig, vocabulary: Vocabulary, network: CaptionModel) -> None:
@@ -59,31 +51,10 @@ def load_model(directory: str | Path) -> SavedModel:
         CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
     """
     directory = Path(directory)
-    config = read_config(directory)
-    vocabulary = Vocabulary.load(directory / VOCABULARY)
-    if len(vocabulary) != config.decoder.vocabulary_size:
-        raise CaptionerError(
-            f"{directory / VOCABULARY} has {len(vocabulary)} tokens, but {CONFIG} expects "
-            f"{config.decoder.vocabulary_size}; the files are from different models"
-        )
-    check_weights(directory / CONFIG, directory / WEIGHTS)
+    config, vocabulary = read_words(directory)
     network = CaptionModel(config.decoder)
     load_weights(network, directory / WEIGHTS)
     return SavedModel(config, vocabulary, network)
-
-
-def read_config(directory: Path) -> ModelConfig:
-    """Read what a model directory says about its model.
-
-    Raises:
-        CaptionerError: this is no model directory, or one of another version.
-    """
-    if not (directory / CONFIG).is_file():
-        raise CaptionerError(
-            f"{directory} is no model directory ({CONFIG} is missing); expected what train.py writes, such as "
-            "saved_models/flickr8k"
-        )
-    return load_config(directory / CONFIG, "model", ModelConfig)
 
 
 def save_weights(network: keras.Model, path: Path) -> None:

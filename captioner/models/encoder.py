@@ -4,10 +4,12 @@ import contextlib
 import functools
 import hashlib
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from captioner.config import EncoderConfig
 from captioner.errors import CaptionerError
@@ -48,6 +50,24 @@ def build_encoder(config: EncoderConfig, weights: str | Path | None = "imagenet"
     encoder = keras.Model(network.input, features, name="encoder")
     encoder.trainable = False
     return encoder
+
+
+class KerasEncoder:
+    """An encoder as `captioner.runtime.captioner` calls it, an image at a time; may be called from several threads.
+
+    Args:
+        model: images (B, S, S, 3) to features (B, L, D).
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._lock = threading.Lock()
+        self.image_size = int(model.input_shape[1])
+
+    def __call__(self, image: np.ndarray, among_others: bool = False) -> np.ndarray:
+        """Read an image (S, S, 3) -> (L, D); the framework decides how many cores it takes."""
+        with self._lock:
+            return keras.ops.convert_to_numpy(self._model(image[None], training=False))[0]
 
 
 def weights_fingerprint(encoder: keras.Model) -> str:

@@ -1,7 +1,5 @@
 """A character model as a directory: configuration, vocabulary and weights, which need no framework to be read."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,8 +14,8 @@ from captioner.config import (
     save_config,
 )
 from captioner.errors import CaptionerError
-from captioner.files import replacing
 from captioner.runtime.char_network import weight_shapes
+from captioner.runtime.weights_file import read_weights, save_weights
 from captioner.text import CharacterVocabulary
 
 CONFIG, VOCABULARY, WEIGHTS, NAME = "config.json", "vocabulary.json", "weights.npz", "char_lm"
@@ -47,8 +45,7 @@ def save_char_model(
         OSError: the directory cannot be written to.
     """
     vocabulary.save(directory / VOCABULARY)
-    with replacing(directory / WEIGHTS) as beside, beside.open("wb") as file:
-        np.savez(file, **weights)  # type: ignore[arg-type]  # NumPy's stub takes every name for a flag's
+    save_weights(directory / WEIGHTS, weights)
     save_config(directory / CONFIG, **{NAME: config, "checksums": checksum_weights(directory / WEIGHTS)})
 
 
@@ -71,18 +68,4 @@ def load_char_model(directory: Path) -> tuple[CharModelConfig, CharacterVocabula
             "the files are from different models"
         )
     check_weights(directory / CONFIG, directory / WEIGHTS)
-    return config, vocabulary, _read_weights(directory / WEIGHTS, config)
-
-
-def _read_weights(path: Path, config: CharModelConfig) -> dict[str, np.ndarray]:
-    """Read the arrays, and no more of them than the sizes in `config` call for."""
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            weights = {name: file[name] for name in weight_shapes(config)}
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
-        raise CaptionerError(f"the weights {path} cannot be read ({error}); copy them again, or train again") from error
-    for name, shape in weight_shapes(config).items():
-        if weights[name].shape != shape or not np.issubdtype(weights[name].dtype, np.floating):
-            found = f"{weights[name].dtype} {weights[name].shape}"
-            raise CaptionerError(f"the weights {path}: {name} is {found}, but {CONFIG} expects {shape}; train again")
-    return weights
+    return config, vocabulary, read_weights(directory / WEIGHTS, weight_shapes(config))

@@ -8,12 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from captioner.config import CharModelConfig
-
-NORM_EPSILON = 1e-3
-"""What Keras's LayerNormalization adds to the variance."""
-
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-STATES = {"rnn": 1, "gru": 1, "lstm": 2}
+from captioner.runtime.cells import GATES, STATES, advance
+from captioner.runtime.normalisation import normalised
 
 
 def weight_shapes(config: CharModelConfig) -> dict[str, tuple[int, ...]]:
@@ -57,7 +53,6 @@ class CharNetwork:
         """Read a window: tokens (B, T), states (B, U) each -> log-probabilities (B, T, V) of what follows, states."""
         before, after = list(states), []
         inputs = np.empty(0)
-        advance = {"rnn": self._rnn, "gru": self._gru, "lstm": self._lstm}[self.config.cell]
         own_states = STATES[self.config.cell]
         for layer in range(1, self.config.layers + 1):
             own, before = before[:own_states], before[own_states:]
@@ -65,41 +60,18 @@ class CharNetwork:
                 projected = self._table[tokens]  # (B, T, G*U)
             else:
                 projected = inputs @ self._weights[f"cell_{layer}/kernel"] + self._weights[f"cell_{layer}/bias"]
+            candidate_bias = self._weights.get(f"cell_{layer}/candidate_bias")
             read = np.empty((*tokens.shape, self.config.hidden_size), np.float32)
             for t in range(tokens.shape[1]):
-                own = advance(layer, projected[:, t], own)
+                recurrent = own[0] @ self._weights[f"cell_{layer}/recurrent_kernel"]
+                own = advance(self.config.cell, projected[:, t], recurrent, own, candidate_bias)
                 read[:, t] = own[0]
             after += own
             if layer > 1:
                 read += inputs
-            inputs = self._normalised(layer, read) if self.config.layer_norm else read
+            inputs = read
+            if self.config.layer_norm:
+                inputs = normalised(read, *(self._weights[f"norm_{layer}/{name}"] for name in ("gamma", "beta")))
         logits = inputs @ self._weights["output_projection/kernel"] + self._weights["output_projection/bias"]
         logits -= logits.max(axis=-1, keepdims=True)
         return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)), after
-
-    def _rnn(self, layer: int, projected: np.ndarray, states: list[np.ndarray]) -> list[np.ndarray]:
-        return [np.tanh(projected + states[0] @ self._weights[f"cell_{layer}/recurrent_kernel"])]
-
-    def _gru(self, layer: int, projected: np.ndarray, states: list[np.ndarray]) -> list[np.ndarray]:
-        (h,) = states
-        x_z, x_r, x_n = np.split(projected, 3, axis=-1)
-        h_z, h_r, h_n = np.split(h @ self._weights[f"cell_{layer}/recurrent_kernel"], 3, axis=-1)
-        update = _sigmoid(x_z + h_z)
-        candidate = np.tanh(x_n + _sigmoid(x_r + h_r) * (h_n + self._weights[f"cell_{layer}/candidate_bias"]))
-        return [update * h + (1 - update) * candidate]
-
-    def _lstm(self, layer: int, projected: np.ndarray, states: list[np.ndarray]) -> list[np.ndarray]:
-        h, c = states
-        i, f, g, o = np.split(projected + h @ self._weights[f"cell_{layer}/recurrent_kernel"], 4, axis=-1)
-        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-        return [_sigmoid(o) * np.tanh(c), c]
-
-    def _normalised(self, layer: int, read: np.ndarray) -> np.ndarray:
-        centred = read - read.mean(axis=-1, keepdims=True)
-        variance = np.square(centred).mean(axis=-1, keepdims=True)
-        scale = self._weights[f"norm_{layer}/gamma"] / np.sqrt(variance + NORM_EPSILON)
-        return centred * scale + self._weights[f"norm_{layer}/beta"]
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * x))  # no overflow

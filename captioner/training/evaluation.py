@@ -9,11 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from captioner.config import DecodingConfig
+from captioner.decoding.captions import generate
 from captioner.decoding.hypothesis import Hypothesis, ranked
 from captioner.files import write_text
 from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
-from captioner.models.generate import generate
 from captioner.text import Vocabulary
 from captioner.training.ahead import ahead
 from captioner.training.shards import shard_count

@@ -6,37 +6,39 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli.predict import _attention_paths, _opened, _writer
+from captioner.cli.beside import attention_paths
+from captioner.cli.formats import make_writer
+from captioner.cli.results import opened
 from captioner.errors import UsageError
-from captioner.models.describe import Candidate
+from captioner.runtime.caption import Candidate
 
 PHOTO = Path("photos", "a b.jpg")
 CANDIDATES = (
-    Candidate("a dog, running", -0.5, None),
-    Candidate('the "big" dog', -0.75, None),
-    Candidate("ein hündchen", -1.0, None),
+    Candidate(("a", "dog,", "running"), -0.5, None),
+    Candidate(("the", '"big"', "dog"), -0.75, None),
+    Candidate(("ein", "hündchen"), -1.0, None),
 )
 
 
 def test_one_photo_gives_its_caption_alone():
-    assert _writer("text", 1, single=True)(PHOTO, CANDIDATES) == "a dog, running\n"
+    assert make_writer("text", 1, single=True)(PHOTO, CANDIDATES) == "a dog, running\n"
 
 
 def test_several_photos_give_path_and_caption():
-    assert _writer("text", 1, single=False)(PHOTO, CANDIDATES) == f"{PHOTO}\ta dog, running\n"
+    assert make_writer("text", 1, single=False)(PHOTO, CANDIDATES) == f"{PHOTO}\ta dog, running\n"
 
 
 def test_several_captions_give_a_line_each():
     alone = 'a dog, running\nthe "big" dog\nein hündchen\n'
-    assert _writer("text", 3, single=True)(PHOTO, CANDIDATES) == alone
+    assert make_writer("text", 3, single=True)(PHOTO, CANDIDATES) == alone
     named = "".join(f"{PHOTO}\t{line}\n" for line in alone.splitlines())
-    assert _writer("text", 3, single=False)(PHOTO, CANDIDATES) == named
-    assert _writer("text", 9, single=True)(PHOTO, CANDIDATES[:2]) == 'a dog, running\nthe "big" dog\n'
+    assert make_writer("text", 3, single=False)(PHOTO, CANDIDATES) == named
+    assert make_writer("text", 9, single=True)(PHOTO, CANDIDATES[:2]) == 'a dog, running\nthe "big" dog\n'
 
 
 @pytest.mark.parametrize("single", [True, False])
 def test_json_is_a_line_a_photo(single):
-    line = _writer("json", 2, single)(PHOTO, CANDIDATES[:2])
+    line = make_writer("json", 2, single)(PHOTO, CANDIDATES[:2])
     assert line.endswith("\n")
     assert line.count("\n") == 1
     assert json.loads(line) == {
@@ -45,11 +47,11 @@ def test_json_is_a_line_a_photo(single):
         "score": -0.5,
         "candidates": [{"caption": "a dog, running", "score": -0.5}, {"caption": 'the "big" dog', "score": -0.75}],
     }
-    assert "hündchen" in _writer("json", 1, single)(PHOTO, CANDIDATES[2:])
+    assert "hündchen" in make_writer("json", 1, single)(PHOTO, CANDIDATES[2:])
 
 
 def test_csv_quotes_what_needs_it():
-    line = _writer("csv", 1, single=True)(Path('a,"b".jpg'), CANDIDATES[1:])
+    line = make_writer("csv", 1, single=True)(Path('a,"b".jpg'), CANDIDATES[1:])
     assert list(csv.reader(io.StringIO(line))) == [['a,"b".jpg', 'the "big" dog', "-0.7500"]]
     assert line.endswith("-0.7500\n")
 
@@ -58,27 +60,27 @@ PHOTOS = [Path("x", "dog.jpg"), Path("y", "dog.png"), Path("cat.jpg"), Path("dog
 
 
 def test_no_pictures_are_drawn_unless_asked_for():
-    assert _attention_paths(None, PHOTOS, single=False) == {}
+    assert attention_paths(None, PHOTOS, single=False) == {}
 
 
 @pytest.mark.parametrize("name", ["looked.png", "looked.PNG", "deep/er/looked.pdf", "looked.svg", "looked.jpg"])
 def test_one_photo_gets_the_file_that_was_named(tmp_path, name):
-    assert _attention_paths(tmp_path / name, PHOTOS[:1], single=True) == {PHOTOS[0]: tmp_path / name}
+    assert attention_paths(tmp_path / name, PHOTOS[:1], single=True) == {PHOTOS[0]: tmp_path / name}
 
 
 def test_one_photo_and_a_folder_give_a_picture_in_it(tmp_path):
-    assert _attention_paths(tmp_path, PHOTOS[:1], single=True) == {PHOTOS[0]: tmp_path / "dog.png"}
+    assert attention_paths(tmp_path, PHOTOS[:1], single=True) == {PHOTOS[0]: tmp_path / "dog.png"}
 
 
 @pytest.mark.parametrize("name", ["looked", "looked.txt", "looked.gif2"])
 def test_a_name_that_is_no_picture_is_wrong_usage(tmp_path, name):
     with pytest.raises(UsageError, match=rf"--attention .*{name}: expected a picture such as .*{name}\.png"):
-        _attention_paths(tmp_path / name, PHOTOS[:1], single=True)
+        attention_paths(tmp_path / name, PHOTOS[:1], single=True)
 
 
 def test_several_photos_get_a_folder_and_different_names(tmp_path):
     where = tmp_path / "new"
-    found = _attention_paths(where, PHOTOS, single=False)
+    found = attention_paths(where, PHOTOS, single=False)
     assert list(found) == PHOTOS
     assert [path.name for path in found.values()] == ["dog.png", "dog-2.png", "cat.png", "dog-2-2.png"]
     assert {path.parent for path in found.values()} == {where}
@@ -87,11 +89,11 @@ def test_several_photos_get_a_folder_and_different_names(tmp_path):
 def test_several_photos_do_not_fit_in_a_file(tmp_path):
     (tmp_path / "looked.png").touch()
     with pytest.raises(UsageError, match=r"looked\.png: is a file; expected a folder"):
-        _attention_paths(tmp_path / "looked.png", PHOTOS, single=False)
+        attention_paths(tmp_path / "looked.png", PHOTOS, single=False)
 
 
 def test_a_file_appears_whole_when_all_is_written(tmp_path):
-    with _opened(tmp_path / "out" / "captions.txt") as file:
+    with opened(tmp_path / "out" / "captions.txt") as file:
         file.write("ein hündchen\n")
         file.flush()
         assert not (tmp_path / "out" / "captions.txt").exists()
@@ -103,7 +105,7 @@ def test_an_error_leaves_the_old_file_and_ctrl_c_keeps_the_new_lines(tmp_path):
     path.write_text("old\n")
 
     def interrupted_by(error):
-        with _opened(path) as file:
+        with opened(path) as file:
             file.write("new\n")
             raise error
 
@@ -117,7 +119,7 @@ def test_an_error_leaves_the_old_file_and_ctrl_c_keeps_the_new_lines(tmp_path):
 
 
 def test_without_a_file_the_terminal_is_written_to(capsys):
-    with _opened(None) as file:
+    with opened(None) as file:
         file.write("a dog\n")
     assert capsys.readouterr().out == "a dog\n"
 
@@ -127,8 +129,8 @@ def test_a_file_name_that_is_not_text_can_be_written(tmp_path, monkeypatch, to_f
     written = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="utf-8"))
     photo = Path(os.fsdecode(b"\xff.jpg"))
-    with _opened(tmp_path / "out" if to_file else None) as file:
-        file.write(_writer("json", 1, single=True)(photo, CANDIDATES))
+    with opened(tmp_path / "out" if to_file else None) as file:
+        file.write(make_writer("json", 1, single=True)(photo, CANDIDATES))
         file.flush()
     line = (tmp_path / "out").read_bytes() if to_file else written.getvalue()
     assert json.loads(line)["image"] == str(photo)

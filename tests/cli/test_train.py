@@ -97,8 +97,7 @@ def test_the_seed_does_not_move_photos_between_the_splits(tmp_path, monkeypatch)
 
     monkeypatch.setattr(run, "train_captioner", seen)
     monkeypatch.setattr(split, "read_split", seen)
-    monkeypatch.setattr("captioner.models.describe.Describer.load", lambda *more, **settings: describer)
-    describer = SimpleNamespace(encoder=None, model=SimpleNamespace(config=BASE))
+    monkeypatch.setattr("captioner.models.networks.load_networks", lambda *more: (SimpleNamespace(config=BASE), None))
     data = ["--data", str(tmp_path)]
     for command, argv in (
         (train, [*data, "--seed", "7"]),

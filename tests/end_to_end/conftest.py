@@ -120,10 +120,10 @@ def session_patch(folder: Path) -> Iterator[Callable[[pytest.MonkeyPatch], None]
         return quick | chosen(arguments, config)
 
     def apply(patch: pytest.MonkeyPatch) -> None:
-        from captioner.models import describe
+        from captioner.models import networks
         from captioner.training import run
 
-        for module in (encoder_module, describe, run):
+        for module in (encoder_module, networks, run):
             patch.setattr(module, "build_encoder", shared_encoder)
         patch.setattr(train_module, "chosen", chosen_for_few_steps)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
@@ -176,8 +176,17 @@ def model(trained: tuple[Path, Outcome]) -> Path:
     return trained[0]
 
 
+@pytest.fixture(scope="session")
+def prepared(session_patch: Callable, model: Path, encoder_weights: Path, folder: Path) -> Outcome:
+    """What `predict` said when it made the networks that it starts with from then on."""
+    draw(folder / "first.png", "circle", "red")
+    with pytest.MonkeyPatch.context() as patch:
+        session_patch(patch)
+        return call("predict", "--model", model, "--encoder-weights", encoder_weights, folder / "first.png")
+
+
 @pytest.fixture
-def predict(model: Path, encoder_weights: Path) -> Command:
+def predict(model: Path, encoder_weights: Path, prepared: Outcome) -> Command:
     """`predict` with the trained model."""
     return functools.partial(call, "predict", "--model", model, "--encoder-weights", encoder_weights)
 

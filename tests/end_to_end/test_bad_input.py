@@ -161,10 +161,10 @@ def test_photos_that_cannot_be_read_leave_nothing_to_train_on(command, encoder_w
 @pytest.fixture
 def real_encoder(monkeypatch):
     """Build encoders as they are outside of these tests."""
-    from captioner.models import describe
+    from captioner.models import networks
     from captioner.training import run
 
-    monkeypatch.setattr(describe, "build_encoder", build_encoder)
+    monkeypatch.setattr(networks, "build_encoder", build_encoder)
     monkeypatch.setattr(run, "build_encoder", build_encoder)
 
 
@@ -218,14 +218,14 @@ def test_a_full_disk_under_the_results_is_told(predict, photos, tmp_path, monkey
 def test_an_output_that_cannot_be_written_is_told_before_the_work(
     predict, evaluate, command, photos, train_arguments, tmp_path, monkeypatch
 ):
-    from captioner.models import describe
+    from captioner.models import networks
     from captioner.training import run
 
     def too_late(*arguments):
         raise AssertionError("the work has begun")
 
     monkeypatch.setattr(run, "build_encoder", too_late)
-    monkeypatch.setattr(describe, "build_encoder", too_late)
+    monkeypatch.setattr(networks, "build_encoder", too_late)
     (tmp_path / "file").write_text("in the way")
     for outcome in (
         predict(photos / "red_circle.png", "--output", tmp_path / "file" / "captions.txt"),

@@ -24,6 +24,12 @@ def test_one_photo_gives_its_caption_alone(predict, photos, model):
     assert outcome.err == ""
 
 
+def test_the_first_time_says_what_takes_so_long(prepared, model):
+    assert len(lines(prepared)) == 1
+    assert prepared.err.startswith(f"captioner: preparing {model} for fast starts")
+    assert prepared.err.count("\n") == 1
+
+
 def test_several_photos_give_path_and_caption_in_their_order(predict, photos):
     paths = [str(photos / name) for name in ("red_circle.png", "blue_stripe.png", "green_square.png")]
     outcome = predict(*paths)

@@ -27,14 +27,14 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what the made-up data need, the cache's place above all: features are kept from one run to the next."""
-    from captioner.models import describe, encoder
+    from captioner.models import encoder, networks
 
     for name, value in GIVEN.items():
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
-    monkeypatch.setattr(describe, "build_encoder", encoder.build_encoder)
+    monkeypatch.setattr(networks, "build_encoder", encoder.build_encoder)
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +107,17 @@ def test_captions_differ_from_photo_to_photo(evaluated):
     assert len(set(captions)) > 300
     assert not any(token in caption for caption in captions for token in ("<unk>", "<end>", "<start>", "<pad>"))
     assert not any(one == other for caption in captions for one, other in itertools.pairwise(caption.split()))
+
+
+def test_captions_without_keras_are_those_of_keras():
+    from captioner.data.formats import read_dataset
+    from captioner.library import Captioner
+
+    photos = [example.image for example in read_dataset(Path(GIVEN["CAPTIONER_DATA"])).split("dev")][::50]
+    ours, keras = (
+        Captioner.load(shipped_model(), num_captions=3, backend=backend)(photos) for backend in ("litert", "keras")
+    )
+    assert len(ours) == 20
+    for found, expected in zip(ours, keras, strict=True):
+        assert [each.text for each in found.candidates] == [each.text for each in expected.candidates]
+        assert found.score == pytest.approx(expected.score, abs=1e-4)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from captioner.config import DecoderConfig
+from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, read_config
 from captioner.errors import CaptionerError
 from captioner.models.captioner import CaptionModel
-from captioner.models.directory import CONFIG, VOCABULARY, WEIGHTS, load_model, load_weights, read_config, save_model
+from captioner.models.directory import load_model, load_weights, save_model
 from captioner.text import Vocabulary
 
 
@@ -73,14 +74,6 @@ def test_dropout_is_saved_and_does_not_move_what_is_read(tmp_path, config, vocab
     loaded = load_model(tmp_path)
     assert loaded.network.decoder.dropout.rate == 0.5
     np.testing.assert_array_equal(logits(loaded.network, features), logits(model, features))
-
-
-def test_settings_of_the_search_are_replaced_where_given(saved):
-    model = load_model(saved()[0])
-    assert model.with_decoding().config == model.config
-    changed = model.with_decoding(beam_width=1, length_penalty=0.0).config.decoding
-    assert (changed.beam_width, changed.length_penalty, changed.max_length) == (1, 0.0, 6)
-    assert model.with_decoding(length_penalty=1.0).config.decoding.beam_width == 3
 
 
 def refused(directory, *parts):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from captioner.config import DecodingConfig
-from captioner.models.generate import BANNED, generate
+from captioner.decoding.captions import BANNED, generate
 from captioner.text import Vocabulary
 
 CELLS = ["rnn", "gru", "lstm"]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from captioner.config import DecodingConfig, save_config
-from captioner.models.generate import generate
+from captioner.decoding.captions import generate
 
 CELLS = ["rnn", "gru", "lstm"]
 
@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from captioner.config import DecoderConfig, DecodingConfig, load_config
 from captioner.models.captioner import CaptionModel
-from captioner.models.generate import generate
+from captioner.decoding.captions import generate
 assert keras.backend.backend() == "jax"
 where = Path(sys.argv[1])
 given, answers = dict(np.load(where / "inputs.npz")), {}

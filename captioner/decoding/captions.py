@@ -1,20 +1,30 @@
-"""Captions of many images: their features in, hypotheses out, a batch at a time."""
+"""Captions of images: their features in, hypotheses out, by the search that a model's settings ask for."""
+
+from typing import Protocol
 
 import numpy as np
 
 from captioner.config import DecodingConfig
 from captioner.decoding.beam import beam_search
 from captioner.decoding.hypothesis import Hypothesis
-from captioner.models.captioner import CaptionModel
+from captioner.decoding.step import Step
 from captioner.text import Vocabulary
 
 BANNED = (Vocabulary.pad, Vocabulary.start, Vocabulary.unknown)
 """Tokens that no caption may hold."""
 
 
-def generate(model: CaptionModel, features: np.ndarray, decoding: DecodingConfig) -> list[list[Hypothesis]]:
+class Network(Protocol):
+    """A decoder, in Keras (`captioner.models.captioner`) or in NumPy (`captioner.runtime.decoder`)."""
+
+    def start(self, features: np.ndarray) -> tuple[Step, list[np.ndarray]]:
+        """Begin sentences for images with features (B, L, D): the step, and the states (B, 1, U) before it."""
+        ...
+
+
+def generate(network: Network, features: np.ndarray, decoding: DecodingConfig) -> list[list[Hypothesis]]:
     """Search for the captions of images with features (B, L, D): for each, the best first."""
-    step, states = model.start(features)
+    step, states = network.start(features)
     return beam_search(
         step,
         states,

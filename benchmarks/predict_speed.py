@@ -1,0 +1,153 @@
+"""How fast captions come: a photo from the command line, a folder, and the search alone.
+
+    python benchmarks/predict_speed.py [--rounds 5] [--photos 256] [--only one folder search]
+
+one: the whole process `python predict.py photo.jpg`, against the same with the networks in Keras, in turn.
+folder: the whole process `python predict.py photos/ --format csv --output captions.csv`, against the bare encoder on
+    arrays already in memory, in LiteRT on all cores side by side and in TensorFlow in batches; and its peak memory.
+search: from the features of a photo to its caption, at beam width 5.
+
+The photos are made up, of Flickr8k's size; the model is the shipped one, with the encoder's weights that predict.py
+finds.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as predict.py sets it
+
+import numpy as np
+from made_up import make_photos, seconds
+
+from captioner import Captioner
+from captioner.cli.arguments import shipped_model
+from captioner.config import DecodingConfig
+from captioner.data.photos import open_photo, preprocess
+from captioner.decoding.captions import generate
+from captioner.runtime.encoder import available_cores
+
+BATCH_SIZE = 32
+PARTS = ("one", "folder", "search")
+
+
+def main() -> None:
+    """Measure, and print a table for each part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--photos", type=int, default=256)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "photos")
+        folder.mkdir()
+        photos = make_photos(folder, arguments.photos)
+        process("predict.py", photos[0])  # the networks are prepared, and the files in memory
+        if "one" in arguments.only:
+            one_photo(photos[0], arguments.rounds)
+        if "folder" in arguments.only:
+            whole_folder(folder, photos, arguments.rounds)
+        if "search" in arguments.only:
+            search(photos[0], arguments.rounds)
+
+
+def one_photo(photo: Path, rounds: int) -> None:
+    """Time whole processes, in turn."""
+    times: dict[str, list[float]] = {"Keras": [], "ours": []}
+    for _ in range(rounds):
+        times["Keras"].append(process("predict.py", photo, "--backend", "keras")[0])
+        times["ours"].append(process("predict.py", photo)[0])
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    print("| one photo, whole process | seconds, median | least | times as fast |\n|---|---|---|---|")
+    for name, median in medians.items():
+        print(f"| {name} | {median:.2f} | {min(times[name]):.2f} | {medians['Keras'] / median:.1f} |")
+    print()
+
+
+def whole_folder(folder: Path, photos: list[Path], rounds: int) -> None:
+    """Time the folder's whole process and the bare encoders, in turn."""
+    captioner = Captioner.load(shipped_model())
+    images = [preprocess(open_photo(photo)) for photo in photos[:BATCH_SIZE]]
+
+    def in_litert() -> None:
+        with ThreadPoolExecutor(available_cores()) as pool:
+            list(pool.map(lambda at: captioner.encoder(images[at % BATCH_SIZE], True), range(len(photos))))
+
+    works: dict[str, Callable[[], object]] = {
+        "bare encoder, LiteRT": in_litert,
+        "bare encoder, TensorFlow": in_tensorflow(np.stack(images), len(photos)),
+    }
+    times: dict[str, list[float]] = {name: [] for name in (*works, "predict.py photos/")}
+    megabytes = 0.0
+    for work in works.values():
+        work()
+    for number in range(rounds):
+        for name, work in works.items():
+            times[name].append(seconds(work))
+        output = folder.parent / f"captions-{number}.csv"
+        took, used = process("predict.py", folder, "--format", "csv", "--output", output)
+        times["predict.py photos/"].append(took)
+        megabytes = max(megabytes, used)
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    fastest = min(medians[name] for name in works)
+    print(
+        f"| {len(photos)} photos | photos a second | of the faster bare encoder | peak memory, MB |\n|---|---|---|---|"
+    )
+    for name, median in medians.items():
+        memory = f"{megabytes:.0f}" if name not in works else ""
+        print(f"| {name} | {len(photos) / median:.1f} | {fastest / median:.0%} | {memory} |")
+    print()
+
+
+def in_tensorflow(images: np.ndarray, count: int) -> Callable[[], object]:
+    """Return what reads `count` images through the encoder in TensorFlow; the weights make no difference."""
+    import tensorflow as tf
+
+    from captioner.config import EncoderConfig
+    from captioner.models.encoder import build_encoder
+
+    encoder = build_encoder(EncoderConfig(), weights=None)
+    encode = tf.function(lambda batch: encoder(batch, training=False), autograph=False)
+    return lambda: [encode(images).numpy() for _ in range(-(-count // BATCH_SIZE))]
+
+
+def search(photo: Path, rounds: int) -> None:
+    """Time the search for one photo."""
+    captioner = Captioner.load(shipped_model())
+    features = captioner.encoder(preprocess(open_photo(photo)))[None]
+    max_length = captioner.decoding.max_length
+    print("| search, one photo | ms, median | least |\n|---|---|---|")
+    for width in (1, 5, captioner.decoding.beam_width):
+        decoding = DecodingConfig(width, captioner.decoding.length_penalty, max_length)
+        times = [seconds(lambda d=decoding: generate(captioner.network, features, d)) for _ in range(20 * rounds)]
+        print(f"| width {width} | {1000 * statistics.median(times):.1f} | {1000 * min(times):.1f} |")
+
+
+def process(script: str, *arguments: object) -> tuple[float, float]:
+    """Run a script of the project: how long it took, and the most memory it held, in MB."""
+    began = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / script), *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"},
+    )
+    _, status, usage = os.wait4(child.pid, 0)
+    took = time.perf_counter() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{script} failed")
+    return took, usage.ru_maxrss / 1000
+
+
+if __name__ == "__main__":
+    main()

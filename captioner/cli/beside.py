@@ -1,0 +1,48 @@
+"""The names of what `predict` writes for each photo: pictures of the attention, text files, copies."""
+
+from collections import Counter
+from pathlib import Path
+
+from captioner.data.photos import CAPTIONED
+from captioner.errors import UsageError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
+
+
+def attention_paths(where: Path | None, photos: list[Path], single: bool) -> dict[Path, Path]:
+    """Say where each photo's picture goes: the file named, or one a photo in the folder named.
+
+    Raises:
+        UsageError: one file is named for several photos, or a file that is no picture.
+    """
+    if where is None:
+        return {}
+    if single and not where.is_dir():
+        if where.suffix.lower() not in PICTURES:
+            raise UsageError(f"--attention {where}: expected a picture such as {where}.png, or a folder that exists")
+        return {photos[0]: where}
+    if where.is_file():
+        raise UsageError(f"--attention {where}: is a file; expected a folder, since there is more than one photo")
+    paths: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for photo in photos:
+        name, number = photo.stem, 2
+        while name in taken:
+            name, number = f"{photo.stem}-{number}", number + 1
+        taken.add(name)
+        paths[photo] = where / f"{name}.png"
+    return paths
+
+
+def sidecar_paths(photos: list[Path]) -> dict[Path, Path]:
+    """Say where each photo's text goes: dog.txt beside dog.jpg; dog.jpg.txt where there is a dog.png too."""
+    shared = Counter(photo.with_suffix("") for photo in photos)
+    return {
+        photo: photo.with_name(f"{photo.name}.txt") if shared[photo.with_suffix("")] > 1 else photo.with_suffix(".txt")
+        for photo in photos
+    }
+
+
+def copy_path(photo: Path) -> Path:
+    """Say where the copy with a description goes: dog.captioned.jpg beside dog.jpg."""
+    return photo.with_name(f"{photo.stem}{CAPTIONED}{photo.suffix}")

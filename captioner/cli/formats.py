@@ -1,0 +1,72 @@
+"""How captions look in the text, JSON and CSV that `predict` writes, and which photos such a text tells of."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from captioner.runtime.caption import Candidate
+
+STYLES = ("text", "json", "csv")
+HEADING = ("image", "caption", "score")
+
+ODD_NAMES = "backslashreplace"
+"""A file's name need not be text; JSON readers understand the \\udcff that comes of it."""
+
+
+def make_writer(style: str, num_captions: int, single: bool) -> Callable[[Path, Sequence[Candidate]], str]:
+    """Return what turns a photo and its candidates, best first, into lines.
+
+    Args:
+        style: one of `STYLES`.
+        num_captions: the most lines a photo, in text.
+        single: whether there is one photo alone, so that a text need not name it.
+    """
+
+    def write_json(photo: Path, candidates: Sequence[Candidate]) -> str:
+        found = [{"caption": each.text, "score": each.score} for each in candidates]
+        return json.dumps({"image": str(photo), **found[0], "candidates": found}, ensure_ascii=False) + "\n"
+
+    def write_csv(photo: Path, candidates: Sequence[Candidate]) -> str:
+        return csv_row([str(photo), candidates[0].text, f"{candidates[0].score:.4f}"])
+
+    def write_text(photo: Path, candidates: Sequence[Candidate]) -> str:
+        name = "" if single else f"{photo}\t"
+        return "".join(f"{name}{each.text}\n" for each in candidates[:num_captions])
+
+    return {"json": write_json, "csv": write_csv, "text": write_text}[style]
+
+
+def csv_row(values: Sequence[str]) -> str:
+    """Return one row with its line end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
+
+
+def images_in(style: str, text: str) -> set[str]:
+    """Name the photos that a text of whole lines tells of.
+
+    Raises:
+        ValueError: the text is of another style.
+    """
+    if style == "csv":
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        if rows and (tuple(rows[0]) != HEADING or any(len(row) != len(HEADING) for row in rows)):
+            raise ValueError(f"expected the columns {', '.join(HEADING)}")
+        return {row[0] for row in rows[1:]}
+    lines = text.split("\n")[:-1]
+    if style == "json":
+        try:
+            return {written(json.loads(line)["image"]) for line in lines}
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ValueError("expected JSON objects with an image") from error
+    if not all("\t" in line for line in lines):
+        raise ValueError("expected lines of PATH<TAB>CAPTION")
+    return {line.split("\t", 1)[0] for line in lines}
+
+
+def written(name: str) -> str:
+    """Return a file's name as it stands in UTF-8 text."""
+    return name.encode("utf-8", ODD_NAMES).decode("utf-8")

@@ -1,0 +1,161 @@
+"""`predict PHOTO ...`: find the photos, caption them, and write what is asked for."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from captioner.cli.arguments import shipped_model
+from captioner.cli.beside import attention_paths, copy_path, sidecar_paths
+from captioner.cli.formats import HEADING, csv_row, make_writer
+from captioner.cli.main import complain
+from captioner.cli.results import Table, opened
+from captioner.data.photos import PhotoError, find_photos
+from captioner.errors import CaptionerError
+from captioner.files import write_text
+from captioner.runtime.caption import Candidate, Caption
+
+Result = tuple[Path, Caption | PhotoError]
+
+
+def caption_photos(arguments: argparse.Namespace) -> int:
+    """Caption what the user named, and return the exit status."""
+    photos, complaints = find_photos(arguments.paths)
+    for complaint in complaints:
+        complain(complaint)
+    if not photos:
+        raise CaptionerError("nothing to caption")
+    single = len(arguments.paths) == 1 and Path(arguments.paths[0]) == photos[0]
+    extras = Extras(
+        pictures=attention_paths(arguments.attention, photos, single),
+        sidecars=sidecar_paths(photos) if arguments.sidecar else {},
+        copies={photo: photo if arguments.in_place else copy_path(photo) for photo in photos}
+        if arguments.embed
+        else {},
+        overwrite=arguments.overwrite,
+    )
+    write = make_writer(arguments.format, arguments.num_captions, single)
+    bad: list[str] = []
+    captioned = left_out = 0
+    with _sink(arguments, single) as (held, put):
+        todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
+        if len(todo) < len(photos):
+            going_on = f"going on with the other {len(todo)}" if todo else "nothing to do"
+            complain(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
+        try:
+            for photo, result in _captions(todo, arguments):
+                if isinstance(result, PhotoError):
+                    bad.append(str(result))
+                    continue
+                captioned += 1
+                candidates = _sure_enough(result, arguments.min_score)
+                if not candidates:
+                    left_out += 1
+                    continue
+                if photo not in held:
+                    put(photo, write(photo, candidates))
+                bad += extras.write(photo, candidates[0])
+        finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
+            for each in bad:
+                complain(each)
+    if left_out:
+        complain(f"left out: {left_out} of {len(todo)} photos, since no caption has a score of {arguments.min_score:g}")
+    failed = len(bad) + len(complaints)
+    if failed and todo and not captioned:
+        complain("no photo could be captioned")
+    return 1 if failed else 0
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is written for each photo besides its line.
+
+    Attributes:
+        pictures: where the pictures of the attention go, if they are wanted.
+        sidecars: where the text files go.
+        copies: where the copies with a description go; a photo's own path changes the photo.
+        overwrite: whether text files that are there are replaced.
+    """
+
+    pictures: dict[Path, Path]
+    sidecars: dict[Path, Path]
+    copies: dict[Path, Path]
+    overwrite: bool
+
+    def are_there(self, photo: Path) -> bool:
+        """Tell whether a former run wrote all that is wanted for the photo."""
+        wanted = [paths[photo] for paths in (self.pictures, self.sidecars, self.copies) if paths]
+        return all(path.exists() for path in wanted)
+
+    def write(self, photo: Path, candidate: Candidate) -> list[str]:
+        """Write them, and return what could not be done."""
+        if self.pictures:
+            from captioner.data.photos import open_photo
+            from captioner.plots import draw_attention
+
+            draw_attention(self.pictures[photo], open_photo(photo), candidate.words, candidate.attention)
+        if self.sidecars and (self.overwrite or not self.sidecars[photo].exists()):
+            write_text(self.sidecars[photo], f"{candidate.text}\n")
+        if self.copies:
+            from captioner.data.embed import embed_caption
+
+            try:
+                embed_caption(photo, self.copies[photo], candidate.text)
+            except PhotoError as error:
+                return [str(error)]
+        return []
+
+
+def _sure_enough(caption: Caption, min_score: float | None) -> list[Candidate]:
+    """Return the candidates that reach the score."""
+    return [each for each in caption.candidates if min_score is None or each.score >= min_score]
+
+
+@contextlib.contextmanager
+def _sink(
+    arguments: argparse.Namespace, single: bool
+) -> Iterator[tuple[Table | Sequence[Path], Callable[[Path, str], None]]]:
+    """Give the photos that `--output` holds already, and what takes the lines of another one."""
+    if arguments.output is not None and not (single and arguments.format == "text"):
+        with contextlib.closing(Table(arguments.output, arguments.format, arguments.overwrite)) as table:
+            yield table, table.write
+            table.finish()
+        return
+    with opened(arguments.output) as file:
+        heading = csv_row(HEADING) if arguments.format == "csv" else ""
+
+        def put(photo: Path, lines: str) -> None:
+            nonlocal heading
+            file.write(heading + lines)
+            file.flush()
+            heading = ""
+
+        yield (), put
+        file.write(heading)
+
+
+def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[Result]:
+    """Give for each photo its caption, or the error that kept it from one."""
+    if not photos:
+        return
+    from captioner.library import Captioner
+
+    captioner = Captioner.load(
+        arguments.model or shipped_model(),
+        arguments.encoder_weights,
+        beam_width=arguments.beam_width,
+        length_penalty=arguments.length_penalty,
+        num_captions=arguments.num_captions,
+        backend=arguments.backend,
+        report=complain,
+    )
+    results = captioner.stream(photos)
+    if len(photos) == 1 or (arguments.output is None and sys.stdout.isatty()):  # where captions show the progress
+        yield from results
+        return
+    from tqdm import tqdm
+
+    with tqdm(results, total=len(photos), unit="photo", delay=2, leave=False) as bar:
+        yield from bar

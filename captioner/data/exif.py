@@ -1,0 +1,45 @@
+"""The description in a photo's EXIF data, which are a TIFF file of their own."""
+
+import struct
+
+IMAGE_DESCRIPTION, ASCII = 0x010E, 2
+_EMPTY = b"II*\0\x08\0\0\0" + bytes(6)  # no entries, and no directory after this one
+
+
+def with_description(tiff: bytes | None, text: str) -> bytes:
+    """Return EXIF data whose ImageDescription is `text`.
+
+    All that is there stays where it is, since cameras' own notes hold places in the file that no one else can mend: a
+    copy of the first directory with the new entry goes to the end, and the header names it.
+
+    Args:
+        tiff: the data, from its byte order mark on; None makes new ones.
+        text: written in UTF-8, as most programs read it, though the standard says ASCII.
+
+    Raises:
+        ValueError: the data are damaged.
+    """
+    tiff = _EMPTY if tiff is None else tiff
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    try:
+        if order is None or struct.unpack_from(f"{order}H", tiff, 2) != (42,):
+            raise ValueError("expected a TIFF header")
+        (start,) = struct.unpack_from(f"{order}L", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, start)
+        entries = [bytes(struct.unpack_from("12s", tiff, start + 2 + 12 * number)[0]) for number in range(count)]
+        after = struct.unpack_from("4s", tiff, start + 2 + 12 * count)[0]
+    except struct.error as error:
+        raise ValueError(f"a directory leads outside of the data ({error})") from error
+
+    value = text.encode() + b"\0"
+    value += bytes(len(value) % 2)
+    place = len(tiff) + len(tiff) % 2  # offsets are even
+    entries = [entry for entry in entries if struct.unpack_from(f"{order}H", entry) != (IMAGE_DESCRIPTION,)]
+    if len(value) > 4:
+        entries.append(struct.pack(f"{order}HHLL", IMAGE_DESCRIPTION, ASCII, len(value), place))
+    else:  # so short a value stands in the entry
+        entries.append(struct.pack(f"{order}HHL4s", IMAGE_DESCRIPTION, ASCII, len(value), value))
+    entries.sort(key=lambda entry: struct.unpack_from(f"{order}H", entry))
+    directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries) + after
+    header = tiff[:4] + struct.pack(f"{order}L", place + len(value))
+    return header + tiff[8:].ljust(place - 8, b"\0") + value + directory

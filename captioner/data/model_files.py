@@ -1,0 +1,54 @@
+"""The files of a captioning model's directory, as far as they can be read without the networks."""
+
+from pathlib import Path
+
+from captioner.config import ModelConfig, check_weights, load_config
+from captioner.errors import CaptionerError
+from captioner.text import Vocabulary
+
+CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "decoder.weights.h5"
+
+
+def read_config(directory: Path) -> ModelConfig:
+    """Read what a model directory says about its model.
+
+    Raises:
+        CaptionerError: this is no model directory, or one of another version.
+    """
+    if not (directory / CONFIG).is_file():
+        raise CaptionerError(
+            f"{directory} is no model directory ({CONFIG} is missing); expected what train.py writes, such as "
+            "saved_models/flickr8k"
+        )
+    return load_config(directory / CONFIG, "model", ModelConfig)
+
+
+def read_words(directory: Path) -> tuple[ModelConfig, Vocabulary]:
+    """Read a model directory but for the weights, whose checksum is compared.
+
+    Raises:
+        CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
+    """
+    config = read_config(directory)
+    vocabulary = Vocabulary.load(directory / VOCABULARY)
+    if len(vocabulary) != config.decoder.vocabulary_size:
+        raise CaptionerError(
+            f"{directory / VOCABULARY} has {len(vocabulary)} tokens, but {CONFIG} expects "
+            f"{config.decoder.vocabulary_size}; the files are from different models"
+        )
+    check_weights(directory / CONFIG, directory / WEIGHTS)
+    return config, vocabulary
+
+
+def check_features(directory: Path, config: ModelConfig, shape: tuple[int, ...]) -> None:
+    """Compare the features (L, D) that an encoder gives with those that the decoder was made for.
+
+    Raises:
+        CaptionerError: they differ.
+    """
+    expected = (config.decoder.locations, config.decoder.channels)
+    if tuple(shape) != expected:
+        raise CaptionerError(
+            f"{directory}: the decoder was made for features {expected}, but {config.encoder} gives "
+            f"{tuple(shape)}; {CONFIG} was changed by hand, restore it from where it came"
+        )

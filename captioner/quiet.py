@@ -1,0 +1,22 @@
+"""Keep the remarks of libraries in C++ from people: they go to file descriptor 2, past Python."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def stderr_closed() -> Iterator[None]:
+    """Send what C++ code writes to file descriptor 2 nowhere; exceptions still come through."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

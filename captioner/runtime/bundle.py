@@ -1,0 +1,112 @@
+"""What prediction without TensorFlow reads in the place of Keras's files: made once, kept in the cache, checked.
+
+A bundle is two files, since models share their encoder: the encoder as a LiteRT network, and the decoder's weights as
+arrays. Each is an archive whose checksum is compared on reading, and is named after all that went into it, so that
+another model or another weights file makes another one, and a damaged one is made again.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captioner.config import Checksums, DecoderConfig, EncoderConfig
+from captioner.errors import CaptionerError
+from captioner.files import cache_directory, read_json, replacing, write_json
+from captioner.runtime.decoder import weight_shapes
+from captioner.runtime.weights_file import read_weights, save_weights
+
+FORMAT = 1
+"""Whatever changes the files, or what the conversion makes of the same networks, must change this number."""
+
+NETWORK = "encoder.tflite"
+
+
+def encoder_path(config: EncoderConfig, weights: str) -> Path | None:
+    """Name the file of the encoder with weights from the file `weights`, or Keras's own ("imagenet").
+
+    None where there is no such file of weights.
+    """
+    try:
+        identity = weights if weights == "imagenet" else file_identity(Path(weights))
+    except OSError:
+        return None
+    return _path("encoder", ".zip", config=dataclasses.asdict(config), weights=identity)
+
+
+def decoder_path(config: DecoderConfig, weights: Checksums) -> Path:
+    """Name the file of the decoder with the weights that a model directory keeps under this checksum."""
+    return _path("decoder", ".npz", config=dataclasses.asdict(config), weights=weights.weights)
+
+
+def save_encoder(path: Path, network: bytes) -> None:
+    """Write a LiteRT network, whole or not at all.
+
+    Raises:
+        OSError: the directory cannot be written to, or the disk is full.
+    """
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
+        archive.writestr(NETWORK, network)
+
+
+def read_encoder(path: Path) -> bytes | None:
+    """Read a LiteRT network; None where there is none, or a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(NETWORK)
+    except Exception:  # a damaged archive raises nearly anything
+        return None
+
+
+def save_decoder(path: Path, weights: Mapping[str, np.ndarray]) -> None:
+    """Write a decoder's weights by name, whole or not at all.
+
+    Raises:
+        OSError: the directory cannot be written to, or the disk is full.
+    """
+    save_weights(path, weights)
+
+
+def read_decoder(path: Path, config: DecoderConfig) -> dict[str, np.ndarray] | None:
+    """Read a decoder's weights by name; None where there are none, or damaged ones."""
+    try:
+        return read_weights(path, weight_shapes(config))
+    except CaptionerError:
+        return None
+
+
+def file_identity(path: Path) -> str:
+    """Name a file by its content, which is read when its size, its times or its place on the disk have changed.
+
+    A file of 87 MB takes longer to read than a photo to caption, so a note of what was found is kept.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    path = path.resolve()
+    status = path.stat()
+    seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    note = _path("note", ".json", file=str(path))
+    try:
+        known = read_json(note, "note")
+        if known["seen"] == seen:
+            return str(known["content"])
+    except (CaptionerError, LookupError, TypeError):
+        pass
+    with path.open("rb") as file:
+        content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    with contextlib.suppress(OSError):  # without a note the file is read each time
+        write_json(note, {"seen": seen, "content": content})
+    return content
+
+
+def _path(kind: str, suffix: str, **parts: Any) -> Path:
+    """Name a file in the cache after what it is made of."""
+    identity = json.dumps({"format": FORMAT, **parts}, sort_keys=True).encode()
+    return cache_directory() / "litert" / f"{kind}-{hashlib.blake2b(identity, digest_size=16).hexdigest()}{suffix}"

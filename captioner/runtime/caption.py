@@ -1,0 +1,41 @@
+"""What a photo is said to show."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One caption of a photo; `str()` gives its text.
+
+    Attributes:
+        words: T words.
+        score: log-probability / length ** length_penalty, natural logarithm; nearer to 0 is surer.
+        attention: (T, L), where the model looked before each word: weights over the L places of the feature grid, row
+            by row, which sum to 1.
+    """
+
+    words: tuple[str, ...]
+    score: float
+    attention: np.ndarray
+
+    @property
+    def text(self) -> str:
+        """The words with spaces between."""
+        return " ".join(self.words)
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
+
+
+@dataclass(frozen=True, eq=False)
+class Caption(Candidate):
+    """The best caption of a photo, with all that were asked for.
+
+    Attributes:
+        candidates: different captions, best first; the first of them is this one.
+    """
+
+    candidates: tuple[Candidate, ...]

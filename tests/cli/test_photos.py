@@ -1,0 +1,198 @@
+"""What `predict` does with many photos, with a captioner that only looks at their names."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioner import library
+from captioner.cli.main import main
+from captioner.data.photos import PhotoError
+from captioner.runtime.caption import Candidate, Caption
+
+
+class Named:
+    """Says the names of photos; those that begin with `bad` are broken, and `dim` ones score low."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.stop_at = ""
+
+    def stream(self, photos):
+        for photo in photos:
+            if photo.stem == self.stop_at:
+                raise KeyboardInterrupt
+            self.asked.append(photo.name)
+            if photo.name.startswith("bad"):
+                yield photo, PhotoError(f"{photo}: broken")
+                continue
+            score = -3.0 if photo.name.startswith("dim") else -0.5
+            found = tuple(
+                Candidate(("a", photo.stem, end), score - n, np.full((3, 4), 0.25)) for n, end in enumerate("xy")
+            )
+            yield photo, Caption(found[0].words, found[0].score, found[0].attention, found)
+
+
+@pytest.fixture
+def captioner(monkeypatch) -> Named:
+    captioner = Named()
+    monkeypatch.setattr(library.Captioner, "load", lambda *more, **settings: captioner)
+    return captioner
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("dog.jpg", "cat.png", "bad.jpg", "dim.jpg"):
+        Image.new("RGB", (4, 3)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def predict(captioner, capsys):
+    def predict(*argv: object) -> tuple[int, str, str]:
+        status = main(["predict", *map(str, argv)])
+        return status, *capsys.readouterr()
+
+    return predict
+
+
+def test_bad_photos_come_last(predict, folder):
+    status, out, err = predict(folder)
+    assert status == 1
+    assert [line.split("\t")[1] for line in out.splitlines()] == ["a cat x", "a dim x", "a dog x"]
+    assert [line for line in err.splitlines() if line.startswith("captioner")] == [
+        f"captioner: {folder / 'bad.jpg'}: broken"
+    ]
+
+
+@pytest.mark.parametrize("style", ["csv", "json", "text"])
+def test_a_second_run_goes_on(predict, captioner, folder, tmp_path, style):
+    output = tmp_path / "captions"
+    captioner.stop_at = "dim"
+    status, _, err = predict(folder, "--format", style, "--output", output)
+    assert status == 130
+    assert err.splitlines()[-2:] == [
+        f"captioner: {folder / 'bad.jpg'}: broken",
+        "captioner: stopped; the captions made so far are written",
+    ]
+    first = output.read_text()
+    assert "cat" in first
+
+    captioner.stop_at, captioner.asked = "", []
+    status, _, err = predict(folder, "--format", style, "--output", output)
+    assert status == 1
+    assert f"{output} holds 1 of 4 photos; going on with the other 3" in err
+    assert captioner.asked == ["bad.jpg", "dim.jpg", "dog.jpg"]
+    assert output.read_text().startswith(first)
+    assert output.read_text().count("dog.jpg") == 1
+
+    (folder / "bad.jpg").unlink()
+    captioner.asked, before = [], output.read_text()
+    assert predict(folder, "--format", style, "--output", output)[0] == 0
+    assert (captioner.asked, output.read_text()) == ([], before)
+    assert predict(folder, "--format", style, "--output", output, "--overwrite")[0] == 0
+    assert captioner.asked == ["cat.png", "dim.jpg", "dog.jpg"]
+    assert sorted(output.read_text()) == sorted(before)
+
+
+def test_unsure_captions_are_left_out(predict, folder, tmp_path):
+    (folder / "bad.jpg").unlink()
+    status, out, err = predict(folder, "--min-score", -1, "--format", "json", "--num-captions", 2)
+    assert status == 0
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [Path(each["image"]).name for each in found] == ["cat.png", "dog.jpg"]
+    assert [len(each["candidates"]) for each in found] == [1, 1]
+    assert "left out: 1 of 3 photos, since no caption has a score of -1" in err
+    status, out, _ = predict(folder / "dim.jpg", "--min-score", -1, "--format", "csv")
+    assert (status, list(csv.reader(io.StringIO(out)))) == (0, [["image", "caption", "score"]])
+
+
+def test_sidecars_leave_texts_alone_that_are_there(predict, folder):
+    (folder / "dim.txt").write_text("mine\n")
+    Image.new("RGB", (4, 3)).save(folder / "cat.jpg")
+    predict(folder, "--sidecar")
+    texts = {path.name: path.read_text() for path in folder.glob("*.txt")}
+    assert texts == {
+        "dog.txt": "a dog x\n",
+        "dim.txt": "mine\n",
+        "cat.png.txt": "a cat x\n",
+        "cat.jpg.txt": "a cat x\n",
+    }
+    predict(folder, "--sidecar", "--overwrite")
+    assert (folder / "dim.txt").read_text() == "a dim x\n"
+
+
+def description(path: Path) -> str:
+    with Image.open(path) as image:
+        return image.getexif()[0x010E]
+
+
+def test_captions_are_embedded_in_copies_which_are_no_photos_of_the_folder(predict, captioner, folder):
+    before = (folder / "dog.jpg").read_bytes()
+    Image.new("RGB", (4, 3)).save(folder / "gif.gif")
+    status, out, err = predict(folder, "--embed")
+    assert status == 1
+    assert "gif.gif: its format has no description" in err
+    assert "gif x" in out
+    assert (folder / "dog.jpg").read_bytes() == before
+    assert description(folder / "dog.captioned.jpg") == "a dog x"
+    assert description(folder / "cat.captioned.png") == "a cat x"
+    captioner.asked = []
+    predict(folder)
+    assert sorted(captioner.asked) == ["bad.jpg", "cat.png", "dim.jpg", "dog.jpg", "gif.gif"]
+
+
+def test_captions_are_embedded_in_place(predict, folder):
+    predict(folder, "--embed", "--in-place")
+    assert description(folder / "dog.jpg") == "a dog x"
+    assert not list(folder.glob("*captioned*"))
+
+
+def test_what_a_former_run_did_not_write_is_written(predict, captioner, folder, tmp_path):
+    (folder / "bad.jpg").unlink()
+    output = tmp_path / "captions.csv"
+    predict(folder, "--format", "csv", "--output", output)
+    before, captioner.asked = output.read_text(), []
+    predict(folder, "--format", "csv", "--output", output, "--sidecar", "--embed")
+    assert len(captioner.asked) == 3
+    assert output.read_text() == before
+    captioner.asked = []
+    predict(folder, "--format", "csv", "--output", output, "--sidecar", "--embed")
+    assert captioner.asked == []
+
+
+def test_a_picture_for_each_of_several_photos(predict, folder, tmp_path):
+    predict(folder / "dog.jpg", folder / "cat.png", "--attention", tmp_path / "looked")
+    assert sorted(path.name for path in (tmp_path / "looked").iterdir()) == ["cat.png", "dog.png"]
+
+
+def test_several_captions_of_a_single_photo_go_to_a_file_that_is_replaced(predict, folder, tmp_path):
+    for photo in ("dog.jpg", "cat.png"):
+        assert predict(folder / photo, "--num-captions", 2, "--output", tmp_path / "captions.txt")[0] == 0
+    assert (tmp_path / "captions.txt").read_text() == "a cat x\na cat y\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["a.jpg", "--in-place"], "--in-place says where --embed writes"),
+        (["--prompt", "a", "--sidecar"], "--sidecar: for photos, but --prompt for a language model"),
+    ],
+)
+def test_requests_that_make_no_sense(predict, argv, complaint):
+    status, out, err = predict(*argv)
+    assert (status, out) == (2, "")
+    assert complaint in err
+
+
+@pytest.mark.parametrize("value", ["1", "nan", "low", "-inf"])
+def test_a_score_is_a_log_probability(predict, capsys, value):
+    with pytest.raises(SystemExit):
+        predict("a.jpg", f"--min-score={value}")
+    assert "expected a number up to 0, such as -1.5" in capsys.readouterr().err

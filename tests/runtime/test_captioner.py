@@ -1,0 +1,143 @@
+import io
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioner.config import DecoderConfig, DecodingConfig
+from captioner.data.photos import PhotoError
+from captioner.runtime import captioner as captioner_module
+from captioner.runtime.captioner import Captioner
+from captioner.runtime.decoder import DecoderNetwork, weight_shapes
+from captioner.text import Vocabulary
+
+DECODING = DecodingConfig(beam_width=3, length_penalty=0.7, max_length=6)
+
+
+class Means:
+    """Images (8, 8, 3) to features (4, 3): the means of the quarters; darker photos take longer, as others do."""
+
+    image_size = 8
+
+    def __init__(self) -> None:
+        self.lock, self.now, self.most, self.among_others = threading.Lock(), 0, 0, set()
+
+    def __call__(self, image: np.ndarray, among_others: bool = False) -> np.ndarray:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.among_others.add(among_others)
+        time.sleep(0.01 if image.mean() < 0 else 0)
+        with self.lock:
+            self.now -= 1
+        return image.reshape(2, 4, 2, 4, 3).mean(axis=(1, 3)).reshape(4, 3) * 4
+
+
+@pytest.fixture
+def make():
+    def make(num_captions: int = 1) -> Captioner:
+        vocabulary = Vocabulary.build([["a", "dog", "runs", "the", "cat", "강아지"]])
+        config = DecoderConfig("gru", 8, 5, 7, 0.0, len(vocabulary), locations=4, channels=3)
+        draw = np.random.default_rng(1)
+        weights = {name: draw.uniform(-1, 1, shape) * 2 for name, shape in weight_shapes(config).items()}
+        return Captioner(vocabulary, Means(), DecoderNetwork(config, weights), DECODING, num_captions)
+
+    return make
+
+
+@pytest.fixture
+def photos() -> list[np.ndarray]:
+    draw = np.random.default_rng(22)
+    return [draw.integers(256, size=(9 + number, 12, 3)).astype(np.uint8) // (1 + number % 3) for number in range(9)]
+
+
+def test_a_caption_has_words_score_attention_and_candidates(make, photos):
+    caption = make(num_captions=3)(photos[0])
+    assert caption.text == str(caption) == " ".join(caption.words)
+    assert caption.score < 0
+    assert caption.attention.shape == (len(caption.words), 4)
+    np.testing.assert_allclose(caption.attention.sum(axis=1), 1, atol=1e-5)
+    assert len(caption.candidates) == 3
+    assert caption.candidates[0].text == caption.text
+    scores = [each.score for each in caption.candidates]
+    assert scores[0] == caption.score
+    assert len({each.text for each in caption.candidates}) == 3
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_the_beam_is_as_wide_as_captions_are_asked_for(make, photos, number):
+    captioner = make(number)
+    assert captioner.decoding.beam_width == max(3, number)
+    assert len(captioner(photos[0]).candidates) == number
+
+
+def test_whatever_a_photo_comes_as(make, photos, tmp_path):
+    file = io.BytesIO()
+    Image.fromarray(photos[0]).save(file, "PNG")
+    (tmp_path / "photo.png").write_bytes(file.getvalue())
+    forms = [
+        photos[0],
+        file.getvalue(),
+        tmp_path / "photo.png",
+        str(tmp_path / "photo.png"),
+        Image.fromarray(photos[0]),
+    ]
+    captioner = make()
+    assert len({captioner(form).text for form in forms}) == 1
+    assert {caption.text for caption in captioner(forms)} == {captioner(photos[0]).text}
+    assert captioner([]) == []
+
+
+def test_many_photos_are_captioned_as_alone_and_stay_in_order(make, photos, monkeypatch):
+    monkeypatch.setattr(captioner_module, "available_cores", lambda: 3)
+    captioner = make()
+    alone = [captioner(photo) for photo in photos]
+    assert captioner.encoder.among_others == {False}
+    together = captioner(photos * 4)
+    assert captioner.encoder.among_others == {False, True}
+    assert 1 < captioner.encoder.most <= 3
+    assert len({each.text for each in alone}) > 3
+    for found, expected in zip(together, alone * 4, strict=True):
+        assert (found.text, found.score) == (expected.text, expected.score)
+
+
+def test_a_broken_photo_does_not_stop_the_others(make, photos, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    mixed = [tmp_path / "broken.jpg", photos[0], tmp_path / "nothing.jpg", photos[1]]
+    found = list(make().stream(mixed))
+    assert [photo is given for (photo, _), given in zip(found, mixed, strict=True)] == [True] * 4
+    assert [isinstance(result, PhotoError) for _, result in found] == [True, False, True, False]
+    assert str(tmp_path / "broken.jpg") in str(found[0][1])
+    with pytest.raises(PhotoError, match="broken"):
+        make()(mixed)
+    with pytest.raises(PhotoError, match="nothing"):
+        make()(tmp_path / "nothing.jpg")
+    assert isinstance(next(make().stream([b""]))[1], PhotoError)
+
+
+def test_few_photos_are_taken_at_a_time_and_a_reader_may_stop(make, photos, monkeypatch):
+    monkeypatch.setattr(captioner_module, "available_cores", lambda: 2)
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(len(taken))
+            yield photos[len(taken) % 9]
+
+    results = make().stream(endless())
+    for _ in range(10):
+        next(results)
+    assert len(taken) <= 10 + 2 * (1 + captioner_module.AHEAD)
+    results.close()
+    count = len(taken)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
+    assert len(taken) == count
+
+
+def test_what_is_wrong_with_the_program_is_no_broken_photo(make, photos):
+    captioner = make()
+    captioner.network = None
+    with pytest.raises(AttributeError):
+        captioner(photos)

@@ -1,0 +1,174 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import captioner
+from captioner import library
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.errors import CaptionerError
+from captioner.models import networks
+from captioner.models.captioner import CaptionModel
+from captioner.models.directory import save_model
+from captioner.text import Vocabulary
+
+ROOT = Path(captioner.__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def encoder() -> keras.Model:
+    """Images (B, 75, 75, 3) to features (B, 4, 6)."""
+    image = keras.Input((75, 75, 3))
+    model = keras.Model(image, keras.layers.Reshape((4, 6))(keras.layers.Conv2D(6, 37, strides=37)(image)))
+    draw = np.random.default_rng(21)
+    model.set_weights([draw.uniform(-0.1, 0.1, weight.shape) for weight in model.weights])
+    return model
+
+
+@pytest.fixture
+def built(encoder, monkeypatch, tmp_path) -> list[str]:
+    """The weights that encoders were built with."""
+    asked = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("CAPTIONER_ENCODER_WEIGHTS", raising=False)
+    monkeypatch.setattr(networks, "build_encoder", lambda config, weights: asked.append(weights) or encoder)
+    return asked
+
+
+@pytest.fixture
+def directory(tmp_path, built) -> Path:
+    vocabulary = Vocabulary.build([["a", "dog", "runs", "the", "cat", "강아지"]])
+    config = ModelConfig(
+        EncoderConfig(feature_layer="mixed2", image_size=75),
+        DecoderConfig("lstm", 8, 5, 7, 0.0, len(vocabulary), locations=4, channels=6),
+        DecodingConfig(beam_width=3, length_penalty=0.7, max_length=6),
+    )
+    network = CaptionModel(config.decoder)
+    draw = np.random.default_rng(1)
+    network.set_weights([draw.uniform(-2, 2, weight.shape) for weight in network.weights])
+    save_model(tmp_path / "model", config, vocabulary, network)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def photos() -> list[np.ndarray]:
+    draw = np.random.default_rng(22)
+    return [draw.integers(256, size=(40, 60, 3)).astype(np.uint8) // (number + 1) for number in range(5)]
+
+
+@pytest.fixture
+def cold(monkeypatch):
+    """Returns a function after which Keras must not be asked for."""
+
+    def forbid():
+        def load_keras():
+            raise AssertionError("Keras is not needed")
+
+        monkeypatch.setattr(library, "load_keras", load_keras)
+
+    return forbid
+
+
+def test_both_ways_say_the_same(directory, photos):
+    options = {"num_captions": 3, "beam_width": 4, "length_penalty": 0.5}
+    keras_captions = library.Captioner.load(directory, backend="keras", **options)(photos)
+    for found, expected in zip(library.Captioner.load(directory, **options)(photos), keras_captions, strict=True):
+        assert [each.text for each in found.candidates] == [each.text for each in expected.candidates]
+        np.testing.assert_allclose(found.score, expected.score, atol=1e-5)
+        np.testing.assert_allclose(found.attention, expected.attention, atol=1e-5)
+    assert len({each.text for each in keras_captions}) > 1
+
+
+def test_the_networks_are_prepared_once(directory, built, photos, cold):
+    told = []
+    first = captioner.Captioner.load(str(directory), report=told.append)(photos[0])
+    assert built == ["imagenet"]
+    (line,) = told
+    assert line.startswith(f"preparing {directory} for fast starts")
+    cold()
+    again = captioner.Captioner.load(directory, report=told.append)(photos[0])
+    assert (again.text, again.score) == (first.text, first.score)
+    assert len(told) == 1
+    assert built == ["imagenet"]
+
+
+@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+def test_what_is_damaged_is_prepared_again(directory, built, photos, cold, tmp_path, kind):
+    first = library.Captioner.load(directory)(photos[0])
+    (path,) = (tmp_path / "cache" / "captioner" / "litert").glob(f"{kind}-*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    told = []
+    assert library.Captioner.load(directory, report=told.append)(photos[0]).text == first.text
+    assert len(told) == 1
+    assert len(built) == (2 if kind == "encoder" else 1)
+    cold()
+    library.Captioner.load(directory)
+
+
+def test_other_weights_of_the_encoder_make_another_one(directory, built, tmp_path, monkeypatch, cold):
+    weights = tmp_path / "weights.h5"
+    weights.write_bytes(b"one")
+    library.Captioner.load(directory, weights)
+    monkeypatch.setenv("CAPTIONER_ENCODER_WEIGHTS", str(weights))
+    library.Captioner.load(directory)
+    assert built == [str(weights)]
+    weights.write_bytes(b"two")
+    library.Captioner.load(directory)
+    assert built == [str(weights)] * 2
+    cold()
+    library.Captioner.load(directory)
+
+
+def test_models_share_their_encoder(directory, built, photos):
+    library.Captioner.load(directory)
+    config, vocabulary = library.read_words(directory)
+    network = CaptionModel(config.decoder)
+    save_model(directory.with_name("other"), config, vocabulary, network)
+    library.Captioner.load(directory.with_name("other"))
+    assert built == ["imagenet"]
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(directory, photos, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    told = []
+    assert library.Captioner.load(directory, report=told.append)(photos[0]).text
+    assert "cannot be kept" in told[1]
+    assert str(tmp_path / "file") in told[1]
+
+
+def test_what_is_wrong_is_told_as_by_the_commands(directory, tmp_path):
+    with pytest.raises(CaptionerError, match="is no model directory"):
+        library.Captioner.load(tmp_path)
+    with pytest.raises(ValueError, match="expected one of litert, keras, found 'onnx'"):
+        library.Captioner.load(directory, backend="onnx")
+    library.Captioner.load(directory)
+    text = (directory / "config.json").read_text()
+    (directory / "config.json").write_text(text.replace('"locations": 4', '"locations": 9'))
+    with pytest.raises(CaptionerError, match=r"made for features \(9, 6\), but .*'mixed2'.* gives \(4, 6\)"):
+        library.Captioner.load(directory)
+
+
+def test_the_package_is_imported_at_once_and_a_warm_start_needs_no_framework(directory, photos, tmp_path):
+    library.Captioner.load(directory)
+    Image.fromarray(photos[0]).save(tmp_path / "photo.png")
+    code = f"""
+import sys
+import captioner
+assert not {{"numpy", "PIL", "keras"}} & set(sys.modules)
+assert captioner.Captioner is captioner.library.Captioner
+print(captioner.Captioner.load({str(directory)!r})({str(tmp_path / "photo.png")!r}))
+heavy = {{"tensorflow", "keras", "jax", "matplotlib", "nltk", "pandas", "tqdm", "h5py"}}
+print(sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == f"{library.Captioner.load(directory)(photos[0])}\n[]\n"
+    assert done.stderr == ""
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        captioner.Nothing  # noqa: B018
