@@ -59,7 +59,7 @@ def test_a_training_that_was_stopped_and_killed_goes_on(train_arguments, command
     assert status == 130, said
     assert said.endswith("captioner: stopped; finished epochs are kept, and the same command goes on after them\n")
 
-    status, said = stopped(arguments[1:], 3, signal.SIGKILL)
+    status, said = stopped(arguments[1:], 2, signal.SIGKILL)
     assert status == -signal.SIGKILL, said
     assert "going on after epoch " in said
 
