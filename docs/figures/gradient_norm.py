@@ -1,4 +1,4 @@
-"""How much of a gradient is left k steps back: the RNN, the GRU and the LSTM, as they start and after training.
+"""How much of a gradient is left k steps back: the RNN, the GRU and the LSTM, as they start.
 
 The loss is that of the last step alone, the sum of u . h_T with a random unit vector u for each example. Measured is
 the norm of its gradient by the state that step T-k hands to step T-k+1: h, for the LSTM h and c together.

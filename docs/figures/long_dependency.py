@@ -85,7 +85,7 @@ def draw(folder: Path) -> list[Path]:
                 axes.plot(x, mean, marker=marker, markevery=step, label=name, **look)
     accuracy.set(title="Who is greeted?", xlabel="words from name to blank", ylabel="share of right answers")
     accuracy.set(ylim=(0, 1.04), xticks=distances)
-    accuracy.legend(fontsize=9.5, loc="upper right", bbox_to_anchor=(1.0, 0.93))
+    figure.legend(*accuracy.get_legend_handles_labels(), fontsize=9.5, loc="outside lower center", ncols=5)
     gradient.set(title=f"Gradient left, trained on {NEAREST} words", xlabel="steps back, k", ylabel="norm")
     gradient.set(yscale="log", xlim=(0, STEPS))
     table = write_csv(folder / "long_dependency.csv", ("cell", "inputs", "distance", "mean", "least", "most"), rows)
