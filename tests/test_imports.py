@@ -18,6 +18,8 @@ ROWS = {
     "errors": 1,
     "files": 1,
     "quiet": 1,
+    "ahead": 1,
+    "cores": 1,
     "metrics": 1,
     "data": 2,
     "layers": 2,

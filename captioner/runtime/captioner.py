@@ -1,21 +1,20 @@
 """From photos to captions: encoder, decoder, search and vocabulary in one call."""
 
-import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Protocol, TypeVar, overload
 
 import numpy as np
 from PIL import Image
 
+from captioner.ahead import ahead
 from captioner.config import DecodingConfig
+from captioner.cores import available_cores
 from captioner.data.photos import PhotoError, open_photo, preprocess
 from captioner.decoding.captions import Network, generate
 from captioner.runtime.caption import Candidate, Caption
-from captioner.runtime.encoder import available_cores
 from captioner.text import Vocabulary
 
 Photo = str | Path | bytes | np.ndarray | Image.Image
@@ -96,22 +95,12 @@ class Captioner:
             yield first, self._attempt(first, among_others=False)
             return
         cores = available_cores()
-        stopped = threading.Event()
-
-        def work(photo: AnyPhoto) -> Caption | PhotoError | None:
-            return None if stopped.is_set() else self._attempt(photo, among_others=True)
-
-        running: deque[tuple[AnyPhoto, Future[Caption | PhotoError | None]]] = deque()
-        with ThreadPoolExecutor(cores) as pool:
-            try:
-                for photo in _chain(first, second, photos):
-                    running.append((photo, pool.submit(work, photo)))
-                    if len(running) >= cores * (1 + AHEAD):
-                        yield _finished(running)
-                while running:
-                    yield _finished(running)
-            finally:
-                stopped.set()  # Ctrl-C need not wait for photos that nobody will see
+        yield from ahead(
+            lambda photo: (photo, self._attempt(photo, among_others=True)),
+            chain([first, second], photos),
+            threads=cores,
+            lead=cores * (1 + AHEAD),
+        )
 
     def _attempt(self, photo: Photo, among_others: bool) -> Caption | PhotoError:
         try:
@@ -128,18 +117,3 @@ class Captioner:
             for each in beam[: self.num_captions]
         )
         return Caption(candidates[0].words, candidates[0].score, candidates[0].attention, candidates)
-
-
-def _chain(first: AnyPhoto, second: AnyPhoto, others: Iterator[AnyPhoto]) -> Iterator[AnyPhoto]:
-    yield first
-    yield second
-    yield from others
-
-
-def _finished(
-    running: "deque[tuple[AnyPhoto, Future[Caption | PhotoError | None]]]",
-) -> tuple[AnyPhoto, Caption | PhotoError]:
-    photo, future = running.popleft()
-    result = future.result()
-    assert result is not None  # only work that nobody waits for is left undone
-    return photo, result

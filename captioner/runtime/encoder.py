@@ -1,11 +1,11 @@
 """The encoder in LiteRT: a photo's pixels in, its grid of features out, on all cores."""
 
-import os
 import threading
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from captioner.cores import available_cores
 from captioner.quiet import stderr_closed
 
 
@@ -59,10 +59,3 @@ class LiteRTEncoder:
         interpreter.set_tensor(self._input["index"], image[None])
         interpreter.invoke()
         return interpreter.get_tensor(self._output["index"])[0]
-
-
-def available_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

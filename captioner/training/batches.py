@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from captioner.ahead import ahead
 from captioner.text import Vocabulary
-from captioner.training.ahead import ahead
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from captioner.ahead import ahead
 from captioner.config import DecodingConfig
 from captioner.decoding.captions import generate
 from captioner.decoding.hypothesis import Hypothesis, ranked
@@ -15,7 +16,6 @@ from captioner.files import write_text
 from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
-from captioner.training.ahead import ahead
 from captioner.training.shards import shard_count
 from captioner.training.split import Split
 

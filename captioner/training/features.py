@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from captioner.ahead import ahead
 from captioner.data.photos import PREPROCESSING, PhotoError, open_photo, preprocess
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory
 from captioner.models.encoder import weights_fingerprint
-from captioner.training.ahead import ahead
 from captioner.training.shards import shard_count
 
 

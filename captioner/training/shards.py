@@ -4,10 +4,11 @@ The products of a recurrence are small, and splitting each over all cores costs 
 batch do not wait for each other: TensorFlow runs their operations side by side, one thread an operation.
 """
 
-import os
 from collections.abc import Iterator
 
 import tensorflow as tf
+
+from captioner.cores import available_cores
 
 MOST = 4
 """Parts at most: a graph grows with their number, and a small part computes badly."""
@@ -15,7 +16,7 @@ MOST = 4
 
 def shard_count() -> int:
     """Return the number of parts: one with an accelerator, which wants large products, else one a core, up to MOST."""
-    return 1 if tf.config.list_physical_devices("GPU") else min(MOST, _cores())
+    return 1 if tf.config.list_physical_devices("GPU") else min(MOST, available_cores())
 
 
 def give_each_shard_its_core() -> None:
@@ -24,8 +25,8 @@ def give_each_shard_its_core() -> None:
     In a process in which TensorFlow has already run, nothing changes, and shards gain less.
     """
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(_cores() // shard_count())
-        tf.config.threading.set_inter_op_parallelism_threads(_cores())
+        tf.config.threading.set_intra_op_parallelism_threads(available_cores() // shard_count())
+        tf.config.threading.set_inter_op_parallelism_threads(available_cores())
     except RuntimeError:  # already running
         return
 
@@ -35,7 +36,3 @@ def shard_bounds(batch_size: tf.Tensor | int) -> Iterator[tuple[tf.Tensor | int,
     count = shard_count()
     for number in range(count):
         yield batch_size * number // count, batch_size * (number + 1) // count
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

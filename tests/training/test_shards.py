@@ -13,7 +13,7 @@ def machine(monkeypatch):
     """Returns a function that pretends to a number of cores and of accelerators."""
 
     def pretend(cores, accelerators=0):
-        monkeypatch.setattr(shards, "_cores", lambda: cores)
+        monkeypatch.setattr(shards, "available_cores", lambda: cores)
         monkeypatch.setattr(shards.tf.config, "list_physical_devices", lambda kind: ["GPU"] * accelerators)
 
     return pretend

@@ -63,7 +63,7 @@ def test_the_fast_path_has_the_loss_and_gradients_of_the_plain_one(
     batches, make_network, vocabulary, monkeypatch, cell, cores
 ):
     """Parts, positions and hand-made gradients against: all captions at once, logits everywhere, TensorFlow's own."""
-    monkeypatch.setattr(shards, "_cores", lambda: cores)
+    monkeypatch.setattr(shards, "available_cores", lambda: cores)
     network = make_network(len(vocabulary), cell=cell)
     draw = np.random.default_rng(9)
     network.set_weights([draw.uniform(-0.5, 0.5, weight.shape) for weight in network.weights])

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from captioner.training.ahead import ahead
+from captioner.ahead import ahead
 
 
 @pytest.mark.parametrize("threads", [1, 3])
