@@ -72,6 +72,7 @@ def _let_go(interrupt: BaseException) -> None:
     hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
     try:
         traceback.clear_frames(interrupt.__traceback__)
+        interrupt.__traceback__ = interrupt.__context__ = None  # iterators that were stopped midway hold things too
     finally:
         sys.unraisablehook = hook
 

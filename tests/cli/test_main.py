@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from weakref import WeakSet
 
 import pytest
 
@@ -67,10 +68,19 @@ def test_a_command_says_what_ctrl_c_leaves(command, capsys):
     assert capsys.readouterr().err == "captioner: finished epochs are kept\n"
 
 
-def test_what_ctrl_c_leaves_half_made_goes_in_silence(monkeypatch, capsys):
+@pytest.mark.parametrize("among_bars", [False, True])
+def test_what_ctrl_c_leaves_half_made_goes_in_silence(monkeypatch, capsys, among_bars):
+    bars = WeakSet()
+
+    def stop():
+        raise KeyboardInterrupt
+
     class Bar:
         def __init__(self):
-            raise KeyboardInterrupt
+            if among_bars:  # as tqdm's, which looks for a free line among the others
+                bars.add(self)
+                {None for bar in bars if bar is not self or stop()}
+            stop()
 
         def __del__(self):
             gone.append(self.position)  # as tqdm's, which its __init__ sets last
@@ -121,6 +131,7 @@ def test_help_needs_no_tensorflow(script):
 PRINTING = """
 import sys
 from types import SimpleNamespace
+from weakref import WeakSet
 from captioner.cli import main
 def run(arguments):
     print("a result")

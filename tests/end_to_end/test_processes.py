@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ def start(*argv: object, **settings: object) -> subprocess.Popen:
         cwd=ROOT,
         **settings,
     )
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let processes hear Ctrl-C also where the tests do not: a shell's background jobs ignore it, and so their own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -59,7 +68,7 @@ def test_a_training_that_was_stopped_and_killed_goes_on(train_arguments, command
     assert status == 130, said
     assert said.endswith("captioner: stopped; finished epochs are kept, and the same command goes on after them\n")
 
-    status, said = stopped(arguments[1:], 2, signal.SIGKILL)
+    status, said = stopped(arguments[1:], 3, signal.SIGKILL)
     assert status == -signal.SIGKILL, said
     assert "going on after epoch " in said
 
