@@ -1,7 +1,7 @@
 """Work that threads do ahead of whoever wants its results."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -10,7 +10,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(work: Callable[[T], R], items: Iterable[T], threads: int = 1, lead: int = 4) -> Iterator[R]:
+def ahead(work: Callable[[T], R], items: Iterable[T], threads: int = 1, lead: int = 4) -> Generator[R, None, None]:
     """Yield `work(item)` for each item, in order, while threads are at those to come.
 
     At most `lead` results are made before they are asked for, so memory stays flat. When the caller stops early, or is

@@ -1,8 +1,9 @@
 """From photos to captions: encoder, decoder, search and vocabulary in one call."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol, TypeVar, overload
 
@@ -22,8 +23,8 @@ Photo = str | Path | bytes | np.ndarray | Image.Image
 
 AnyPhoto = TypeVar("AnyPhoto", bound=Photo)
 
-AHEAD = 2
-"""Photos that are being read or wait for their turn to be returned, a core."""
+AT_ONCE = 8
+"""Photos whose captions are searched together: the decoder's weights are fetched from memory once for all of them."""
 
 
 class Encoder(Protocol):
@@ -39,7 +40,7 @@ class Encoder(Protocol):
 class Captioner:
     """A captioning model ready for use.
 
-    A photo's caption depends on the photo alone, not on those before or beside it.
+    A photo's caption depends on the photo alone, not on those before or beside it, but for the rounding of a score.
 
     Args:
         vocabulary: the words behind the decoder's numbers.
@@ -74,7 +75,7 @@ class Captioner:
             PhotoError: a photo cannot be opened; `stream` goes on with the others.
         """
         if isinstance(photos, str | Path | bytes | np.ndarray | Image.Image):
-            return self._describe(photos, among_others=False)
+            return self._describe(photos)
         found = []
         for _, result in self.stream(photos):
             if isinstance(result, PhotoError):
@@ -92,28 +93,54 @@ class Captioner:
         if first is None:
             return
         if second is None:
-            yield first, self._attempt(first, among_others=False)
+            yield first, self._attempt(first)
             return
         cores = available_cores()
-        yield from ahead(
-            lambda photo: (photo, self._attempt(photo, among_others=True)),
+        read = ahead(
+            lambda photo: (photo, self._read_among_others(photo)),
             chain([first, second], photos),
             threads=cores,
-            lead=cores * (1 + AHEAD),
+            lead=AT_ONCE + 2 * cores,
         )
+        with closing(read):
+            while group := list(islice(read, AT_ONCE)):
+                yield from self._search(group)
 
-    def _attempt(self, photo: Photo, among_others: bool) -> Caption | PhotoError:
+    def _attempt(self, photo: Photo) -> Caption | PhotoError:
         try:
-            return self._describe(photo, among_others)
+            return self._describe(photo)
         except PhotoError as error:
             return error
 
-    def _describe(self, photo: Photo, among_others: bool) -> Caption:
-        image = preprocess(open_photo(photo), self.encoder.image_size)
-        features = self.encoder(image, among_others)
-        (beam,) = generate(self.network, features[None], self.decoding)
-        candidates = tuple(
-            Candidate(tuple(self.vocabulary.decode(each.tokens)), each.score, np.asarray(each.attention))
-            for each in beam[: self.num_captions]
-        )
-        return Caption(candidates[0].words, candidates[0].score, candidates[0].attention, candidates)
+    def _describe(self, photo: Photo) -> Caption:
+        return self._captions(self._read(photo, among_others=False)[None])[0]
+
+    def _read(self, photo: Photo, among_others: bool) -> np.ndarray:
+        """Return what the encoder sees in a photo: features (L, D)."""
+        return self.encoder(preprocess(open_photo(photo), self.encoder.image_size), among_others)
+
+    def _read_among_others(self, photo: Photo) -> np.ndarray | PhotoError:
+        try:
+            return self._read(photo, among_others=True)
+        except PhotoError as error:
+            return error
+
+    def _search(
+        self, group: Sequence[tuple[AnyPhoto, np.ndarray | PhotoError]]
+    ) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
+        """Turn the features of some photos into captions, and let errors through."""
+        features = [found for _, found in group if not isinstance(found, PhotoError)]
+        captions = iter(self._captions(np.stack(features)) if features else ())
+        for photo, found in group:
+            yield photo, found if isinstance(found, PhotoError) else next(captions)
+
+    def _captions(self, features: np.ndarray) -> list[Caption]:
+        """Search the captions of photos with features (B, L, D)."""
+        captions = []
+        for beam in generate(self.network, features, self.decoding):
+            candidates = tuple(
+                Candidate(tuple(self.vocabulary.decode(each.tokens)), each.score, np.asarray(each.attention))
+                for each in beam[: self.num_captions]
+            )
+            captions.append(Caption(candidates[0].words, candidates[0].score, candidates[0].attention, candidates))
+        return captions

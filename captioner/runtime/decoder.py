@@ -12,6 +12,7 @@ from captioner.decoding.step import Step
 from captioner.runtime.cells import GATES, STATES, advance, sigmoid
 from captioner.runtime.normalisation import normalised
 from captioner.runtime.panels import Panels
+from captioner.text import Vocabulary
 
 
 def weight_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
@@ -89,23 +90,57 @@ class DecoderNetwork:
     def _step(
         self, tokens: np.ndarray, states: list[np.ndarray], values: np.ndarray, keys: np.ndarray
     ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-        """Take tokens (B, K) and states (B, K, U) -> log-probabilities (B, K, V), states, attention (B, K, L)."""
+        """Take tokens (B, K) and states (B, K, U) -> log-probabilities (B, K, V), states, attention (B, K, L).
+
+        Slots that are out of use (`captioner.decoding.step`) are left out of the products, and answered with zeros.
+        """
         named, panels = self._weights, self._panels
-        words = named["embedding/embeddings"][tokens]  # (B, K, E)
-        gate, query, recurrent = np.split(panels["state"].product(states[0]), self._split, axis=-1)
-        fit = keys[:, None] + query[:, :, None]  # (B, K, L, A)
-        np.tanh(fit, out=fit)
-        attention = _softmax(fit @ self._scale)  # (B, K, L)
-        context = sigmoid(gate + named["gate/bias"]) * (attention @ values)  # (B, K, U)
+        used = tokens != Vocabulary.end  # (B, K), R of them
+        words = named["embedding/embeddings"][tokens[used]]  # (R, E)
+        before = [state[used] for state in states]  # (R, U)
+        gate, query, recurrent = np.split(panels["state"].product(before[0]), self._split, axis=-1)
+        attention, context = self._attend(query, np.count_nonzero(used, axis=1), values, keys)  # (R, L), (R, U)
+        context *= sigmoid(gate + named["gate/bias"])
         projected = panels["cell"].product(words) + named["cell/bias"] + panels["context"].product(context)
-        after = advance(self.config.cell, projected, recurrent, states, named.get("cell/candidate_bias"))
-        read = np.concatenate([after[0], context, words], axis=-1)  # (B, K, 2*U+E)
-        deep = np.tanh(panels["deep"].product(read) + named["deep/bias"])  # (B, K, E)
+        after = advance(self.config.cell, projected, recurrent, before, named.get("cell/candidate_bias"))
+        read = np.concatenate([after[0], context, words], axis=-1)  # (R, 2*U+E)
+        deep = np.tanh(panels["deep"].product(read) + named["deep/bias"])  # (R, E)
         logits = panels["output_projection"].product(deep)
-        logits += named["output_projection/bias"]  # (B, K, V)
+        logits += named["output_projection/bias"]  # (R, V)
         logits -= logits.max(axis=-1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-        return logits, after, attention
+        return _spread(logits, used), [_spread(state, used) for state in after], _spread(attention, used)
+
+    def _attend(
+        self, query: np.ndarray, counts: np.ndarray, values: np.ndarray, keys: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Look at the images with values (B, L, U) and keys (B, L, A), each as often as `counts` (B,) says.
+
+        Args:
+            query: (R, A), those of the first image first.
+
+        Returns:
+            attention weights (R, L) and contexts (R, U).
+        """
+        weights = np.empty((len(query), keys.shape[1]), np.float32)
+        context = np.empty((len(query), values.shape[2]), np.float32)
+        stop = 0
+        for image, count in enumerate(counts):
+            start, stop = stop, stop + count
+            fit = keys[image] + query[start:stop, None]  # (K, L, A), small enough to stay in the core's cache
+            np.tanh(fit, out=fit)
+            weights[start:stop] = _softmax(fit @ self._scale)
+            np.matmul(weights[start:stop], values[image], out=context[start:stop])
+        return weights, context
+
+
+def _spread(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Put rows (R, N) into the R slots of (B, K) that are used: (B, K, N), zeros elsewhere."""
+    if used.all():
+        return rows.reshape(*used.shape, -1)
+    spread = np.zeros((*used.shape, rows.shape[-1]), rows.dtype)
+    spread[used] = rows
+    return spread
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:

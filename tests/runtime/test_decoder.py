@@ -7,10 +7,11 @@ from captioner.config import DecoderConfig, DecodingConfig
 from captioner.decoding.captions import generate
 from captioner.models.captioner import CaptionModel
 from captioner.runtime.decoder import DecoderNetwork, weight_shapes
+from captioner.text import Vocabulary
 
 CELLS = ("rnn", "gru", "lstm")
 CONFIG = DecoderConfig("rnn", 8, 5, 7, 0.4, vocabulary_size=11, locations=4, channels=6)
-TOKENS = np.random.default_rng(4).integers(11, size=(3, 2)).astype(np.int32)  # (B, K)
+TOKENS = np.random.default_rng(4).integers(Vocabulary.end + 1, 11, size=(3, 2)).astype(np.int32)  # (B, K)
 FEATURES = np.random.default_rng(5).normal(size=(3, 4, 6)).astype(np.float32)
 
 
@@ -47,7 +48,7 @@ def test_every_step_is_that_of_keras(cell):
         np.testing.assert_allclose(attention, looked, atol=2e-6)
         for state, other in zip(states, theirs, strict=True):
             np.testing.assert_allclose(state, other, atol=2e-6)
-        tokens = log_probs.argmax(axis=-1).astype(np.int32)
+        tokens = log_probs[..., Vocabulary.end + 1 :].argmax(axis=-1).astype(np.int32) + Vocabulary.end + 1
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -57,6 +58,21 @@ def test_captions_are_those_of_keras(cell):
     for found, expected in zip(generate(ours, FEATURES, decoding), generate(model, FEATURES, decoding), strict=True):
         assert [each.tokens for each in found] == [each.tokens for each in expected]
         np.testing.assert_allclose([e.score for e in found], [e.score for e in expected], atol=1e-5)
+
+
+def test_slots_out_of_use_cost_nothing_and_change_nothing():
+    _, ours = networks("lstm")
+    step, states = ours.start(FEATURES)
+    states = [np.repeat(state, 2, axis=1) for state in states]
+    tokens = TOKENS.copy()
+    tokens[0], tokens[2, 1] = Vocabulary.end, Vocabulary.end  # an image that is done, and one with one live slot
+    expected, after, looked = step(TOKENS, states)
+    log_probs, states, attention = step(tokens, states)
+    used = tokens != Vocabulary.end
+    for found, whole in zip((log_probs, attention, *states), (expected, looked, *after), strict=True):
+        np.testing.assert_allclose(found[used], whole[used], atol=1e-6)
+        assert found.shape == whole.shape
+        assert not found[~used].any()
 
 
 def test_states_that_are_given_are_not_changed_and_large_numbers_do_no_harm():
