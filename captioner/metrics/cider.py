@@ -106,11 +106,6 @@ def count_documents(references: Sequence[Sequence[Sequence[str]]]) -> DocumentFr
     return DocumentFrequency(len(references), counts)
 
 
-def cider_d(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> float:
-    """CIDEr-D of a set of captions, from 0 to 10: the mean of `CiderD.scores` over the images."""
-    return float(CiderD(references).scores(hypotheses).mean())
-
-
 def _ngrams(words: Sequence[str]) -> list[list[Ngram]]:
     words = tuple(words)
     return [[words[start : start + n] for start in range(len(words) - n + 1)] for n in ORDERS]

@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 
 from captioner.metrics.bleu import bleu
-from captioner.metrics.cider import cider_d
+from captioner.metrics.cider import CiderD
 from captioner.metrics.rouge import rouge_l
 
 
-def score(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> dict[str, float]:
+def score(
+    hypotheses: Sequence[Sequence[str]],
+    references: Sequence[Sequence[Sequence[str]]],
+    cider: CiderD | None = None,
+) -> dict[str, float]:
     """`bleu1`, `bleu2`, `bleu3`, `bleu4`, `rouge_l` and `cider` (CIDEr-D), all x100 as papers print them.
 
     `hypotheses` holds the words of one caption an image, `references` those of several, in the same order.
+    `cider` is `CiderD(references)`, where several sets of captions for the same images are scored.
 
     Raises:
         ValueError: there are no images, not as many captions as images, or an image without a reference.
@@ -32,6 +37,6 @@ def score(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
         "bleu3": bleu3,
         "bleu4": bleu4,
         "rouge_l": rouge_l(hypotheses, references),
-        "cider": cider_d(hypotheses, references),
+        "cider": float((cider or CiderD(references)).scores(hypotheses).mean()),
     }
     return {name: 100 * value for name, value in scores.items()}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from captioner.config import DecodingConfig
 from captioner.decoding.captions import generate
 from captioner.decoding.hypothesis import Hypothesis, ranked
 from captioner.files import write_text
+from captioner.metrics.bleu import BleuCounts, bleu_counts, bleu_of
+from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
@@ -54,17 +57,20 @@ def tune_decoding(
         `decoding` with the best two settings, and the captions found with them.
     """
     best_value, best = float("-inf"), (decoding, [[""]])
-    scored: dict[str, float] = {}  # many penalties choose the same captions
+    cider = CiderD(split.captions)
+
+    @cache  # for most photos, many penalties and widths choose the same caption
+    def judge(number: int, words: tuple[str, ...]) -> tuple[float, BleuCounts]:
+        return cider.score(number, words), bleu_counts(words, split.captions[number])
+
     for width in beam_widths:
         beams = caption_split(model, split, DecodingConfig(width, 0.0, decoding.max_length))
         for penalty in length_penalties:
             captions = [vocabulary.decode(ranked(beam, penalty)[0].tokens) for beam in beams]
-            key = "\n".join(map(" ".join, captions))
-            if key not in scored:
-                scores = score(captions, split.captions)
-                scored[key] = scores["cider"] + scores["bleu4"]
-            if scored[key] > best_value:
-                best_value = scored[key]
+            ciders, counts = zip(*(judge(*each) for each in enumerate(map(tuple, captions))), strict=True)
+            value = float(np.mean(ciders)) + bleu_of(counts)[3]
+            if value > best_value:
+                best_value = value
                 best = DecodingConfig(width, penalty, decoding.max_length), captions
     return best
 

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from captioner.config import DecodingConfig, TrainingConfig
 from captioner.errors import CaptionerError
+from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
@@ -57,6 +58,7 @@ def fit(
     progress = checkpoint.resume(network)
     if progress.epoch:
         report(f"going on after epoch {progress.epoch} of {config.epochs}")
+    cider = CiderD(dev.captions)
     search = DecodingConfig(EPOCH_BEAM_WIDTH, decoding.length_penalty, decoding.max_length)
 
     while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
@@ -80,7 +82,7 @@ def fit(
             with profile.phase("caption the dev photos"):
                 captions = [vocabulary.decode(beam[0].tokens) for beam in caption_split(scored, dev, search)]
             with profile.phase("score the captions"):
-                scores = score(captions, dev.captions)
+                scores = score(captions, dev.captions, cider)
             row = {
                 "epoch": epoch,
                 "seconds": round(time.monotonic() - began, 1),

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from captioner.metrics.cider import CiderD, DocumentFrequency, cider_d, count_documents
+from captioner.metrics.cider import CiderD, DocumentFrequency, count_documents
 
 
 def words(*captions):
@@ -11,7 +11,9 @@ def words(*captions):
 
 def test_a_perfect_caption_of_words_of_its_own():
     # All four cosines are 1 and the lengths are equal
-    assert cider_d(words("a b c d", "e f g h"), [words("a b c d"), words("e f g h")]) == pytest.approx(10)
+    assert CiderD([words("a b c d"), words("e f g h")]).scores(words("a b c d", "e f g h")).tolist() == pytest.approx(
+        [10, 10]
+    )
 
 
 def test_by_hand():
