@@ -104,7 +104,7 @@ class TrainingConfig:
         patience: epochs without a better dev CIDEr-D before training stops.
         limit: photos used of each split; 0 means all.
         precision: numbers that the layers compute with; the weights are float32 in either case. `auto` is
-            `mixed_bfloat16` where the processor multiplies bfloat16, else `float32`.
+            `mixed_bfloat16` where the processor is faster in it, else `float32`.
         seed: of every random number.
     """
 

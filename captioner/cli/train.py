@@ -96,7 +96,10 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         _defaults("learning_rate"),
     )
     add_setting(
-        training, TrainingConfig, "precision", "auto is mixed_bfloat16 where the processor multiplies it, else float32"
+        training,
+        TrainingConfig,
+        "precision",
+        "auto is mixed_bfloat16 where the processor is faster in it, else float32",
     )
     add_setting(training, TrainingConfig, "seed", "of every random number")
     training.add_argument(

@@ -8,14 +8,15 @@ from captioner.training.precision import choose_precision, in_float32
 @pytest.mark.parametrize(
     ("cpu_info", "chosen"),
     [
-        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 fma\n", "mixed_bfloat16"),
+        ("vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx512f avx512_bf16 fma\n", "mixed_bfloat16"),
+        ("vendor_id\t: GenuineIntel\nflags\t\t: fpu avx512f avx512_bf16 fma\n", "float32"),
         ("flags : fpu amx_bf16\n", "mixed_bfloat16"),
         ("processor\t: 0\nflags\t\t: fpu avx2 fma\n", "float32"),
         ("processor : 0\nFeatures : asimd bf16\n", "float32"),
         (None, "float32"),
     ],
 )
-def test_half_precision_is_chosen_where_the_processor_multiplies_it(tmp_path, monkeypatch, cpu_info, chosen):
+def test_half_precision_is_chosen_where_the_processor_is_faster_in_it(tmp_path, monkeypatch, cpu_info, chosen):
     monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
     if cpu_info is not None:
         (tmp_path / "cpuinfo").write_text(cpu_info)
