@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,18 @@ from captioner.files import read_json, write_json
 
 FORMAT_VERSION = 1
 CELLS = ("rnn", "gru", "lstm")
+COMPACT = "compact"
+"""The encoder of our own, whose weights are part of a model's directory."""
+ENCODERS = (
+    *("InceptionV3", COMPACT, "InceptionResNetV2", "Xception", "VGG16", "VGG19"),
+    *("ResNet50", "ResNet101", "ResNet152", "ResNet50V2", "ResNet101V2", "ResNet152V2"),
+    *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "NASNetMobile", "NASNetLarge"),
+    *("DenseNet121", "DenseNet169", "DenseNet201", *(f"EfficientNetB{number}" for number in range(8))),
+    *("EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3"),
+    *("EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L"),
+    *("ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge"),
+)
+"""What may read photos: the compact encoder, and all networks of `keras.applications`."""
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
 T = TypeVar("T")
@@ -28,12 +41,13 @@ class EncoderConfig:
     """Which network reads the photo, and where it is cut.
 
     Attributes:
-        network: the name in `keras.applications`.
-        feature_layer: the layer whose output is read, a grid of L places with D channels.
+        network: a name in `keras.applications`, or "compact" for the network of `captioner.models.compact`, whose
+            weights are part of the model.
+        feature_layer: the layer whose output is read, a grid of L places with D channels; "last" is the last such.
         image_size: side of the square that a photo is resized to, in pixels.
     """
 
-    network: str = field(default="InceptionV3", metadata={"choices": ("InceptionV3",)})
+    network: str = field(default="InceptionV3", metadata={"choices": ENCODERS})
     feature_layer: str = "mixed8"
     image_size: int = _between(75, 2048, 299)
 
@@ -121,6 +135,28 @@ class TrainingConfig:
     limit: int = _between(0, 10**9, 0)
     precision: str = field(default="auto", metadata={"choices": PRECISIONS})
     seed: int = _between(0, 2**31 - 1, 0)
+
+
+@dataclass(frozen=True)
+class ImitationConfig:
+    """How the compact encoder is trained, before and beside the captions.
+
+    Attributes:
+        imitation_epochs: passes over the training photos in which it learns to see what the teacher sees.
+        views: parts of each photo that the teacher is shown: the whole, its mirror image, then parts drawn at random.
+        imitation_rate: the highest learning rate of these passes.
+        imitation_weight: share of the imitation in the loss of the captions, where 1 weighs what is left unexplained
+            of the teacher's variance like a nat a word.
+        distillation: share of the teacher's probabilities in the words that are to be predicted.
+        captions_per_photo: captions that a photo brings to a step, drawn anew each time.
+    """
+
+    imitation_epochs: int = _between(0, 100_000, 24)
+    views: int = _between(1, 1000, 4)
+    imitation_rate: float = _between(0.0, 100.0, 2e-3)
+    imitation_weight: float = _between(0.0, 1e6, 1.0)
+    distillation: float = _between(0.0, 1.0, 0.5)
+    captions_per_photo: int = _between(1, 1000, 2)
 
 
 @dataclass(frozen=True)
@@ -254,11 +290,17 @@ def _checked(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -
     return value
 
 
+def listed(choices: Sequence[str], most: int = 5) -> str:
+    """Name some choices for a message of one line."""
+    more = f" or {len(choices) - most} more" if len(choices) > most else ""
+    return f"{', '.join(choices[:most])}{more}"
+
+
 def check_bounds(about: dataclasses.Field[Any], value: Any, where: str) -> None:
     """Raise CaptionerError when `value` lies outside the bounds or choices of the field `about`."""
     choices = about.metadata.get("choices")
     if choices and value not in choices:
-        raise CaptionerError(f"{where}: expected one of {', '.join(choices)}, found {str(value)[:40]!r}")
+        raise CaptionerError(f"{where}: expected one of {listed(choices)}, found {str(value)[:40]!r}")
     if "least" in about.metadata and not about.metadata["least"] <= value <= about.metadata["most"]:
         raise CaptionerError(
             f"{where}: expected a value from {about.metadata['least']} to {about.metadata['most']}, found {value}"
@@ -314,13 +356,13 @@ def checksum_weights(weights: Path) -> Checksums:
     return Checksums(digest.hexdigest())
 
 
-def check_weights(path: Path, weights: Path) -> None:
-    """Compare a weights file with what the configuration at `path` keeps of it.
+def check_weights(path: Path, weights: Path, name: str = "checksums") -> None:
+    """Compare a weights file with what the configuration at `path` keeps of it under `name`.
 
     Raises:
         CaptionerError: the two do not belong together, or one of them cannot be read.
     """
-    if load_config(path, "checksums", Checksums) != checksum_weights(weights):
+    if load_config(path, name, Checksums) != checksum_weights(weights):
         raise CaptionerError(
             f"the weights {weights} are not those that {path.name} was written with (their checksum differs): "
             "they are damaged or from another model; copy the directory again, or train again"

@@ -10,7 +10,7 @@ import numpy as np
 from captioner.cli.arguments import default_encoder_weights
 from captioner.cli.quiet import load_keras
 from captioner.config import Checksums, DecodingConfig, ModelConfig, load_config
-from captioner.data.model_files import CONFIG, check_features, read_words
+from captioner.data.model_files import CONFIG, check_features, own_encoder, read_words
 from captioner.quiet import stderr_closed
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
@@ -57,6 +57,7 @@ class Captioner(LoadedCaptioner):
         directory = Path(model)
         weights = str(encoder_weights or default_encoder_weights())
         config, vocabulary = read_words(directory)
+        weights = str(own_encoder(directory, config) or weights)
         decoding = _with(config.decoding, beam_width=beam_width, length_penalty=length_penalty)
         if backend == "keras":
             load_keras()

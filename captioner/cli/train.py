@@ -1,19 +1,24 @@
 """`train`: photos and captions, or a text, in; a model directory out."""
 
 import argparse
+import dataclasses
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from captioner.cli.arguments import add_data, add_encoder_weights, add_setting, chosen
 from captioner.cli.quiet import load_keras
 from captioner.cli.train_text import TEXT_OPTIONS, add_text_task, run_text_task
 from captioner.config import (
+    COMPACT,
+    ENCODERS,
     CharModelConfig,
     CharTrainingConfig,
     DecoderConfig,
     DecodingConfig,
     EncoderConfig,
+    ImitationConfig,
     ModelConfig,
     TrainingConfig,
 )
@@ -26,8 +31,31 @@ FINE_TUNING_RATE = 2e-4
 FINE_TUNING_MIN_COUNT = 1
 """One's own photos are few, and a name seen once is often what they are about."""
 
-CAPTION_OPTIONS = ("limit", "min_count", "max_length", "init_from", "encoder_weights", "feature_layer", "attention_dim")
+IMITATION_OPTIONS = tuple(field.name for field in dataclasses.fields(ImitationConfig))
+"""What only the compact encoder has."""
+
+CAPTION_OPTIONS = (
+    *("limit", "min_count", "max_length", "init_from", "encoder_weights", "feature_layer", "attention_dim"),
+    *("network", "image_size", "teacher", *IMITATION_OPTIONS),
+)
 """What only captioning models have."""
+
+COMPACT_TRAINING = {"batch_size": 64, "epochs": 30}
+TAUGHT_TRAINING = {"batch_size": 64, "epochs": 12, "learning_rate": 4e-4}
+"""What is different by default where a compact encoder learns from captions alone, and where it has a teacher."""
+
+IMAGE_SIZES = {
+    **dict.fromkeys(("InceptionV3", "Xception", "InceptionResNetV2"), 299),
+    "NASNetLarge": 331,
+    **{f"EfficientNetB{n}": size for n, size in enumerate((224, 240, 260, 300, 380, 456, 528, 600))},
+    **{f"EfficientNetV2B{n}": size for n, size in enumerate((224, 240, 260, 300))},
+    **dict(zip(("EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L"), (384, 480, 480), strict=True)),
+    COMPACT: 144,
+}
+"""What the ImageNet weights of a network were trained with; 224 for all others."""
+
+FEATURE_LAYERS = {"InceptionV3": "mixed8", COMPACT: "grid"}
+"""Where a network is cut; all others behind their last layer with a grid."""
 
 EXAMPLES = """\
 examples:
@@ -36,6 +64,10 @@ examples:
   python train.py --data my_photos --init-from saved_models/flickr8k --epochs 5
                                                      fine-tune on a folder with a captions.csv (image,caption)
   python train.py --cell gru --output saved_models/mine
+  python train.py --encoder compact --teacher saved_models/flickr8k
+                                                     a small encoder of our own, which first learns to see what the
+                                                     teacher sees; without --teacher from the captions alone
+  python train.py --encoder MobileNetV3Large         another network of keras.applications, frozen
   python train.py --task char-lm --text book.txt     a language model of the characters of a text
 
 Stopped or killed, the same command goes on. The first run reads every photo through InceptionV3 and keeps the features
@@ -70,7 +102,28 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--init-from", metavar="DIR", type=Path, help="start from a trained model; keeps its sizes and words"
     )
     add_encoder_weights(model)
-    add_setting(model, EncoderConfig, "feature_layer", "layer of InceptionV3 that is read")
+    model.add_argument(
+        "--encoder",
+        dest="network",
+        choices=ENCODERS,
+        metavar="NAME",
+        help=f"what reads the photos: {COMPACT}, which is trained along, or a network of keras.applications, frozen "
+        f"(default: {EncoderConfig.network})",
+    )
+    add_setting(
+        model,
+        EncoderConfig,
+        "feature_layer",
+        "layer of the encoder that is read",
+        f"{EncoderConfig.feature_layer}; of others than InceptionV3 the last with a grid",
+    )
+    add_setting(
+        model,
+        EncoderConfig,
+        "image_size",
+        "side of the square that photos are resized to",
+        f"the network's own: {EncoderConfig.image_size}, compact: {IMAGE_SIZES[COMPACT]}",
+    )
     add_setting(model, DecoderConfig, "cell", "the recurrence", _defaults("cell"))
     add_setting(model, DecoderConfig, "hidden_size", "units of the recurrent state", _defaults("hidden_size"))
     add_setting(
@@ -78,6 +131,24 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     add_setting(model, DecoderConfig, "attention_dim", "size of the attention space")
     add_setting(model, DecoderConfig, "dropout", "share of activations dropped in training", _defaults("dropout"))
+
+    compact = parser.add_argument_group(
+        "compact encoder (--encoder compact)",
+        "It is trained along with the decoder. With --teacher it first imitates what the teacher's encoder sees, and "
+        "the decoder starts as a copy of the teacher's; sizes and words are the teacher's, and new words are added.",
+    )
+    compact.add_argument(
+        "--teacher",
+        metavar="DIR",
+        type=Path,
+        help="a trained model with a large encoder, such as saved_models/flickr8k; --encoder-weights are its",
+    )
+    add_setting(compact, ImitationConfig, "imitation_epochs", "passes over the photos before the captions")
+    add_setting(compact, ImitationConfig, "views", "parts of each photo that the teacher is shown, once")
+    add_setting(compact, ImitationConfig, "imitation_rate", "the highest learning rate of the imitation")
+    add_setting(compact, ImitationConfig, "imitation_weight", "how much it counts beside the captions")
+    add_setting(compact, ImitationConfig, "distillation", "share of the teacher's probabilities in what words to say")
+    add_setting(compact, ImitationConfig, "captions_per_photo", "captions that a photo brings to a step")
 
     training = parser.add_argument_group("training")
     add_setting(training, TrainingConfig, "epochs", "passes over the training photos or text", _defaults("epochs"))
@@ -134,6 +205,21 @@ def run(arguments: argparse.Namespace) -> int:
     from captioner.training.shards import give_each_shard_its_core
 
     give_each_shard_its_core()
+    if model.encoder.network == COMPACT:
+        from captioner.training.joint_run import JointRun, train_jointly
+
+        joint = JointRun(
+            dataset,
+            model,
+            training,
+            ImitationConfig(**chosen(arguments, ImitationConfig)),
+            arguments.output or Path("saved_models") / f"{dataset.name}-{COMPACT}",
+            arguments.teacher,
+            arguments.encoder_weights,
+            arguments.init_from,
+        )
+        print(scores_table(train_jointly(joint, resume=not arguments.no_resume, report=_report)))
+        return 0
     output = arguments.output or Path("saved_models") / f"{dataset.name}-{model.decoder.cell}"
     profile = Profile()
     metrics = train_captioner(
@@ -150,36 +236,69 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfig]:
-    """Turn arguments into configurations; those of `--init-from` stand where it is given.
+    """Turn arguments into configurations; those of `--init-from` stand where it is given, those of a teacher too.
 
     Raises:
-        UsageError: a size was given that `--init-from` has already decided.
+        UsageError: a size was given that another model has already decided, or something for another encoder.
     """
+    from captioner.data.model_files import read_config
+
     training = TrainingConfig(**chosen(arguments, TrainingConfig))
-    if arguments.init_from is None:
+    if arguments.init_from is not None:
+        model = read_config(arguments.init_from)
+        _refuse_other_sizes(arguments, "init_from", (model.encoder, model.decoder, model.decoding))
+        model = replace(model, decoder=replace(model.decoder, **chosen(arguments, DecoderConfig)))
+    else:
+        name = arguments.network or EncoderConfig.network
+        encoder = {
+            "feature_layer": FEATURE_LAYERS.get(name, "last"),
+            "image_size": IMAGE_SIZES.get(name, 224),
+            **chosen(arguments, EncoderConfig),
+        }
         model = ModelConfig(
-            EncoderConfig(**chosen(arguments, EncoderConfig)),
+            EncoderConfig(**encoder),
             DecoderConfig(**chosen(arguments, DecoderConfig)),
             DecodingConfig(**chosen(arguments, DecodingConfig)),
         )
-        return model, training
+    compact = model.encoder.network == COMPACT
+    given = [name for name in ("teacher", *IMITATION_OPTIONS) if getattr(arguments, name) is not None]
+    if given and not compact:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{names}: only for --encoder {COMPACT}, not for {model.encoder.network}")
+    if compact:
+        if arguments.profile:
+            raise UsageError(f"--profile: not for --encoder {COMPACT}; leave it out")
+        if model.encoder.image_size % 16 or model.encoder.feature_layer != FEATURE_LAYERS[COMPACT]:
+            raise UsageError(
+                f"--encoder {COMPACT}: expected an --image-size that 16 divides, and no --feature-layer, found "
+                f"{model.encoder.image_size} and {model.encoder.feature_layer!r}"
+            )
+        defaults = TAUGHT_TRAINING if arguments.teacher or arguments.init_from else COMPACT_TRAINING
+        training = replace(training, **{**defaults, **chosen(arguments, TrainingConfig)})
+        if arguments.teacher is not None:
+            teacher = read_config(arguments.teacher)
+            if arguments.init_from is None:
+                _refuse_other_sizes(arguments, "teacher", (teacher.decoder, teacher.decoding))
+                decoder = replace(teacher.decoder, **chosen(arguments, DecoderConfig))
+                model = replace(model, decoder=decoder, decoding=teacher.decoding)
+    if arguments.init_from is not None:
+        if arguments.learning_rate is None:
+            training = replace(training, learning_rate=FINE_TUNING_RATE)
+        if arguments.min_count is None:
+            training = replace(training, min_count=FINE_TUNING_MIN_COUNT)
+    return model, training
 
-    from captioner.data.model_files import read_config
 
-    model = read_config(arguments.init_from)
-    for part in (model.encoder, model.decoder, model.decoding):
+def _refuse_other_sizes(arguments: argparse.Namespace, option: str, parts: tuple[Any, ...]) -> None:
+    """Raise UsageError when a size was given that the model named by an option has decided otherwise."""
+    for part in parts:
         for name, value in chosen(arguments, type(part)).items():
             if name != "dropout" and value != getattr(part, name):
+                flag = "encoder" if name == "network" else name.replace("_", "-")
                 raise UsageError(
-                    f"--{name.replace('_', '-')} {value}: --init-from {arguments.init_from} has {getattr(part, name)}, "
-                    "and its weights fit nothing else; leave the argument out"
+                    f"--{flag} {value}: --{option.replace('_', '-')} {getattr(arguments, option)} has "
+                    f"{getattr(part, name)}, and its weights fit nothing else; leave the argument out"
                 )
-    model = replace(model, decoder=replace(model.decoder, **chosen(arguments, DecoderConfig)))
-    if arguments.learning_rate is None:
-        training = replace(training, learning_rate=FINE_TUNING_RATE)
-    if arguments.min_count is None:
-        training = replace(training, min_count=FINE_TUNING_MIN_COUNT)
-    return model, training
 
 
 def _refuse_other_task(arguments: argparse.Namespace) -> None:
@@ -188,7 +307,7 @@ def _refuse_other_task(arguments: argparse.Namespace) -> None:
     parser = make_parser("train")
     given = [name for name in foreign if getattr(arguments, name) != parser.get_default(name)]
     if given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        names = ", ".join("--encoder" if name == "network" else f"--{name.replace('_', '-')}" for name in given)
         other = "char-lm" if arguments.task == "caption" else "caption"
         raise UsageError(
             f"{names}: only for --task {other}, not for --task {arguments.task}; leave out one or the other"

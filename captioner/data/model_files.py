@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
-from captioner.config import ModelConfig, check_weights, load_config
+from captioner.config import COMPACT, ModelConfig, check_weights, load_config
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
 
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "decoder.weights.h5"
+ENCODER_WEIGHTS, ENCODER_CHECKSUMS = "encoder.weights.h5", "encoder_checksums"
+"""Of a compact encoder: its weights, and what CONFIG calls their checksum."""
+
+
+def own_encoder(directory: Path, config: ModelConfig) -> Path | None:
+    """Return the file of the encoder's weights where they are part of the model directory."""
+    return directory / ENCODER_WEIGHTS if config.encoder.network == COMPACT else None
 
 
 def read_config(directory: Path) -> ModelConfig:
@@ -37,6 +44,9 @@ def read_words(directory: Path) -> tuple[ModelConfig, Vocabulary]:
             f"{config.decoder.vocabulary_size}; the files are from different models"
         )
     check_weights(directory / CONFIG, directory / WEIGHTS)
+    encoder = own_encoder(directory, config)
+    if encoder:
+        check_weights(directory / CONFIG, encoder, ENCODER_CHECKSUMS)
     return config, vocabulary
 
 

@@ -94,6 +94,11 @@ def preprocess(photo: np.ndarray, size: int = 299) -> np.ndarray:
     return np.asarray(resized, np.float32) / np.float32(127.5) - np.float32(1)
 
 
+def preprocessing(size: int) -> str:
+    """Name what `preprocess` does for photos of this size, for fingerprints."""
+    return PREPROCESSING.replace("299", str(size))
+
+
 def find_photos(paths: Iterable[str]) -> tuple[list[Path], list[str]]:
     """Expand what a user typed into photos, in the order named and without duplicates, and complaints.
 

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import math
 import os
 import zlib
 from collections.abc import Iterable, Sequence
@@ -35,7 +36,7 @@ def fingerprint(photos: Sequence[Path], *parts: str) -> str:
 
 
 class FeatureStore:
-    """A float16 array (N, L, D) in a file, of which rows may still be missing.
+    """An array of N rows of one shape in a file, features (N, L, D) mostly, of which rows may still be missing.
 
     `features.npy` holds the rows and `checksums.npy` the CRC-32 of each, 0 where it is missing. A row counts as
     there only when its checksum holds, so a run that was killed, or a disk that lied, costs just those rows.
@@ -44,25 +45,29 @@ class FeatureStore:
 
     Args:
         directory: where the two files lie; made when missing.
-        shape: (N, L, D).
+        shape: that of the array, such as (N, L, D).
         about: what made the features, written beside them for people to read.
+        dtype: of its numbers.
 
     Raises:
         CaptionerError: the disk has no room for the whole array, or the directory cannot be written to.
     """
 
-    def __init__(self, directory: Path, shape: tuple[int, int, int], about: dict[str, str]) -> None:
+    def __init__(
+        self, directory: Path, shape: tuple[int, ...], about: dict[str, str], dtype: type = np.float16
+    ) -> None:
+        self._dtype = np.dtype(dtype)
         self._features, self._checksums = directory / "features.npy", directory / "checksums.npy"
-        self._row_bytes = 2 * shape[1] * shape[2]
+        self._row_bytes = self._dtype.itemsize * math.prod(shape[1:])
         self._size = shape[0] * self._row_bytes
         try:
             if not self._usable(shape):
                 write_json(directory / "about.json", about)
-                _allocate(self._features, shape, np.float16)
+                _allocate(self._features, shape, self._dtype)
                 _allocate(self._checksums, shape[:1], np.uint32)
         except OSError as error:
             raise self._refused(error) from error
-        self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D) float16
+        self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D)
         self._offset = self._features.stat().st_size - self._size
         self._sums = np.load(self._checksums)
         good = [row_sum != 0 and row_sum == self._sum(row) for row, row_sum in enumerate(self._sums)]
@@ -73,12 +78,12 @@ class FeatureStore:
         return np.flatnonzero(~self.present)
 
     def write(self, rows: Iterable[int], features: np.ndarray) -> None:
-        """Store `features` (M, L, D) as the `rows` (M of them).
+        """Store `features` (M, L, D), or rows of whatever shape the array has, as the `rows` (M of them).
 
         Raises:
             CaptionerError: the disk is full or cannot be written to; rows written before stay good.
         """
-        values = np.ascontiguousarray(features, np.float16)
+        values = np.ascontiguousarray(features, self._dtype)
         try:
             with self._features.open("rb+") as file, self._checksums.open("rb+") as sums:
                 header = self._checksums.stat().st_size - 4 * len(self._sums)
@@ -96,12 +101,12 @@ class FeatureStore:
     def _sum(self, row: int) -> int:
         return zlib.crc32(self.features[row]) or 1
 
-    def _usable(self, shape: tuple[int, int, int]) -> bool:
+    def _usable(self, shape: tuple[int, ...]) -> bool:
         try:
             features, sums = (open_memmap(path, mode="r") for path in (self._features, self._checksums))
         except Exception:  # NumPy parses headers as Python, and a damaged one raises nearly anything
             return False
-        return (features.shape, features.dtype, sums.shape) == (shape, np.float16, shape[:1])
+        return (features.shape, features.dtype, sums.shape) == (shape, self._dtype, shape[:1])
 
     def _refused(self, error: OSError) -> CaptionerError:
         reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
@@ -111,7 +116,7 @@ class FeatureStore:
         )
 
 
-def _allocate(path: Path, shape: tuple[int, ...], dtype: type) -> None:
+def _allocate(path: Path, shape: tuple[int, ...], dtype: type | np.dtype) -> None:
     """Make a .npy file of zeros whose room on the disk is taken at once, so that a full disk shows before the work."""
     with replacing(path) as beside:
         open_memmap(beside, mode="w+", dtype=dtype, shape=shape)

@@ -113,11 +113,18 @@ class Decoder(keras.layers.Layer):
         self.deep.build((None, 2 * units + embedding_dim))
         self.output_projection.build((None, embedding_dim))
 
+    def places(self, features: Any) -> Any:
+        """Project the features (B, L, D) to the normalised places (B, L, U)."""
+        return self.place_norm(self.place(ops.cast(features, self.compute_dtype)))
+
+    def remember(self, places: Any, training: bool = False) -> Memory:
+        """Make of places (B, L, U) what every step looks at."""
+        values = self.dropout(places, training=training)
+        return Memory(values, self.attention.keys(values))
+
     def memory(self, features: Any, training: bool = False) -> Memory:
         """Project the features (B, L, D) to what every step looks at."""
-        values = self.place_norm(self.place(ops.cast(features, self.compute_dtype)))  # (B, L, U)
-        values = self.dropout(values, training=training)
-        return Memory(values, self.attention.keys(values))
+        return self.remember(self.places(features), training)
 
     def initial_states(self, memory: Memory) -> list[Any]:
         """Return the states before the first word, (B, 1, U) each: one sentence an image."""
@@ -165,7 +172,10 @@ class Decoder(keras.layers.Layer):
         Returns:
             the glance of every step, (B, K, T, ...); `logits` makes predictions of it.
         """
-        memory = self.memory(features, training)
+        return self.read(self.memory(features, training), tokens, training)
+
+    def read(self, memory: Memory, tokens: Any, training: bool = False) -> Glance:
+        """Read whole sentences as `call` does, with a memory at hand."""
         words = self.words(tokens, training)
         states = [ops.repeat(state, ops.shape(tokens)[1], axis=1) for state in self.initial_states(memory)]
         glances = []

@@ -8,7 +8,14 @@ from pathlib import Path
 import keras
 
 from captioner.config import ModelConfig, checksum_weights, save_config
-from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, read_words
+from captioner.data.model_files import (
+    CONFIG,
+    ENCODER_CHECKSUMS,
+    ENCODER_WEIGHTS,
+    VOCABULARY,
+    WEIGHTS,
+    read_words,
+)
 from captioner.errors import CaptionerError
 from captioner.files import replacing
 from captioner.models.captioner import CaptionModel
@@ -22,7 +29,8 @@ class SavedModel:
     Attributes:
         config: encoder, decoder sizes, and how to search.
         vocabulary: the words behind the decoder's numbers.
-        network: the decoder with its weights; the encoder's weights are not part of the directory.
+        network: the decoder with its weights; the encoder's are part of the directory only where it is compact, see
+            `captioner.models.networks`.
     """
 
     config: ModelConfig
@@ -30,8 +38,16 @@ class SavedModel:
     network: CaptionModel
 
 
-def save_model(directory: str | Path, config: ModelConfig, vocabulary: Vocabulary, network: CaptionModel) -> None:
+def save_model(
+    directory: str | Path,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    network: CaptionModel,
+    encoder: keras.Model | None = None,
+) -> None:
     """Write a model directory; each file is replaced whole, and the optimiser's state is left out.
+
+    The encoder is given where its weights are part of the model.
 
     Raises:
         OSError: the directory cannot be written to.
@@ -41,7 +57,11 @@ def save_model(directory: str | Path, config: ModelConfig, vocabulary: Vocabular
     bare = CaptionModel(config.decoder)
     bare.set_weights(network.get_weights())
     save_weights(bare, directory / WEIGHTS)
-    save_config(directory / CONFIG, model=config, checksums=checksum_weights(directory / WEIGHTS))
+    checksums = {"checksums": checksum_weights(directory / WEIGHTS)}
+    if encoder:
+        save_weights(encoder, directory / ENCODER_WEIGHTS)
+        checksums[ENCODER_CHECKSUMS] = checksum_weights(directory / ENCODER_WEIGHTS)
+    save_config(directory / CONFIG, model=config, **checksums)
 
 
 def load_model(directory: str | Path) -> SavedModel:

@@ -1,4 +1,4 @@
-"""InceptionV3 as a reader of photos: images in, a grid of features out."""
+"""Networks that read photos: images in, a grid of features out."""
 
 import contextlib
 import functools
@@ -7,19 +7,27 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from captioner.config import EncoderConfig
+from captioner.config import COMPACT, ENCODERS, EncoderConfig, listed
 from captioner.errors import CaptionerError
+from captioner.models.compact import build_compact
+
+LAST = "last"
+"""Stands for the last layer with a grid."""
 
 
 def build_encoder(config: EncoderConfig, weights: str | Path | None = "imagenet") -> keras.Model:
-    """Build the trunk of InceptionV3 (Szegedy et al. 2016) up to `config.feature_layer`.
+    """Build a network of `keras.applications` up to `config.feature_layer`, or the compact one.
+
+    InceptionV3 (Szegedy et al. 2016) is what the shipped model reads with. Whatever a network wants to be done to the
+    pixels first is part of the encoder, so that all take images in [-1, 1].
 
     Args:
-        config: which layer, and the size of the image.
+        config: which network, which layer, and the size of the image.
         weights: a Keras weights file; "imagenet" takes Keras's own, from its cache or by download; None leaves them
             random.
 
@@ -27,29 +35,60 @@ def build_encoder(config: EncoderConfig, weights: str | Path | None = "imagenet"
         a model from images float32 (B, size, size, 3) in [-1, 1] to features (B, L, D).
 
     Raises:
-        CaptionerError: no such layer, or no usable weights; the message says what to do.
+        CaptionerError: no such network or layer, or no usable weights; the message says what to do.
     """
+    if config.network == COMPACT:
+        encoder = build_compact(config.image_size)
+        if weights == "imagenet":
+            raise CaptionerError("the compact encoder has no weights but those that it was trained to; name their file")
+        if weights is not None:
+            _load_file(encoder, Path(weights), config.network)
+        encoder.trainable = False
+        return encoder
     size = config.image_size
-    application = getattr(keras.applications, config.network, None)
-    if not callable(application):
-        raise CaptionerError(f"encoder: keras.applications has no {config.network!r}; expected InceptionV3")
+    if config.network not in ENCODERS:
+        raise CaptionerError(f"--encoder: expected one of {listed(ENCODERS)}, found {config.network!r}")
+    application = getattr(keras.applications, config.network)
     make = functools.partial(application, include_top=False, input_shape=(size, size, 3))
-    network = _with_imagenet(make) if weights == "imagenet" else make(weights=None)
-    grids = {layer.name: layer for layer in network.layers if len(layer.output.shape) == 4}
-    if config.feature_layer not in grids:
-        mixed = [name for name in grids if name.startswith("mixed")]
+    network = _with_imagenet(make, config.network) if weights == "imagenet" else _without_weights(make, config)
+    grids = {layer.name: layer for layer in network.layers if _is_grid(layer)}
+    layer = list(grids)[-1] if config.feature_layer == LAST else config.feature_layer
+    if layer not in grids:
+        several = [name for name in grids if name.startswith("mixed")] or list(grids)[-8:]
         raise CaptionerError(
-            f"--feature-layer: InceptionV3 has no layer {config.feature_layer!r} with a grid of features; "
-            f"expected one such as {', '.join(mixed)}"
+            f"--feature-layer: {config.network} has no layer {layer!r} with a grid of features; expected one "
+            f"such as {LAST} or {', '.join(several)}"
         )
     if weights not in ("imagenet", None):
-        _load_file(network, Path(weights))
-    grid = grids[config.feature_layer].output
+        _load_file(network, Path(weights), config.network)
+    grid = grids[layer].output
     _, rows, columns, channels = grid.shape
     features = keras.layers.Reshape((rows * columns, channels), name="features")(grid)
     encoder = keras.Model(network.input, features, name="encoder")
+    if config.network != "InceptionV3":  # which wants [-1, 1] as it is
+        encoder = _preprocessing(encoder, sys.modules[application.__module__].preprocess_input)
     encoder.trainable = False
     return encoder
+
+
+def _without_weights(make: Callable[..., keras.Model], config: EncoderConfig) -> keras.Model:
+    try:
+        return make(weights=None)
+    except ValueError as error:  # a network refuses images that are too small for it
+        raise CaptionerError(
+            f"--encoder {config.network} --image-size {config.image_size}: {_reason(error)}"
+        ) from error
+
+
+def _is_grid(layer: keras.layers.Layer) -> bool:
+    shape = list(getattr(getattr(layer, "output", None), "shape", []))
+    return len(shape) == 4 and None not in shape[1:] and shape[1] * shape[2] > 1
+
+
+def _preprocessing(network: keras.Model, preprocess_input: Callable[..., Any]) -> keras.Model:
+    """Put a network behind what it wants to be done to pixels, for images in [-1, 1]."""
+    image = keras.Input(network.input_shape[1:], name="image")
+    return keras.Model(image, network(preprocess_input((image + 1.0) * 127.5)), name="encoder")
 
 
 class KerasEncoder:
@@ -78,29 +117,32 @@ def weights_fingerprint(encoder: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def _load_file(network: keras.Model, path: Path) -> None:
+def _load_file(network: keras.Model, path: Path, name: str) -> None:
     if not path.is_file():
         raise CaptionerError(
-            f"--encoder-weights: {path} is not a file; expected InceptionV3's weights without top (.h5). "
+            f"--encoder-weights: {path} is not a file; expected {name}'s weights without top (.h5). "
             "Without this setting Keras's own are downloaded"
         )
     try:
         network.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds; to a user they mean the same
         raise CaptionerError(
-            f"--encoder-weights: {path} does not hold the weights of InceptionV3 without top ({_reason(error)})"
+            f"--encoder-weights: {path} does not hold the weights of {name} without top ({_reason(error)})"
         ) from error
 
 
-def _with_imagenet(make: Callable[..., keras.Model]) -> keras.Model:
+def _with_imagenet(make: Callable[..., keras.Model], name: str) -> keras.Model:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Keras draws its progress bar on stdout, which is for results
             return make(weights="imagenet")
     except Exception as error:  # urllib, checksums, disks: each with its own kind
+        size, file = "", f"{name}'s weights without top"
+        if name == "InceptionV3":
+            size, file = " (87 MB)", "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
         raise CaptionerError(
-            f"InceptionV3's ImageNet weights (87 MB) are not here and could not be downloaded "
+            f"{name}'s ImageNet weights{size} are not here and could not be downloaded "
             f"({_reason(error)}). With a connection, run the same command again; without "
-            "one, copy inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 from a machine that has it and name it "
+            f"one, copy {file} from a machine that has it and name it "
             "with --encoder-weights FILE or CAPTIONER_ENCODER_WEIGHTS"
         ) from error
 

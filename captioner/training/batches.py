@@ -33,7 +33,7 @@ class CaptionBatches:
     def __init__(
         self,
         features: np.ndarray,
-        rows: Sequence[int],
+        rows: Sequence[int] | np.ndarray,
         captions: Sequence[Sequence[Sequence[int]]],
         batch_size: int,
         captions_per_image: int = 5,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from captioner.config import ModelConfig, TrainingConfig
+from captioner.config import COMPACT, ModelConfig, TrainingConfig
 from captioner.files import write_text
 
 LICENCES = {
@@ -13,9 +13,31 @@ LICENCES = {
 }
 
 
+def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
+    """Tell what reads the photos."""
+    encoder, grid = model.encoder, f"{model.decoder.locations} places of {model.decoder.channels} channels"
+    if encoder.network == COMPACT:
+        story = ""
+        if metrics["imitation"]:
+            last = min(metrics["imitation"], key=lambda row: row["dev_places"])
+            story = (
+                f" In {len(metrics['imitation'])} epochs it first learned to see what a teacher sees, of whose "
+                f"variance on dev photos it then explained {1 - last['dev_places']:.0%}."
+            )
+        return (
+            f"- **Encoder**: a residual network of our own, {metrics['encoder_parameters']:,} parameters, trained from "
+            f"random weights on the same photos, which it reads at {encoder.image_size} x {encoder.image_size} pixels "
+            f"({grid}).{story}"
+        )
+    return (
+        f"- **Encoder**: {encoder.network} with ImageNet weights, frozen, read at layer `{encoder.feature_layer}`\n"
+        f"  ({grid}). Its weights are not in this directory."
+    )
+
+
 def write_card(path: Path, data: str, model: ModelConfig, training: TrainingConfig, metrics: dict[str, Any]) -> None:
     """Write the model card as Markdown; `metrics` are those of metrics.json."""
-    encoder, decoder, decoding = model.encoder, model.decoder, model.decoding
+    decoder, decoding = model.decoder, model.decoding
     cell = {"rnn": "vanilla tanh RNN", "gru": "GRU", "lstm": "LSTM"}[decoder.cell]
     heading = (
         f"{metrics['images']} {metrics['split']} photos, beam {decoding.beam_width}, "
@@ -34,8 +56,7 @@ def write_card(path: Path, data: str, model: ModelConfig, training: TrainingConf
 Scores x 100, corpus level, all references, end token and punctuation not counted. Beam width and length penalty were
 chosen on these same photos, and so was the epoch: expect a little less on photos that had no say.
 
-- **Encoder**: {encoder.network} with ImageNet weights, frozen, read at layer `{encoder.feature_layer}`
-  ({decoder.locations} places of {decoder.channels} channels). Its weights are not in this directory.
+{_encoder(model, metrics)}
 - **Decoder**: {cell} of {decoder.hidden_size} units with Bahdanau attention ({decoder.attention_dim}), word vectors of
   {decoder.embedding_dim}, {decoder.vocabulary_size} words; {metrics["parameters"]:,} parameters.
 - **Training**: cross-entropy with label smoothing {training.label_smoothing}, dropout {decoder.dropout}, AdamW at

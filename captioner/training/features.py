@@ -10,7 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from captioner.ahead import ahead
-from captioner.data.photos import PREPROCESSING, PhotoError, open_photo, preprocess
+from captioner.data.photos import PhotoError, open_photo, preprocess, preprocessing
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory
@@ -42,7 +42,7 @@ def extract_features(
     Raises:
         CaptionerError: the cache cannot be written to, or the encoder's weights are unusable.
     """
-    identity = (weights_fingerprint(encoder), feature_layer, PREPROCESSING)
+    identity = (weights_fingerprint(encoder), feature_layer, preprocessing(encoder.input_shape[1]))
     name = fingerprint(photos, *identity)
     store = FeatureStore(
         cache_directory() / "features" / name,

@@ -95,25 +95,26 @@ def fit(
                 "distinct_words": len({word for words in captions for word in words}),
                 "mean_length": float(np.mean([len(words) for words in captions])),
             }
-            improved = _better(row, progress.history[progress.best_epoch - 1] if progress.best_epoch else None)
+            improved = better(row, progress.history[progress.best_epoch - 1] if progress.best_epoch else None)
             progress.epoch, progress.history = epoch, [*progress.history, row]
             if improved:
                 progress.best_epoch, progress.best_score = epoch, scores["cider"]
             with profile.phase("save a checkpoint"):
                 checkpoint.save(network, scored.get_weights() if improved else None, progress)
-            report(_line(row, config.epochs, improved))
-            for number in _samples(len(captions)):
+            report(line(row, config.epochs, improved))
+            for number in samples(len(captions)):
                 report(f"    {dev.names[number]}: {' '.join(captions[number])}")
     checkpoint.load_best(network, progress)
     return progress
 
 
-def _better(row: dict[str, float], best: dict[str, float] | None) -> bool:
+def better(row: dict[str, float], best: dict[str, float] | None) -> bool:
     """Compare by dev CIDEr-D, and where that is equal, as on a handful of photos, by the loss on dev."""
     return best is None or (row["cider"], -row["dev_loss"]) > (best["cider"], -best["dev_loss"])
 
 
-def _line(row: dict[str, float], epochs: int, improved: bool) -> str:
+def line(row: dict[str, float], epochs: int, improved: bool) -> str:
+    """Tell of an epoch in a line."""
     return (
         f"epoch {row['epoch']}/{epochs} {row['seconds']:.0f} s: loss {row['loss']:.3f}, dev {row['dev_loss']:.3f}, "
         f"BLEU {row['bleu1']:.1f} {row['bleu2']:.1f} {row['bleu3']:.1f} {row['bleu4']:.1f}, "
@@ -121,6 +122,6 @@ def _line(row: dict[str, float], epochs: int, improved: bool) -> str:
     )
 
 
-def _samples(count: int) -> list[int]:
+def samples(count: int) -> list[int]:
     """Return the numbers of three photos, the same every epoch, spread over the split."""
     return sorted({0, count // 3, 2 * count // 3})

@@ -7,9 +7,15 @@ from captioner.config import CharTrainingConfig, TrainingConfig
 
 
 def make_optimizer(
-    network: keras.Model, config: TrainingConfig | CharTrainingConfig, steps: int
+    network: keras.Model,
+    config: TrainingConfig | CharTrainingConfig,
+    steps: int,
+    variables: list[keras.Variable] | None = None,
 ) -> keras.optimizers.Optimizer:
-    """Make AdamW (Loshchilov & Hutter 2019) for `network`, with warm-up and cosine decay over `steps`."""
+    """Make AdamW (Loshchilov & Hutter 2019) for `network`, with warm-up and cosine decay over `steps`.
+
+    Where only some `variables` are to be trained, they are given.
+    """
     warmup = min(config.warmup_steps, steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
@@ -25,18 +31,22 @@ def make_optimizer(
         ema_momentum=config.ema_momentum or 0.99,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(network.trainable_variables)
+    optimizer.build(network.trainable_variables if variables is None else variables)
     return optimizer
 
 
-def averaged_weights(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
+def averaged_weights(
+    network: keras.Model, optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable] | None = None
+) -> list[np.ndarray]:
     """Return the moving average of a network's weights, where the optimiser keeps one, else the weights; none change.
+
+    `variables` are those that the optimiser was made for, where these are not all that the network trains.
 
     It lies nearer to the middle of the valley that a step size keeps jumping across (Polyak & Juditsky 1992).
     """
     weights = network.get_weights()
     if optimizer.use_ema:
-        optimizer.finalize_variable_values(network.trainable_variables)
+        optimizer.finalize_variable_values(network.trainable_variables if variables is None else variables)
         averaged = network.get_weights()
         network.set_weights(weights)
         return averaged

@@ -62,7 +62,7 @@ class Run:
             **{name: value for name, value in sizes.items() if name not in from_data},
             "max_length": self.model.decoding.max_length,
             **dataclasses.asdict(self.training),
-            "data": _digest(self.dataset),
+            "data": digest(self.dataset),
             "init_from": str(self.init_from) if self.init_from else None,
         }
 
@@ -118,7 +118,7 @@ def train_captioner(
     )
     keras.utils.set_random_seed(run.training.seed)
     network = CaptionModel(config.decoder, dtype=run.training.precision)
-    network.set_word_frequencies(_counts(vocabulary, sentences))
+    network.set_word_frequencies(word_counts(vocabulary, sentences))
     if base:
         take_over(network, base)
     progress = fit(
@@ -137,7 +137,7 @@ def train_captioner(
         "settings": run.settings(),
     }
     save_model(run.output, config, vocabulary, network)
-    _write_history(run.output, progress)
+    write_history(run.output, progress)
     write_card(run.output / CARD, run.dataset.name, config, run.training, metrics)
     write_json(run.output / METRICS, metrics)
     checkpoint.remove()
@@ -162,12 +162,14 @@ def take_over(network: CaptionModel, base: SavedModel) -> None:
         ours.assign(values)
 
 
-def _counts(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+def word_counts(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+    """Count the words of sentences by their numbers, (V,)."""
     counts = Counter(number for words in sentences for number in vocabulary.encode(words, len(words) + 1))
     return np.array([counts[number] for number in range(len(vocabulary))], float)
 
 
-def _digest(dataset: CaptionDataset) -> str:
+def digest(dataset: CaptionDataset) -> str:
+    """Name what is trained and chosen on: photos and captions of the train and dev splits."""
     content = {
         name: [(example.image.name, example.captions) for example in examples]
         for name, examples in dataset.splits.items()
@@ -176,7 +178,8 @@ def _digest(dataset: CaptionDataset) -> str:
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def _write_history(output: Path, progress: Progress) -> None:
+def write_history(output: Path, progress: Progress) -> None:
+    """Write the epochs' figures as a table and as a picture."""
     import pandas as pd
 
     with replacing(output / HISTORY) as beside:

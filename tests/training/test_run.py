@@ -11,7 +11,7 @@ from captioner.models.directory import SavedModel
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.card import write_card
 from captioner.training.checkpoint import Progress
-from captioner.training.run import Run, _write_history, take_over
+from captioner.training.run import Run, take_over, write_history
 
 
 def saved(network, size):
@@ -81,7 +81,7 @@ HISTORY = [
 
 
 def test_the_history_is_a_table_and_a_picture(tmp_path):
-    _write_history(tmp_path, Progress(2, 1, 35.0, HISTORY))
+    write_history(tmp_path, Progress(2, 1, 35.0, HISTORY))
     with (tmp_path / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["learning_rate"]) for row in rows] == [1e-3, 2.5e-5]

@@ -1,0 +1,285 @@
+"""Encoder and decoder learn together: captions, what a teacher says of them, and what it sees."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from captioner.ahead import ahead
+from captioner.config import DecodingConfig, ImitationConfig, TrainingConfig
+from captioner.errors import CaptionerError
+from captioner.metrics.cider import CiderD
+from captioner.metrics.score import score
+from captioner.models.captioner import CaptionModel
+from captioner.models.photo_model import PhotoModel
+from captioner.text import Vocabulary
+from captioner.training.batches import CaptionBatches
+from captioner.training.checkpoint import Checkpoint, Progress
+from captioner.training.evaluation import caption_split
+from captioner.training.fit import EPOCH_BEAM_WIDTH, better, line, samples
+from captioner.training.imitation import Targets, Unexplained, as_seen
+from captioner.training.loss import SmoothedCrossEntropy
+from captioner.training.optimizer import averaged_weights, make_optimizer
+from captioner.training.pictures import Pictures, seen
+from captioner.training.shards import shard_bounds, shard_count
+from captioner.training.split import Split
+from captioner.training.step import LossStep
+
+Batch = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """A teacher for the training on captions.
+
+    Attributes:
+        teacher: a decoder whose words have the numbers that the pupil's have, though there may be fewer.
+        targets: what it sees in the views of the training photos.
+        unexplained: the measure of the imitation.
+        config: how much the teacher counts.
+    """
+
+    teacher: CaptionModel
+    targets: Targets
+    unexplained: Unexplained
+    config: ImitationConfig
+
+
+@dataclass(frozen=True)
+class Photos:
+    """A split as the training on captions reads it.
+
+    Attributes:
+        pictures: the photos; those that cannot be used have rows too.
+        rows: the rows of the photos that can (M,).
+        captions: of each photo, its captions as lists of words.
+        names: file names, for samples.
+    """
+
+    pictures: Pictures
+    rows: np.ndarray
+    captions: Sequence[Sequence[Sequence[str]]]
+    names: Sequence[str]
+
+
+class JointStep:
+    """One step of the optimiser for encoder and decoder, compiled once for each caption length.
+
+    The loss is cross-entropy against smoothed labels, of which the teacher's probabilities take a share (Hinton et al.
+    2015), plus the unexplained share of what the teacher sees, where there is a teacher.
+
+    Args:
+        network: what is trained.
+        label_smoothing: see `SmoothedCrossEntropy`.
+        optimizer: built for all that `network` trains.
+        teaching: the teacher, if there is one.
+    """
+
+    def __init__(
+        self,
+        network: PhotoModel,
+        label_smoothing: float,
+        optimizer: keras.optimizers.Optimizer,
+        teaching: Teaching | None,
+    ) -> None:
+        self.network = network
+        self.optimizer = optimizer
+        self.teaching = teaching
+        self._smoothed = SmoothedCrossEntropy(label_smoothing, reduction=None)
+        self._plain = SmoothedCrossEntropy(0.0, reduction=None)
+        self._graphs: dict[int, Any] = {}
+
+    def over(self, batches: Iterator[Batch], seen_loss: Callable[[float], None]) -> tuple[float, float]:
+        """Train on all batches; after each, `seen_loss` is told the mean loss so far.
+
+        Returns:
+            the mean over all words of the smoothed cross-entropy and of the plain one, in nats.
+        """
+        sums, words = np.zeros(2), 0
+        for batch in batches:
+            length = batch["tokens"].shape[2]
+            if length not in self._graphs:
+                graph = tf.function(self._run, input_signature=[_signature(batch)], autograph=False)
+                self._graphs[length] = graph.get_concrete_function()
+            sums += self._graphs[length](batch).numpy()
+            words += len(batch["next"])
+            seen_loss(sums[0] / words)
+        return float(sums[0] / words), float(sums[1] / words)
+
+    def _run(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        images = tf.cast(tf.shape(batch["tokens"])[0], tf.float32)
+        words = tf.cast(tf.size(batch["next"]), tf.float32)
+        with tf.GradientTape() as tape:
+            learned, smoothed, plain, unexplained = self._sums(batch)
+            loss = learned / words
+            if self.teaching:
+                loss += self.teaching.config.imitation_weight * unexplained / images
+        variables = self.network.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return tf.stack([smoothed, plain])
+
+    def _sums(self, batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        """Return sums over the words, of what is learned and of both cross-entropies, and of what is unexplained."""
+        tokens, positions = batch["tokens"], batch["positions"]
+        of_a_photo = tokens.shape[1] * tokens.shape[2]  # words and padding
+        sums = []
+        for begin, end in shard_bounds(tf.shape(tokens)[0]):
+            first, last = tf.unstack(tf.searchsorted(positions, tf.stack([begin, end]) * of_a_photo))
+            own = {name: value[begin:end] for name, value in batch.items() if name not in ("positions", "next")}
+            own_positions, following = positions[first:last] - begin * of_a_photo, batch["next"][first:last]
+            images = seen(own["images"], own["turns"], own["colours"])
+            places = self.network.places(images, training=True)  # (B, L, U)
+            logits = self.network.predict_words(places, own["tokens"], own_positions, training=True)  # (N, V)
+            smoothed, plain = (tf.reduce_sum(loss(following, logits)) for loss in (self._smoothed, self._plain))
+            learned, unexplained = smoothed, tf.zeros([])
+            if self.teaching:
+                share = self.teaching.config.distillation
+                said = self._said(own["wanted"], own["tokens"], own_positions)  # (N, V)
+                learned = (1 - share) * smoothed + share * tf.reduce_sum(
+                    tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(said), logits)
+                )
+                unexplained = tf.reduce_sum(self.teaching.unexplained.shares(places, own["wanted"]))
+            sums.append([learned, smoothed, plain, unexplained])
+        return [tf.add_n(each) for each in zip(*sums, strict=True)]
+
+    def _said(self, wanted: tf.Tensor, tokens: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        """Return the teacher's probabilities (N, V) of the next words, given what it sees (B, L, U)."""
+        assert self.teaching
+        decoder, words = self.teaching.teacher.decoder, self.network.config.decoder.vocabulary_size
+        known = self.teaching.teacher.config.vocabulary_size
+        if words > known:  # words that the teacher has never heard
+            tokens = tf.where(tokens < known, tokens, Vocabulary.unknown)
+        memory = decoder.remember(tf.cast(wanted, decoder.compute_dtype))
+        logits = decoder.logits(decoder.read(memory, tokens), positions)
+        return tf.pad(tf.nn.softmax(logits), [[0, 0], [0, words - known]])
+
+
+def fit_jointly(
+    network: PhotoModel,
+    vocabulary: Vocabulary,
+    train: Photos,
+    dev: Photos,
+    config: TrainingConfig,
+    captions_per_photo: int,
+    decoding: DecodingConfig,
+    teaching: Teaching | None,
+    checkpoint: Checkpoint,
+    report: Callable[[str], None],
+) -> Progress:
+    """Train encoder and decoder in place and leave them with the weights of the epoch that was best by dev CIDEr-D.
+
+    It goes epoch by epoch as `captioner.training.fit.fit` does, and a training that was killed and resumed ends with
+    the weights of one that was not.
+
+    Returns:
+        the epochs' figures and which was best.
+    """
+
+    def encoded(split: Photos) -> list[list[list[int]]]:
+        return [[vocabulary.encode(words, decoding.max_length) for words in each] for each in split.captions]
+
+    # The rows stand in for the features: what the encoder is to see is only looked up when a batch is made.
+    numbers = np.arange(len(train.pictures.pixels))
+    batches = CaptionBatches(numbers, train.rows, encoded(train), config.batch_size, captions_per_photo)
+    optimizer = make_optimizer(network, config, config.epochs * len(batches))
+    network.compile(optimizer)  # only so that checkpoints hold the optimiser's state too
+    scored = network.in_float32()
+    step = JointStep(network, config.label_smoothing, optimizer, teaching)
+    measuring = LossStep(scored.captioner, config.label_smoothing)
+    progress = checkpoint.resume(network)
+    if progress.epoch:
+        report(f"going on after epoch {progress.epoch} of {config.epochs}")
+    cider = CiderD(dev.captions)
+    search = DecodingConfig(EPOCH_BEAM_WIDTH, decoding.length_penalty, decoding.max_length)
+    read = FeatureReader(scored.encoder)
+
+    def looked(epoch: int) -> Iterator[Batch]:
+        def make(item: tuple[int, tuple[dict[str, np.ndarray], np.ndarray]]) -> Batch:
+            number, (inputs, targets) = item
+            rows = inputs["features"]
+            look = train.pictures.look(rows, np.random.default_rng([config.seed, epoch, number]))
+            batch = {
+                "images": look.images,
+                "turns": look.turns,
+                "colours": look.colours,
+                "tokens": inputs["tokens"],
+                "positions": inputs["positions"],
+                "next": targets,
+            }
+            return batch | ({"wanted": teaching.targets.of(rows, look)} if teaching else {})
+
+        return ahead(make, enumerate(batches.shuffled(config.seed, epoch)))
+
+    while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
+        epoch = progress.epoch + 1
+        began = time.monotonic()
+        network.captioner.reseed(config.seed, epoch)
+        with tqdm(total=len(batches), desc=f"epoch {epoch}/{config.epochs}", unit="batch", leave=False) as bar:
+
+            def seen_loss(loss: float, bar: tqdm = bar) -> None:
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                bar.update()
+
+            loss, cross_entropy = step.over(looked(epoch), seen_loss)
+        scored.set_weights(averaged_weights(network, optimizer))
+        split = read.split(dev)
+        dev_batches = CaptionBatches(split.features, split.rows, encoded(dev), config.batch_size)
+        dev_loss, dev_cross_entropy = measuring.over(dev_batches.in_order())
+        if not np.isfinite([loss, dev_loss]).all():
+            raise CaptionerError(
+                f"training diverged in epoch {epoch}: the loss is {loss}, on dev {dev_loss}; lower --learning-rate"
+            )
+        captions = [vocabulary.decode(beam[0].tokens) for beam in caption_split(scored.captioner, split, search)]
+        scores = score(captions, dev.captions, cider)
+        row = {
+            "epoch": epoch,
+            "seconds": round(time.monotonic() - began, 1),
+            "learning_rate": float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
+            "loss": loss,
+            "cross_entropy": cross_entropy,
+            "dev_loss": dev_loss,
+            "dev_cross_entropy": dev_cross_entropy,
+            **scores,
+            "distinct_words": len({word for words in captions for word in words}),
+            "mean_length": float(np.mean([len(words) for words in captions])),
+        }
+        improved = better(row, progress.history[progress.best_epoch - 1] if progress.best_epoch else None)
+        progress.epoch, progress.history = epoch, [*progress.history, row]
+        if improved:
+            progress.best_epoch, progress.best_score = epoch, scores["cider"]
+        checkpoint.save(network, scored.get_weights() if improved else None, progress)
+        report(line(row, config.epochs, improved))
+        for number in samples(len(captions)):
+            report(f"    {dev.names[number]}: {' '.join(captions[number])}")
+    checkpoint.load_best(network, progress)
+    return progress
+
+
+class FeatureReader:
+    """Reads whole photos through an encoder, whose weights may change between calls.
+
+    Args:
+        encoder: images (B, S, S, 3) to features (B, L, D), in float32.
+    """
+
+    def __init__(self, encoder: keras.Model) -> None:
+        self._graph = tf.function(
+            lambda images: encoder(as_seen(images), training=False), reduce_retracing=True, autograph=False
+        )
+
+    def split(self, photos: Photos, batch_size: int = 50) -> Split:
+        """Return a split as `captioner.training.evaluation` reads it; its photos are as large as what is read."""
+        pixels = photos.pictures.pixels
+        lots = [pixels[at : at + batch_size] for at in range(0, len(pixels), batch_size)]
+        features = np.concatenate(list(ahead(lambda lot: self._graph(lot).numpy(), lots, shard_count())))
+        return Split(features.astype(np.float16), photos.rows.tolist(), photos.captions, photos.names)
+
+
+def _signature(batch: Batch) -> dict[str, tf.TensorSpec]:
+    """Leave open what differs between batches of one caption length: the images and the words."""
+    return {name: tf.TensorSpec((None, *value.shape[1:]), value.dtype) for name, value in batch.items()}

@@ -1,0 +1,267 @@
+"""One training of a compact encoder with its decoder, from photos and captions to a model directory."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from captioner.config import ImitationConfig, ModelConfig, TrainingConfig
+from captioner.data.dataset import CaptionDataset, Example
+from captioner.errors import CaptionerError
+from captioner.files import write_json
+from captioner.models.compact import CHANNELS
+from captioner.models.directory import SavedModel, load_model, save_model
+from captioner.models.encoder import weights_fingerprint
+from captioner.models.networks import load_networks
+from captioner.models.photo_model import PhotoModel
+from captioner.text import SPECIAL_TOKENS, Vocabulary, normalise
+from captioner.training.card import write_card
+from captioner.training.checkpoint import METRICS, Checkpoint, open_run
+from captioner.training.evaluation import score_captions, tune_decoding
+from captioner.training.imitation import Unexplained, imitate, make_targets
+from captioner.training.joint import FeatureReader, Photos, Teaching, fit_jointly
+from captioner.training.pictures import Pictures, Views, read_pixels
+from captioner.training.precision import choose_precision
+from captioner.training.run import CARD, digest, word_counts, write_history
+
+STORED = 4 / 3
+"""How many times as large as the encoder's input the training photos are kept: parts of them are still sharp."""
+
+
+@dataclass(frozen=True)
+class JointRun:
+    """What to train, on what, and where to.
+
+    Attributes:
+        dataset: photos and captions, with a train and a dev split; no other photo is looked at.
+        model: the sizes; those that follow from the data are filled in.
+        training: of the captions; what the imitation has no setting of its own for holds for both.
+        imitation: what a teacher adds.
+        output: the model directory to write.
+        teacher: the directory of a model whose encoder is imitated, and whose decoder is where ours begins.
+        encoder_weights: of the teacher's encoder: a Keras weights file, or "imagenet".
+        init_from: the directory of a compact model to start from.
+    """
+
+    dataset: CaptionDataset
+    model: ModelConfig
+    training: TrainingConfig
+    imitation: ImitationConfig
+    output: Path
+    teacher: Path | None = None
+    encoder_weights: str = "imagenet"
+    init_from: Path | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the outcome, flat, by the names that users know."""
+        from_data = ("vocabulary_size", "locations", "channels")
+        sizes = dataclasses.asdict(self.model.decoder)
+        return {
+            **dataclasses.asdict(self.model.encoder),
+            **{name: value for name, value in sizes.items() if name not in from_data},
+            "max_length": self.model.decoding.max_length,
+            **dataclasses.asdict(self.training),
+            **dataclasses.asdict(self.imitation),
+            "data": digest(self.dataset),
+            "teacher": str(self.teacher) if self.teacher else None,
+            "init_from": str(self.init_from) if self.init_from else None,
+        }
+
+
+def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None]) -> dict[str, Any]:
+    """Train a compact encoder and its decoder, and write their directory; go on with a run that was stopped.
+
+    With a teacher the encoder first learns to see what the teacher sees, then both learn the captions; without one they
+    learn from the captions alone.
+
+    Args:
+        run: what to train.
+        resume: whether to continue what lies in `run.output`; otherwise it is started over.
+        report: takes lines for people.
+
+    Returns:
+        the metrics on the dev split, as written to metrics.json.
+
+    Raises:
+        UsageError: `run.output` holds a run with other settings.
+        CaptionerError: no photo, weights or room on the disk.
+    """
+    run = replace(run, training=replace(run.training, precision=choose_precision(run.training.precision)))
+    settings = run.settings()
+    checkpoint, metrics = open_run(run.output, settings, resume=resume, report=report)
+    if metrics is not None:
+        return metrics
+    imitation_checkpoint = Checkpoint(checkpoint.directory / "imitation", settings)
+    imitation_checkpoint.progress()  # other settings are refused before the work
+    began = time.monotonic()
+    run.dataset.split("train"), run.dataset.split("dev")
+    checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
+    base = load_model(run.init_from) if run.init_from else None
+    teacher = load_networks(run.teacher, run.encoder_weights) if run.teacher else None
+    if teacher:
+        _refuse_other_grid(run, teacher[0].config)
+        settings["encoder_weights"] = weights_fingerprint(teacher[1])  # both checkpoints hold these settings
+
+    size = run.model.encoder.image_size
+    examples = {name: run.dataset.split(name) for name in ("train", "dev")}
+    views = Views.draw(len(examples["train"]), run.imitation.views, run.training.seed) if teacher else None
+    train = _read(examples["train"], "train", round(size * STORED), size, views, report)
+    dev = _read(examples["dev"], "dev", size, size, None, report)
+    sentences = [words for captions in train.captions for words in captions]
+    known = base or (teacher[0] if teacher else None)
+    vocabulary = (known.vocabulary if known else Vocabulary.build([])).extended(sentences, run.training.min_count)
+    if len(vocabulary) == len(SPECIAL_TOKENS):
+        raise CaptionerError(
+            f"no word stands {run.training.min_count} times in the {len(sentences)} training captions; lower "
+            "--min-count"
+        )
+    if teacher and len(vocabulary) > len(teacher[0].vocabulary):
+        report(
+            f"{len(vocabulary) - len(teacher[0].vocabulary)} words that the teacher does not know are learned from the "
+            "captions alone"
+        )
+    decoder = replace(
+        run.model.decoder, vocabulary_size=len(vocabulary), locations=(size // 16 - 1) ** 2, channels=CHANNELS
+    )
+    config = replace(run.model, decoder=decoder)
+    report(
+        f"{len(train.rows)} photos and {len(sentences)} captions to train on, {len(dev.rows)} photos to score on, "
+        f"{len(vocabulary)} words"
+    )
+    keras.utils.set_random_seed(run.training.seed)
+    network = PhotoModel(config, dtype=run.training.precision)
+    network.captioner.set_word_frequencies(word_counts(vocabulary, sentences))
+    if base:
+        _start_from(network, base, run.init_from)
+    teaching: Teaching | None = None
+    imitated: list[dict[str, float]] = []
+    if teacher and views:
+        if not base:
+            network.take_decoder(teacher[0].network.named_weights())
+        teaching, imitated = _learn_to_see(
+            run, network, train, dev, examples, teacher, views, imitation_checkpoint, report
+        )
+    else:
+        report("no --teacher: encoder and decoder learn from the captions alone")
+    progress = fit_jointly(
+        network,
+        vocabulary,
+        train,
+        dev,
+        run.training,
+        run.imitation.captions_per_photo,
+        config.decoding,
+        teaching,
+        checkpoint,
+        report,
+    )
+    network = network.in_float32()
+    report("choosing beam width and length penalty on dev")
+    split = FeatureReader(network.encoder).split(dev)
+    decoding, captions = tune_decoding(network.captioner, vocabulary, split, config.decoding)
+    config = replace(config, decoding=decoding)
+    metrics = {
+        **score_captions(captions, split, "dev", decoding),
+        "best_epoch": progress.best_epoch,
+        "epochs": progress.epoch,
+        "parameters": network.captioner.count_params(),
+        "encoder_parameters": network.encoder.count_params(),
+        "training_seconds": round(sum(row["seconds"] for row in [*imitated, *progress.history])),
+        "imitation": imitated,
+        "settings": settings,
+    }
+    save_model(run.output, config, vocabulary, network.captioner, network.encoder)
+    write_history(run.output, progress)
+    write_card(run.output / CARD, run.dataset.name, config, run.training, metrics)
+    write_json(run.output / METRICS, metrics)
+    checkpoint.remove()
+    report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")
+    return metrics
+
+
+def _refuse_other_grid(run: JointRun, teacher: ModelConfig) -> None:
+    """Raise CaptionerError where there is not a place for each of the teacher's, of as many numbers."""
+    ours = ((run.model.encoder.image_size // 16 - 1) ** 2, run.model.decoder.hidden_size)
+    theirs = (teacher.decoder.locations, teacher.decoder.hidden_size)
+    if ours != theirs:
+        raise CaptionerError(
+            f"--teacher {run.teacher}: sees {theirs[0]} places of {theirs[1]} numbers, but this encoder would give "
+            f"{ours[0]} of {ours[1]}; leave out --image-size and --hidden-size, or choose another teacher"
+        )
+
+
+def _read(
+    examples: tuple[Example, ...],
+    name: str,
+    stored: int,
+    size: int,
+    views: Views | None,
+    report: Callable[[str], None],
+) -> Photos:
+    """Read a split; photos that cannot be used are reported and left out."""
+    pixels, bad = read_pixels([example.image for example in examples], stored)
+    for reason in list(bad.values())[:5]:
+        report(f"left out: {reason}")
+    if len(bad) > 5:
+        report(f"left out: {len(bad) - 5} more photos that cannot be read")
+    kept = []
+    for row, example in enumerate(examples):
+        captions = [words for caption in example.captions if (words := normalise(caption))]
+        if row not in bad and captions:
+            kept.append((row, captions, example.image.name))
+    if not kept:
+        raise CaptionerError(f"no photo of the {name} split can be used; look at the reasons above")
+    rows, sentences, names = zip(*kept, strict=True)
+    return Photos(Pictures(pixels, size, views), np.array(rows), sentences, names)
+
+
+def _start_from(network: PhotoModel, base: SavedModel, directory: Path | None) -> None:
+    """Take over both networks of a compact model; of words that it does not know ours stay."""
+    assert directory
+    network.take_decoder(base.network.named_weights())
+    place = network.captioner.decoder.place
+    place.set_weights(base.network.decoder.place.get_weights())
+    network.encoder.set_weights(load_networks(directory)[1].get_weights())
+
+
+def _learn_to_see(
+    run: JointRun,
+    network: PhotoModel,
+    train: Photos,
+    dev: Photos,
+    examples: dict[str, tuple[Example, ...]],
+    teacher: tuple[SavedModel, keras.Model],
+    views: Views,
+    checkpoint: Checkpoint,
+    report: Callable[[str], None],
+) -> tuple[Teaching, list[dict[str, float]]]:
+    """Let the encoder imitate the teacher; return what the training on captions goes on to learn from it."""
+    saved, encoder = teacher
+    layer = saved.config.encoder.feature_layer
+    whole = Views.draw(len(examples["dev"]), 1, 0)
+    targets, dev_targets = (
+        make_targets([example.image for example in examples[name]], each, encoder, layer, saved.network)
+        for name, each in (("train", views), ("dev", whole))
+    )
+    unexplained = Unexplained(targets.values[train.rows[:500], 0], saved.network)
+    progress = imitate(
+        network,
+        train.pictures,
+        train.rows,
+        targets,
+        (dev.pictures.pixels[dev.rows], dev_targets.values[dev.rows, 0]),
+        unexplained,
+        run.training,
+        run.imitation,
+        checkpoint,
+        report,
+    )
+    # In half precision, as the pupil's decoder computes in training.
+    words = type(saved.network).from_config({**saved.network.get_config(), "dtype": run.training.precision})
+    words.set_weights(saved.network.get_weights())
+    return Teaching(words, targets, unexplained, run.imitation), progress
