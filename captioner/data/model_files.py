@@ -8,6 +8,9 @@ from captioner.text import Vocabulary
 
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "decoder.weights.h5"
 
+BUNDLE = "bundle.json"
+"""The file that a directory with a ready bundle has; `captioner.runtime.bundle` writes and reads it."""
+
 
 def read_config(directory: Path) -> ModelConfig:
     """Read what a model directory says about its model.
@@ -24,7 +27,7 @@ def read_config(directory: Path) -> ModelConfig:
 
 
 def read_words(directory: Path) -> tuple[ModelConfig, Vocabulary]:
-    """Read a model directory but for the weights, whose checksum is compared.
+    """Read a model directory but for the weights.
 
     Raises:
         CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
@@ -36,8 +39,21 @@ def read_words(directory: Path) -> tuple[ModelConfig, Vocabulary]:
             f"{directory / VOCABULARY} has {len(vocabulary)} tokens, but {CONFIG} expects "
             f"{config.decoder.vocabulary_size}; the files are from different models"
         )
-    check_weights(directory / CONFIG, directory / WEIGHTS)
     return config, vocabulary
+
+
+def check_decoder(directory: Path) -> None:
+    """Compare the weights of a model directory with the checksum in its configuration.
+
+    Raises:
+        CaptionerError: they are missing, damaged, or from another model.
+    """
+    if (directory / BUNDLE).is_file() and not (directory / WEIGHTS).exists():
+        raise CaptionerError(
+            f"{directory} holds a LiteRT bundle alone, which captions photos and no more ({WEIGHTS} is missing); "
+            "name the model directory that it was exported from"
+        )
+    check_weights(directory / CONFIG, directory / WEIGHTS)
 
 
 def check_features(directory: Path, config: ModelConfig, shape: tuple[int, ...]) -> None:

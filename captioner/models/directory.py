@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from captioner.config import ModelConfig, checksum_weights, save_config
-from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, read_words
+from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, check_decoder, read_words
 from captioner.errors import CaptionerError
 from captioner.files import replacing
 from captioner.models.captioner import CaptionModel
@@ -52,6 +52,7 @@ def load_model(directory: str | Path) -> SavedModel:
     """
     directory = Path(directory)
     config, vocabulary = read_words(directory)
+    check_decoder(directory)
     network = CaptionModel(config.decoder)
     load_weights(network, directory / WEIGHTS)
     return SavedModel(config, vocabulary, network)
