@@ -37,7 +37,7 @@ figures: .venv/.demo
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
 	@touch $@
 
-.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-dev.txt
+.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-onnx.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ .venv/.demo
 

@@ -11,7 +11,7 @@ from captioner.errors import UsageError
 
 INTERRUPTED = "stopped; nothing was exported"
 
-FORMATS = ("savedmodel", "litert")
+FORMATS = ("savedmodel", "litert", "onnx")
 
 EXAMPLES = """\
 examples:
@@ -37,6 +37,11 @@ first, T words of the longest, L places where the model looked, row by row):
   python -m captioner export --model saved_models/flickr8k --format litert --output exported/ready
   python predict.py photo.jpg --model exported/ready      # needs neither TensorFlow, nor Keras, nor InceptionV3's file
 
+  python -m captioner export --model saved_models/flickr8k --format onnx --output exported/onnx
+
+writes encoder.onnx, start.onnx and step.onnx, for any runtime of ONNX; the search is up to you. It needs
+pip install -r requirements-onnx.txt
+
   python -m captioner export --model saved_models/char-lm --format savedmodel --output exported/char-lm
 
   model = tf.saved_model.load("exported/char-lm")
@@ -55,8 +60,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Export a model to a form that needs nothing of captioner (savedmodel), or nothing of TensorFlow "
-        "(litert).",
+        description="Export a model to a form that needs nothing of captioner (savedmodel, onnx), or nothing of "
+        "TensorFlow (litert).",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,7 +70,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--format",
         choices=FORMATS,
         default="savedmodel",
-        help="what to write; litert is for captioning models (default: savedmodel)",
+        help="what to write; litert and onnx are for captioning models (default: savedmodel)",
     )
     parser.add_argument(
         "--output",
@@ -88,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_output(arguments.output)
     config = arguments.model / CONFIG
     if config.is_file() and not is_char_model(arguments.model) and holds_config(config, "model"):
-        form = _captioner_as_savedmodel(arguments) if arguments.format == "savedmodel" else _bundle(arguments)
+        forms = {"savedmodel": _captioner_as_savedmodel, "litert": _bundle, "onnx": _captioner_as_onnx}
+        form = forms[arguments.format](arguments)
     elif arguments.format == "savedmodel" or not is_char_model(arguments.model):
         form = _characters_as_savedmodel(arguments)
     else:
@@ -123,6 +129,18 @@ def _bundle(arguments: argparse.Namespace) -> str:
     network, arrays = read_or_make(arguments.model, config, arguments.encoder_weights, complain)
     export_bundle(arguments.model, config, vocabulary, network, arrays, arguments.output)
     return f"{arguments.model} as a LiteRT bundle, for predict --model"
+
+
+def _captioner_as_onnx(arguments: argparse.Namespace) -> str:
+    from captioner.quiet import stderr_closed
+
+    complain(f"converting {arguments.model} and its encoder; this takes some 20 seconds")
+    _load_tensorflow()
+    from captioner.export.onnx import export_onnx
+
+    with stderr_closed():  # the converter tells of devices and optimisers
+        export_onnx(arguments.model, arguments.encoder_weights, arguments.output)
+    return f"{arguments.model} in ONNX: encoder, start and step"
 
 
 def _characters_as_savedmodel(arguments: argparse.Namespace) -> str:
