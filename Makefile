@@ -3,13 +3,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format figures clean
+.PHONY: demo serve test lint format figures clean
 
 # Those photos of scikit-image that lie near what Flickr8k shows.
 demo: .venv/.demo
 	@photos="$$($(BIN)/python -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data")')"; \
 	$(BIN)/python predict.py \
 	    "$$photos/astronaut.png" "$$photos/camera.png" "$$photos/chelsea.png" "$$photos/motorcycle_left.png"
+
+# A page in the browser, until Ctrl-C.
+serve: .venv/.serve
+	@$(BIN)/python -m captioner serve
 
 test: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -37,9 +41,13 @@ figures: .venv/.demo
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
 	@touch $@
 
-.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-dev.txt
+.venv/.serve: .venv/bin/python requirements.txt requirements-serve.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-serve.txt
+	@touch $@
+
+.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-serve.txt requirements-onnx.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@ .venv/.demo
+	@touch $@ .venv/.demo .venv/.serve
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -248,6 +248,22 @@ class Checksums:
     weights: str
 
 
+@dataclass(frozen=True)
+class BundleChecksums:
+    """What a ready bundle in a model directory is made of; BLAKE2b, 32 hexadecimal digits each.
+
+    Attributes:
+        encoder: of the encoder's network.
+        decoder: of the decoder's arrays.
+        weights: of the weights file that the arrays were made of, as `Checksums` has it. A directory whose model has
+            been trained anew has another one.
+    """
+
+    encoder: str
+    decoder: str
+    weights: str
+
+
 def to_json(config: Any) -> dict[str, Any]:
     """Turn a configuration into nested dictionaries for JSON."""
     return dataclasses.asdict(config)

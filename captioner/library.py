@@ -10,7 +10,7 @@ import numpy as np
 from captioner.cli.arguments import default_encoder_weights
 from captioner.cli.quiet import load_keras
 from captioner.config import Checksums, DecodingConfig, ModelConfig, load_config
-from captioner.data.model_files import CONFIG, check_features, own_encoder, read_words
+from captioner.data.model_files import CONFIG, check_features, check_networks, own_encoder, read_words
 from captioner.quiet import stderr_closed
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
@@ -37,11 +37,12 @@ class Captioner(LoadedCaptioner):
     ) -> "Captioner":
         """Load a model directory; settings of the search that are not given are the model's own.
 
-        The first time, Keras and TensorFlow are imported and the networks are converted, which takes some 20 seconds;
-        the result is kept in the cache. From then on neither is imported.
+        A directory with a ready bundle, such as `captioner export --format litert` writes, is read as it is, whatever
+        `encoder_weights` says. For another one, Keras and TensorFlow are imported the first time and the networks are
+        converted, which takes some 20 seconds; the result is kept in the cache. From then on neither is imported.
 
         Args:
-            model: what `train.py` wrote.
+            model: what `train.py` or `captioner export --format litert` wrote.
             encoder_weights: InceptionV3's weights; not given, $CAPTIONER_ENCODER_WEIGHTS, then Keras's own.
             beam_width: sentences followed at once.
             length_penalty: above 0 favours longer captions.
@@ -57,7 +58,6 @@ class Captioner(LoadedCaptioner):
         directory = Path(model)
         weights = str(encoder_weights or default_encoder_weights())
         config, vocabulary = read_words(directory)
-        weights = str(own_encoder(directory, config) or weights)
         decoding = _with(config.decoding, beam_width=beam_width, length_penalty=length_penalty)
         if backend == "keras":
             load_keras()
@@ -66,7 +66,7 @@ class Captioner(LoadedCaptioner):
 
             saved, encoder = load_networks(directory, weights)
             return cls(vocabulary, KerasEncoder(encoder), saved.network, decoding, num_captions)
-        network, arrays = _read_or_make(directory, config, weights, report)
+        network, arrays = read_or_make(directory, config, weights, report)
         litert = LiteRTEncoder(network)
         check_features(directory, config, litert.feature_shape)
         return cls(vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions)
@@ -76,10 +76,27 @@ def _with(decoding: DecodingConfig, **given: Any) -> DecodingConfig:
     return replace(decoding, **{name: value for name, value in given.items() if value is not None})
 
 
-def _read_or_make(
+def read_or_make(
     directory: Path, config: ModelConfig, weights: str, report: Callable[[str], object]
 ) -> tuple[bytes, dict[str, np.ndarray]]:
-    """Return the encoder as a LiteRT network, and the decoder's weights by name; make what the cache has not."""
+    """Return the encoder of a model directory as a LiteRT network, and the decoder's weights by name.
+
+    They come from the directory's own bundle, or from the cache; what that has not is made.
+
+    Args:
+        directory: what `train.py` or `captioner export --format litert` wrote.
+        config: what the directory says about the model.
+        weights: the encoder's, a file, or "imagenet" for Keras's own; not used where the directory has its own.
+        report: takes lines for people.
+
+    Raises:
+        CaptionerError: the directory or the weights cannot be used.
+    """
+    ready = bundle.read_ready(directory, config.decoder)
+    if ready is not None:
+        return ready
+    check_networks(directory, config)
+    weights = str(own_encoder(directory, config) or weights)
     encoder_path = bundle.encoder_path(config.encoder, weights)
     network = bundle.read_encoder(encoder_path) if encoder_path else None
     decoder_path = bundle.decoder_path(config.decoder, load_config(directory / CONFIG, "checksums", Checksums))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,35 @@ def draw_text_curve(path: Path, history: Sequence[dict[str, float]], best_epoch:
     _save(figure, path)
 
 
+ATTENTION_OPACITY = 0.6
+"""How `attention_colours` lies over a photo."""
+
+
+def attention_colours(weights: np.ndarray, size: int) -> np.ndarray:
+    """Colour where a model looked before a word, smoothly: black is no attention, yellow the most of any place.
+
+    Args:
+        weights: (L,), over a square grid of L places, row by row.
+        size: pixels a side.
+
+    Returns:
+        uint8 (size, size, 3), to be stretched over the photo and laid on it with `ATTENTION_OPACITY`.
+    """
+    side = math.isqrt(weights.size)
+    grid = np.asarray(weights, np.float32).reshape(side, side)
+    share = Image.fromarray(grid / max(grid.max(), np.finfo(np.float32).tiny))
+    smooth = np.asarray(share.resize((size, size), Image.Resampling.BICUBIC))
+    return _inferno()[np.rint(smooth.clip(0, 1) * 255).astype(np.uint8)]
+
+
+@cache
+def _inferno() -> np.ndarray:
+    """The colour map of that name, uint8 (256, 3)."""
+    from matplotlib import colormaps
+
+    return colormaps["inferno"](np.arange(256), bytes=True)[:, :3]
+
+
 def draw_attention(path: Path, photo: np.ndarray, words: Sequence[str], attention: np.ndarray) -> None:
     """Draw the photo, and for each word where the model looked before it said it.
 
@@ -69,7 +99,6 @@ def draw_attention(path: Path, photo: np.ndarray, words: Sequence[str], attentio
     """
     from matplotlib.figure import Figure
 
-    side = math.isqrt(attention.shape[1])
     height, width = photo.shape[:2]
     tiles = len(words) + 1
     columns = min(range(min(4, tiles), min(7, tiles) + 1), key=lambda columns: (-tiles % columns, abs(columns - 5.5)))
@@ -90,11 +119,8 @@ def draw_attention(path: Path, photo: np.ndarray, words: Sequence[str], attentio
         if number == 0:
             continue
         axes.imshow(
-            attention[number - 1].reshape(side, side),
-            cmap="inferno",
-            vmin=0,
-            alpha=0.6,
-            interpolation="bicubic",
+            attention_colours(attention[number - 1], 256),
+            alpha=ATTENTION_OPACITY,
             extent=(0, width, height, 0),
         )
         word = words[number - 1]

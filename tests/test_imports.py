@@ -32,6 +32,7 @@ ROWS = {
     "plots": 4,
     "cli": 5,
     "library": 5,
+    "serve": 5,
     "__main__": 6,
 }
 MODULES = sorted(

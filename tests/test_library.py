@@ -11,6 +11,7 @@ import captioner
 from captioner import library
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
 from captioner.errors import CaptionerError
+from captioner.export.bundle import export_bundle
 from captioner.models import networks
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import save_model
@@ -132,6 +133,50 @@ def test_models_share_their_encoder(directory, built, photos):
     save_model(directory.with_name("other"), config, vocabulary, network)
     library.Captioner.load(directory.with_name("other"))
     assert built == ["imagenet"]
+
+
+def export(directory, output):
+    config, vocabulary = library.read_words(directory)
+    export_bundle(
+        directory, config, vocabulary, *library.read_or_make(directory, config, "imagenet", lambda line: None), output
+    )
+    return output
+
+
+def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(directory, photos, tmp_path, monkeypatch, cold):
+    first = library.Captioner.load(directory)(photos[0])
+    ready = export(directory, tmp_path / "ready")
+    assert not (ready / "decoder.weights.h5").exists()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    monkeypatch.setenv("CAPTIONER_ENCODER_WEIGHTS", str(tmp_path / "gone.h5"))
+    cold()
+    told = []
+    found = library.Captioner.load(ready, report=told.append)(photos[0])
+    assert (found.text, found.score) == (first.text, first.score)
+    assert told == []
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_bundle_may_lie_in_the_model_directory_until_that_is_trained_anew(directory, photos, tmp_path, built):
+    ready = export(directory, tmp_path / "ready")
+    for name in ("encoder.tflite", "decoder.npz", "bundle.json"):
+        (ready / name).rename(directory / name)
+    (tmp_path / "cache").rename(tmp_path / "gone")
+    old = library.Captioner.load(directory)(photos[0])
+    assert built == ["imagenet"]  # for the export
+    config, vocabulary = library.read_words(directory)
+    save_model(directory, config, vocabulary, CaptionModel(config.decoder))
+    assert library.Captioner.load(directory)(photos[0]).score != old.score
+    assert built == ["imagenet"] * 2
+
+
+def test_a_bundle_alone_is_no_model_for_keras(directory, tmp_path):
+    ready = export(directory, tmp_path / "ready")
+    with pytest.raises(CaptionerError, match="holds a LiteRT bundle alone"):
+        library.Captioner.load(ready, backend="keras")
+    (ready / "encoder.tflite").write_bytes(b"damaged")
+    with pytest.raises(CaptionerError, match=r"encoder\.tflite is damaged"):
+        library.Captioner.load(ready)
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(directory, photos, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner.plots import draw_attention, draw_training_curve
+from captioner.plots import attention_colours, draw_attention, draw_training_curve
 
 INCH, TILE, GAP, TITLE = 110, 2.4, 0.1, 0.35  # pixels; inches
 
@@ -119,3 +119,19 @@ def test_long_words_stay_in_their_tile(tmp_path, grey):
         between = int((GAP / 2 + edge * (TILE + GAP)) * INCH)
         assert (titles[:, between - 1 : between + 2] > 250).all()
     assert (titles < 128).any()
+
+
+@pytest.mark.parametrize(("place", "corner"), [(0, (0, 0)), (7, (0, -1)), (56, (-1, 0)), (63, (-1, -1))])
+def test_the_colours_of_attention(place, corner):
+    colours = attention_colours(looks_at(place)[0], 480)
+    assert (colours.shape, colours.dtype) == ((480, 480, 3), np.uint8)
+    assert tuple(colours[corner]) == (252, 254, 164)  # the ends of matplotlib's inferno
+    assert tuple(colours[240, 240]) == (0, 0, 3)
+    assert np.abs(np.diff(colours.astype(int), axis=0)).max() < 30
+
+
+def test_the_colours_follow_the_shares_and_not_the_size():
+    weights = np.array([0.1, 0.2, 0.4, 0.3])
+    np.testing.assert_array_equal(attention_colours(weights, 2), attention_colours(weights / 7, 2))
+    light = attention_colours(weights, 2).astype(int).sum(axis=-1)
+    assert light[0, 0] < light[0, 1] < light[1, 1] < light[1, 0] == 252 + 254 + 164

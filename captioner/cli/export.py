@@ -4,33 +4,55 @@ import argparse
 import sys
 from pathlib import Path
 
+from captioner.cli.arguments import add_encoder_weights
+from captioner.cli.main import complain
 from captioner.cli.quiet import load_keras
 from captioner.errors import UsageError
 
 INTERRUPTED = "stopped; nothing was exported"
 
-FORMATS = ("savedmodel",)
+FORMATS = ("savedmodel", "litert", "onnx")
 
 EXAMPLES = """\
 examples:
-  python -m captioner export --model saved_models/char-lm --format savedmodel --output exported/char-lm
+  python -m captioner export --model saved_models/flickr8k --format savedmodel --output exported/flickr8k
 
-Any process that has TensorFlow, and nothing of captioner, then writes texts with it:
+Any process that has TensorFlow, and nothing of captioner, then captions photos with it:
 
   import tensorflow as tf
-  model = tf.saved_model.load("exported/char-lm")                         # keep `model`: its functions live in it
+  model = tf.saved_model.load("exported/flickr8k")                        # keep `model`: its functions live in it
+  print(model.caption_files([open("photo.jpg", "rb").read()])["captions"])
+
+The same by signature, as TensorFlow Serving and other languages call it (B photos at once, N captions of each, best
+first, T words of the longest, L places where the model looked, row by row):
+
+  caption_files     photos (B,), the bytes of JPEG and PNG files; the default
+  caption_images    images (B, 299, 299, 3), RGB from -1 to 1, for photos that TensorFlow does not read, such as WebP
+      both also     num_captions (1), beam_width, length_penalty, max_length; what is left out is the model's own
+      both give     captions (B, N), scores (B, N), words (B, N, T), attention (B, N, T, L)
+
+  python -c 'import numpy; numpy.save("photos.npy", [open("photo.jpg", "rb").read()])'
+  saved_model_cli run --dir exported/flickr8k --tag_set serve --signature_def caption_files --inputs photos=photos.npy
+
+  python -m captioner export --model saved_models/flickr8k --format litert --output exported/ready
+  python predict.py photo.jpg --model exported/ready      # needs neither TensorFlow, nor Keras, nor InceptionV3's file
+
+  python -m captioner export --model saved_models/flickr8k --format onnx --output exported/onnx
+
+writes encoder.onnx, start.onnx and step.onnx, for any runtime of ONNX; the search is up to you. It needs
+pip install -r requirements-onnx.txt
+
+  python -m captioner export --model saved_models/char-lm --format savedmodel --output exported/char-lm
+
+  model = tf.saved_model.load("exported/char-lm")
   print(model.continue_prompt(["ROMEO:", "JULIET:"], length=200, temperature=0.8, seed=1)["text"])
 
-The same, and a step at a time, by signature, as TensorFlow Serving and other languages call it (B texts at once, states
-of U units, V characters):
+Its signatures (B texts at once, states of U units, V characters):
 
   continue_prompt   prompt (B,), length, temperature, top_k, top_p, seed -> text (B,), continuation (B,); the default
   step              characters (B,), state_1 (B, U), state_2 ... -> logits (B, V), state_1 ...; before a text the states
                     are zeros and the character is ""
   vocabulary        -> tokens (V,): the character of each column of the logits
-
-  saved_model_cli run --dir exported/char-lm --tag_set serve --signature_def continue_prompt \\
-      --input_exprs 'prompt=["ROMEO:"]'
 """
 
 
@@ -38,12 +60,18 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Export a character language model to a form that needs nothing of captioner.",
+        description="Export a model to a form that needs nothing of captioner (savedmodel, onnx), or nothing of "
+        "TensorFlow (litert).",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", metavar="DIR", type=Path, required=True, help="model directory")
-    parser.add_argument("--format", choices=FORMATS, default="savedmodel", help="what to write (default: savedmodel)")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="savedmodel",
+        help="what to write; litert and onnx are for captioning models (default: savedmodel)",
+    )
     parser.add_argument(
         "--output",
         metavar="DIR",
@@ -51,6 +79,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         required=True,
         help="directory to make; a former export there is replaced, anything else is left alone",
     )
+    add_encoder_weights(parser)
     return parser
 
 
@@ -64,22 +93,66 @@ def run(arguments: argparse.Namespace) -> int:
     check_output(arguments.output)
     config = arguments.model / CONFIG
     if config.is_file() and not is_char_model(arguments.model) and holds_config(config, "model"):
+        forms = {"savedmodel": _captioner_as_savedmodel, "litert": _bundle, "onnx": _captioner_as_onnx}
+        form = forms[arguments.format](arguments)
+    elif arguments.format == "savedmodel" or not is_char_model(arguments.model):
+        form = _characters_as_savedmodel(arguments)
+    else:
         raise UsageError(
-            f"--model {arguments.model}: is a captioning model; this version exports only character language models, "
-            "such as saved_models/char-lm"
+            f"--format {arguments.format}: {arguments.model} is a character language model, which predict reads as it "
+            "is; expected savedmodel, or a captioning model"
         )
+    megabytes = sum(path.stat().st_size for path in arguments.output.rglob("*") if path.is_file()) / 1e6
+    print(f"{arguments.output}: {form}, {megabytes:.1f} MB", file=sys.stderr)
+    return 0
 
+
+def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:
+    from captioner.data.model_files import check_networks, read_words
+
+    config, _ = read_words(arguments.model)
+    check_networks(arguments.model, config)
+    complain(f"tracing {arguments.model} and its encoder; this takes some 20 seconds")
+    _load_tensorflow()
+    from captioner.export.caption_savedmodel import export_caption_savedmodel
+
+    export_caption_savedmodel(arguments.model, arguments.encoder_weights, arguments.output)
+    return f"a SavedModel of {arguments.model}, with the signatures caption_files and caption_images"
+
+
+def _bundle(arguments: argparse.Namespace) -> str:
+    from captioner.data.model_files import read_words
+    from captioner.export.bundle import export_bundle
+    from captioner.library import read_or_make
+
+    config, vocabulary = read_words(arguments.model)
+    network, arrays = read_or_make(arguments.model, config, arguments.encoder_weights, complain)
+    export_bundle(arguments.model, config, vocabulary, network, arrays, arguments.output)
+    return f"{arguments.model} as a LiteRT bundle, for predict --model"
+
+
+def _captioner_as_onnx(arguments: argparse.Namespace) -> str:
+    from captioner.quiet import stderr_closed
+
+    complain(f"converting {arguments.model} and its encoder; this takes some 20 seconds")
+    _load_tensorflow()
+    from captioner.export.onnx import export_onnx
+
+    with stderr_closed():  # the converter tells of devices and optimisers
+        export_onnx(arguments.model, arguments.encoder_weights, arguments.output)
+    return f"{arguments.model} in ONNX: encoder, start and step"
+
+
+def _characters_as_savedmodel(arguments: argparse.Namespace) -> str:
+    _load_tensorflow()
+    from captioner.export.char_savedmodel import export_char_savedmodel
+
+    export_char_savedmodel(arguments.model, arguments.output)
+    return f"a SavedModel of {arguments.model}, with the signatures continue_prompt, step and vocabulary"
+
+
+def _load_tensorflow() -> None:
     load_keras()
     import tensorflow as tf
 
-    from captioner.export.char_savedmodel import export_char_savedmodel
-
     tf.get_logger().setLevel("ERROR")  # it would tell of each file
-    export_char_savedmodel(arguments.model, arguments.output)
-    megabytes = sum(path.stat().st_size for path in arguments.output.rglob("*") if path.is_file()) / 1e6
-    print(
-        f"{arguments.output}: a SavedModel of {arguments.model}, {megabytes:.1f} MB, with the signatures "
-        "continue_prompt, step and vocabulary",
-        file=sys.stderr,
-    )
-    return 0

@@ -15,6 +15,7 @@ COMMANDS = {
     "predict": "caption photos",
     "train": "train a model on captioned photos",
     "evaluate": "score a model on the dev or test split",
+    "serve": "show a page that captions photos, with an HTTP endpoint",
     "export": "write a model in a form that other programs read",
 }
 

@@ -10,6 +10,9 @@ CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "decoder.weights
 ENCODER_WEIGHTS, ENCODER_CHECKSUMS = "encoder.weights.h5", "encoder_checksums"
 """Of a compact encoder: its weights, and what CONFIG calls their checksum."""
 
+BUNDLE = "bundle.json"
+"""The file that a directory with a ready bundle has; `captioner.runtime.bundle` writes and reads it."""
+
 
 def own_encoder(directory: Path, config: ModelConfig) -> Path | None:
     """Return the file of the encoder's weights where they are part of the model directory."""
@@ -31,7 +34,7 @@ def read_config(directory: Path) -> ModelConfig:
 
 
 def read_words(directory: Path) -> tuple[ModelConfig, Vocabulary]:
-    """Read a model directory but for the weights, whose checksum is compared.
+    """Read a model directory but for the weights.
 
     Raises:
         CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
@@ -43,11 +46,24 @@ def read_words(directory: Path) -> tuple[ModelConfig, Vocabulary]:
             f"{directory / VOCABULARY} has {len(vocabulary)} tokens, but {CONFIG} expects "
             f"{config.decoder.vocabulary_size}; the files are from different models"
         )
+    return config, vocabulary
+
+
+def check_networks(directory: Path, config: ModelConfig) -> None:
+    """Compare the weights of a model directory with the checksums in its configuration.
+
+    Raises:
+        CaptionerError: they are missing, damaged, or from another model.
+    """
+    if (directory / BUNDLE).is_file() and not (directory / WEIGHTS).exists():
+        raise CaptionerError(
+            f"{directory} holds a LiteRT bundle alone, which captions photos and no more ({WEIGHTS} is missing); "
+            "name the model directory that it was exported from"
+        )
     check_weights(directory / CONFIG, directory / WEIGHTS)
     encoder = own_encoder(directory, config)
     if encoder:
         check_weights(directory / CONFIG, encoder, ENCODER_CHECKSUMS)
-    return config, vocabulary
 
 
 def check_features(directory: Path, config: ModelConfig, shape: tuple[int, ...]) -> None:

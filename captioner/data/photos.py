@@ -27,7 +27,6 @@ PREPROCESSING = "pillow-bilinear-299-tf"
 # Explicit, since Pillow also tries formats that start other programs (EPS) or unpack themselves (FITS, PDF).
 # MPO, several JPEGs in one file, is read by the JPEG reader.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
-_TOO_LARGE = f"the image has more than {MAX_PIXELS:,} pixels; make it smaller"
 _EXPECTED = "expected JPEG, PNG, GIF, WebP, BMP or TIFF"
 _EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 
@@ -52,7 +51,11 @@ class PhotoError(CaptionerError):
     """A photo cannot be used; the message begins with its name and gives the reason."""
 
 
-def open_photo(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarray:
+class TooManyPixelsError(PhotoError):
+    """A photo has more pixels than are let in."""
+
+
+def open_photo(source: str | Path | bytes | Image.Image | np.ndarray, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Open a photo from wherever it comes: uint8 (H, W, 3), upright, in RGB.
 
     `source` is a path, the bytes of a file, a Pillow image, or an array: (H, W) or (H, W, C) with 1 to 4 channels
@@ -61,22 +64,25 @@ def open_photo(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndar
 
     The EXIF orientation is applied, transparency is laid over white, 16 bits are scaled to 8, and of an
     animation the first frame is taken. The number of pixels is read from the header and held against
-    `MAX_PIXELS` before anything is decoded. May be called from several threads.
+    `max_pixels`, `MAX_PIXELS` at most, before anything is decoded. May be called from several threads.
 
     Raises:
-        PhotoError: there is no such file, or it is empty, truncated, damaged, too large or not a photo.
+        PhotoError: there is no such file, or it is empty, truncated, damaged, too large (`TooManyPixelsError`) or not a
+            photo.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(source, max_pixels)
     name = str(source) if isinstance(source, str | Path) else "the image"
     try:
         if isinstance(source, Image.Image):
-            return _to_rgb(source, name)
+            return _to_rgb(source, name, max_pixels)
         if isinstance(source, bytes):
-            return _decode(io.BytesIO(source), len(source), name)
-        return _from_file(Path(source), name)
+            return _decode(io.BytesIO(source), len(source), name, max_pixels)
+        return _from_file(Path(source), name, max_pixels)
     except PhotoError:
         raise
+    except Image.DecompressionBombError as error:
+        raise _too_many(name, max_pixels) from error
     # Pillow's decoders raise nearly anything on a broken file: SyntaxError, struct.error, EOFError, zlib.error, ...
     except Exception as error:
         raise PhotoError(f"{name}: {_reason(error)}") from error
@@ -171,7 +177,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name.casefold())]
 
 
-def _from_file(path: Path, name: str) -> np.ndarray:
+def _from_file(path: Path, name: str, max_pixels: int) -> np.ndarray:
     if "\0" in name:
         raise PhotoError(f"{name!r}: no such file")
     status = path.stat()
@@ -180,21 +186,21 @@ def _from_file(path: Path, name: str) -> np.ndarray:
     if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for its other end
         raise PhotoError(f"{name}: not a regular file")
     with path.open("rb") as file:
-        return _decode(file, status.st_size, name)
+        return _decode(file, status.st_size, name, max_pixels)
 
 
-def _decode(file: IO[bytes], size: int, name: str) -> np.ndarray:
+def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> np.ndarray:
     if size == 0:
         raise PhotoError(f"{name}: the file is empty")
     with _without_warnings():
         image = Image.open(file, formats=_FORMATS)
-    return _to_rgb(image, name)
+    return _to_rgb(image, name, max_pixels)
 
 
-def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
+def _to_rgb(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
     """uint8 (H, W, 3) of a Pillow image of any mode, which stays as it is."""
-    if image.width * image.height > MAX_PIXELS:
-        raise PhotoError(f"{name}: {_TOO_LARGE}")
+    if image.width * image.height > min(max_pixels, MAX_PIXELS):
+        raise _too_many(name, max_pixels)
     if image.width * image.height == 0:
         raise PhotoError(f"{name}: the image has no pixels")
     # Only TIFF reads more of its header, and remarks on it, while it decodes; the others may decode side by side
@@ -222,14 +228,14 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _from_array(array: np.ndarray) -> np.ndarray:
+def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and not 1 <= array.shape[2] <= 4) or array.size == 0:
         raise PhotoError(
             f"the array: expected the shape (height, width) or (height, width, 1 to 4 channels), got {array.shape}"
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    return _to_rgb(Image.fromarray(_array_to_8_bits(array)), "the array")
+    return _to_rgb(Image.fromarray(_array_to_8_bits(array)), "the array", max_pixels)
 
 
 def _array_to_8_bits(array: np.ndarray) -> np.ndarray:
@@ -271,6 +277,12 @@ def _without_warnings() -> Iterator[None]:
         yield
 
 
+def _too_many(name: str, max_pixels: int) -> TooManyPixelsError:
+    return TooManyPixelsError(
+        f"{name}: the image has more than {min(max_pixels, MAX_PIXELS):,} pixels; make it smaller"
+    )
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return f"not an image that can be read ({_EXPECTED})"
@@ -280,8 +292,6 @@ def _reason(error: Exception) -> str:
         return "permission refused"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
-    if isinstance(error, Image.DecompressionBombError):
-        return _TOO_LARGE
     if isinstance(error, MemoryError):
         return "not enough memory to open it"
     said = " ".join(str(error).split()) or type(error).__name__

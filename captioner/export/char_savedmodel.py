@@ -3,7 +3,6 @@
 The arithmetic is that of `models.char_lm.CharModel`, called on windows of one character and traced into graphs.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from captioner.config import CharModelConfig, GenerationConfig
-from captioner.errors import CaptionerError
-from captioner.export.directory import replacing_directory
 from captioner.export.draw import draw
+from captioner.export.savedmodel import save, scalar_inputs
 from captioner.models.char_lm import CharModel
 from captioner.runtime.char_directory import load_char_model
 from captioner.text import CHARACTER_SPECIAL_TOKENS, CharacterVocabulary
@@ -36,12 +34,7 @@ def export_char_savedmodel(model: Path, output: Path) -> None:
         OSError: `output` cannot be made.
     """
     module = CharSavedModel(*load_char_model(model))
-    with replacing_directory(output, format="savedmodel", model="char_lm") as beside:
-        try:
-            tf.saved_model.save(module, str(beside), signatures=module.signatures())
-        except tf.errors.OpError as error:  # TensorFlow's own, for a full disk or a missing permission
-            reason = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]", "", error.message).strip()  # without the nodes of the graph
-            raise CaptionerError(f"--output {output}: TensorFlow cannot write the SavedModel: {reason}") from error
+    save(module, module.signatures(), output, model="char_lm")
 
 
 class CharSavedModel(tf.Module):
@@ -137,8 +130,8 @@ class CharSavedModel(tf.Module):
             prompt = tf.strings.reduce_join(tf.ragged.map_flat_values(tf.gather, self.tokens, known), axis=-1)
             return {"text": prompt + continuation, "continuation": continuation}
 
-        scalars = [tf.TensorSpec((), value.dtype, name) for name, value in settings.items()]
-        return tf.function(continue_prompt, input_signature=[tf.TensorSpec((None,), tf.string, "prompt"), *scalars])
+        inputs = [tf.TensorSpec((None,), tf.string, "prompt"), *scalar_inputs(settings)]
+        return tf.function(continue_prompt, input_signature=inputs)
 
     def _known(self, prompts: Any) -> Any:
         """Return the numbers of the characters that the model knows: string (B,) -> int32 (B, P), ragged."""

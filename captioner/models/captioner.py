@@ -1,5 +1,6 @@
 """The captioning network: an image's features and the words so far in, the next word out."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -67,6 +68,21 @@ class CaptionModel(keras.Model):
         """Return all weights by the names of layer and weight, such as `attention/query/kernel`."""
         return {each.path.split("decoder/", 1)[1]: ops.convert_to_numpy(each) for each in self.weights}
 
+    def begin(self, features: Any) -> tuple[Callable[[Any, list[Any]], tuple[Any, list[Any], Any]], list[Any]]:
+        """Begin sentences for images with features (B, L, D), in the backend's own tensors, inside graphs too.
+
+        Returns:
+            the step, as `captioner.decoding.step` describes it, which looks at these images, and the states (B, 1, U)
+            before the first word.
+        """
+        memory = self.decoder.memory(features)
+
+        def step(tokens: Any, states: list[Any]) -> tuple[Any, list[Any], Any]:
+            glance, after = self.decoder.step(self.decoder.words(tokens), states, memory)
+            return ops.log_softmax(self.decoder.logits(glance)), after, glance.attention
+
+        return step, self.decoder.initial_states(memory)
+
     def start(self, features: np.ndarray) -> tuple[Step, list[np.ndarray]]:
         """Begin sentences for images with features (B, L, D).
 
@@ -74,16 +90,15 @@ class CaptionModel(keras.Model):
             the step that a search takes (`captioner.decoding.step`), which looks at these images, and the states
             (B, 1, U) before the first word.
         """
-        memory = self.decoder.memory(ops.convert_to_tensor(features))
+        advance, initial = self.begin(ops.convert_to_tensor(features))
+        to_numpy = ops.convert_to_numpy
 
         def step(tokens: np.ndarray, states: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-            words = self.decoder.words(ops.convert_to_tensor(tokens))
-            glance, after = self.decoder.step(words, [ops.convert_to_tensor(state) for state in states], memory)
-            log_probs = ops.log_softmax(self.decoder.logits(glance))
-            to_numpy = ops.convert_to_numpy
-            return to_numpy(log_probs), [to_numpy(state) for state in after], to_numpy(glance.attention)
+            found = advance(ops.convert_to_tensor(tokens), [ops.convert_to_tensor(state) for state in states])
+            log_probs, after, attention = found
+            return to_numpy(log_probs), [to_numpy(state) for state in after], to_numpy(attention)
 
-        return step, [ops.convert_to_numpy(state) for state in self.decoder.initial_states(memory)]
+        return step, [to_numpy(state) for state in initial]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

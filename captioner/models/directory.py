@@ -14,6 +14,7 @@ from captioner.data.model_files import (
     ENCODER_WEIGHTS,
     VOCABULARY,
     WEIGHTS,
+    check_networks,
     read_words,
 )
 from captioner.errors import CaptionerError
@@ -72,6 +73,7 @@ def load_model(directory: str | Path) -> SavedModel:
     """
     directory = Path(directory)
     config, vocabulary = read_words(directory)
+    check_networks(directory, config)
     network = CaptionModel(config.decoder)
     load_weights(network, directory / WEIGHTS)
     return SavedModel(config, vocabulary, network)

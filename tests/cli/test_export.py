@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from captioner.cli.main import main
-from captioner.config import CharModelConfig, ModelConfig, save_config
+from captioner.config import CharModelConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
 from captioner.runtime.char_directory import save_char_model
 from captioner.runtime.char_network import weight_shapes
-from captioner.text import CharacterVocabulary
+from captioner.text import CharacterVocabulary, Vocabulary
 
 ROOT = Path(__file__).parents[2]
 TEXT = "ab cd\n나라 e"
@@ -48,8 +49,10 @@ def test_a_character_model_is_exported_without_a_word_too_many(directory, tmp_pa
         env={**environment, "PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    assert done.stderr.startswith(f"out/char: a SavedModel of {directory}, 0.")
-    assert done.stderr.endswith("MB, with the signatures continue_prompt, step and vocabulary\n")
+    assert done.stderr.startswith(
+        f"out/char: a SavedModel of {directory}, with the signatures continue_prompt, step and vocabulary, 0."
+    )
+    assert done.stderr.endswith(" MB\n")
     assert done.stderr.count("\n") == 1
 
     import tensorflow as tf
@@ -61,14 +64,102 @@ def test_a_character_model_is_exported_without_a_word_too_many(directory, tmp_pa
     assert capsys.readouterr().out.rstrip("\n") == text.decode().rstrip("\n")
 
 
-def test_a_captioning_model_cannot_be_exported_yet(tmp_path, capsys):
-    save_config(tmp_path / "config.json", model=ModelConfig())
-    assert main(["export", "--model", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err == (
-        f"captioner: --model {tmp_path}: is a captioning model; this version exports only character language models, "
-        "such as saved_models/char-lm\n"
+@pytest.fixture
+def captioner(tmp_path, monkeypatch):
+    """A captioning model with random weights, and an encoder that is built at once."""
+    import keras
+
+    from captioner.models import networks
+    from captioner.models.captioner import CaptionModel
+    from captioner.models.directory import save_model
+
+    image = keras.Input((75, 75, 3))
+    encoder = keras.Model(image, keras.layers.Reshape((4, 6))(keras.layers.Conv2D(6, 37, strides=37)(image)))
+    monkeypatch.setattr(networks, "build_encoder", lambda config, weights: encoder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    vocabulary = Vocabulary.build([["a", "dog", "runs", "the", "cat"]])
+    config = ModelConfig(
+        EncoderConfig(feature_layer="mixed2", image_size=75),
+        DecoderConfig("rnn", 8, 5, 7, 0.0, len(vocabulary), locations=4, channels=6),
+        DecodingConfig(beam_width=3, length_penalty=0.7, max_length=6),
     )
+    network = CaptionModel(config.decoder)
+    draw = np.random.default_rng(1)
+    network.set_weights([draw.uniform(-2, 2, weight.shape) for weight in network.weights])
+    save_model(tmp_path / "captioner", config, vocabulary, network)
+    return tmp_path / "captioner"
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.random.default_rng(3).integers(256, size=(75, 75, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_a_captioning_model_as_a_savedmodel(captioner, photo, tmp_path, capsys):
+    assert main(["export", "--model", str(captioner), "--output", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    first, last = said.err.splitlines()
+    assert first == f"captioner: tracing {captioner} and its encoder; this takes some 20 seconds"
+    assert last.startswith(
+        f"{tmp_path / 'out'}: a SavedModel of {captioner}, with the signatures caption_files and caption_images, "
+    )
+
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(tmp_path / "out"))
+    ((caption,),) = loaded.caption_files([photo.read_bytes()])["captions"].numpy()
+    assert main(["predict", "--model", str(captioner), str(photo)]) == 0
+    assert capsys.readouterr().out == f"{caption.decode()}\n"
+
+
+def test_a_captioning_model_as_a_bundle(captioner, photo, tmp_path, capsys, monkeypatch):
+    ready = tmp_path / "ready"
+    assert main(["export", "--model", str(captioner), "--format", "litert", "--output", str(ready)]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    first, last = said.err.splitlines()
+    assert first.startswith(f"captioner: preparing {captioner} for fast starts")
+    assert last.startswith(f"{ready}: {captioner} as a LiteRT bundle, for predict --model, 0.")
+    assert main(["predict", "--model", str(captioner), str(photo)]) == 0
+    expected = capsys.readouterr().out
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    assert main(["predict", "--model", str(ready), str(photo)]) == 0
+    assert capsys.readouterr() == (expected, "")
+    assert main(["export", "--model", str(captioner), "--format", "litert", "--output", str(ready)]) == 0  # once more
+
+
+def test_onnx_without_its_converter_says_what_to_install(captioner, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    command = ["export", "--model", str(captioner), "--format", "onnx", "--output", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert "--format onnx: tf2onnx is not installed; run: pip install -r requirements-onnx" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_captioning_model_is_named_at_once(captioner, tmp_path, capsys):
+    (captioner / "decoder.weights.h5").write_bytes(b"damaged")
+    for form in ("savedmodel", "litert"):
+        command = ["export", "--model", str(captioner), "--format", form, "--output", str(tmp_path / "out")]
+        assert main(command) == 1
+        assert "decoder.weights.h5 are not those" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bundle_is_not_exported_again(captioner, tmp_path, capsys):
+    ready = tmp_path / "ready"
+    assert main(["export", "--model", str(captioner), "--format", "litert", "--output", str(ready)]) == 0
+    capsys.readouterr()
+    assert main(["export", "--model", str(ready), "--output", str(tmp_path / "out")]) == 1
+    assert "ready holds a LiteRT bundle alone" in capsys.readouterr().err
+
+
+def test_a_character_model_needs_no_bundle(export, tmp_path):
+    status, _, err = export("--format", "litert", "--output", tmp_path / "out")
+    assert status == 2
+    assert "is a character language model, which predict reads as it is; expected savedmodel" in err
 
 
 def test_what_is_no_model_is_named(tmp_path, capsys):

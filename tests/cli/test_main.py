@@ -49,7 +49,7 @@ def command(monkeypatch):
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "export"])
+@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "serve", "export"])
 def test_what_goes_wrong_becomes_a_message_and_a_status(command, capsys, name, error, status, message):
     command(error)
     assert main([name]) == status
@@ -103,7 +103,7 @@ def test_without_a_command(capsys, argv, status):
     if argv == ["--version"]:
         assert out == f"captioner {__version__}\n"
     elif argv:
-        assert all(name in out + err for name in ("predict", "train", "evaluate", "export"))
+        assert all(name in out + err for name in ("predict", "train", "evaluate", "serve", "export"))
     else:
         assert "required: COMMAND" in err
 
@@ -116,16 +116,19 @@ def python(*arguments, stdout=subprocess.PIPE, cwd=None):
     )
 
 
-@pytest.mark.parametrize("script", [["train.py"], ["predict.py"], ["-m", "captioner", "evaluate"]])
+@pytest.mark.parametrize(
+    "script", [["train.py"], ["predict.py"], ["-m", "captioner", "evaluate"], ["-m", "captioner", "serve"]]
+)
 def test_help_needs_no_tensorflow(script):
     found = python("-X", "importtime", *script, "--help", cwd=ROOT)
     assert found.returncode == 0
-    program = "captioner evaluate" if "evaluate" in script else f"python {script[0]}"
+    program = f"captioner {script[-1]}" if script[0] == "-m" else f"python {script[0]}"
     assert found.stdout.startswith(f"usage: {program} ")
     assert "examples:" in found.stdout
     assert "argparse" in found.stderr
     assert "tensorflow" not in found.stderr
     assert "keras" not in found.stderr
+    assert "gradio" not in found.stderr
 
 
 PRINTING = """

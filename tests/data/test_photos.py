@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from captioner.data import photos
-from captioner.data.photos import MAX_PIXELS, PhotoError, find_photos, open_photo, preprocess
+from captioner.data.photos import MAX_PIXELS, PhotoError, TooManyPixelsError, find_photos, open_photo, preprocess
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 
@@ -277,6 +277,19 @@ def test_our_limit_holds_where_the_limit_of_pillow_is_lifted(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     with pytest.raises(PhotoError, match="more than 178,956,970 pixels"):
         open_photo(png(30_000, 30_000))
+
+
+@pytest.mark.parametrize("form", [np.asarray, Image.fromarray, lambda array: encoded(Image.fromarray(array), "PNG")])
+def test_a_lower_limit_can_be_set(form):
+    photo = form(np.zeros((20, 30, 3), np.uint8))
+    assert open_photo(photo, max_pixels=600).shape == (20, 30, 3)
+    with pytest.raises(TooManyPixelsError, match="the image has more than 599 pixels; make it smaller"):
+        open_photo(photo, max_pixels=599)
+
+
+def test_a_limit_is_not_raised():
+    with pytest.raises(TooManyPixelsError, match="more than 178,956,970 pixels"):
+        open_photo(png(30_000, 30_000), max_pixels=10**12)
 
 
 def test_the_limit_is_that_of_pillow():

@@ -1,0 +1,92 @@
+"""`serve`: a page in the browser, and an endpoint for programs."""
+
+import argparse
+import ipaddress
+import os
+from functools import partial
+from pathlib import Path
+
+from captioner.cli.arguments import add_encoder_weights, add_search, shipped_model
+from captioner.cli.main import complain
+
+EXAMPLES = """\
+Drop a photo on the page, or take one; choose a word of its caption to see where the model looked. Programs send photos
+to /caption, and get JSON:
+
+  curl --data-binary @photo.jpg http://127.0.0.1:7860/caption
+  curl --form photo=@photo.jpg 'http://127.0.0.1:7860/caption?attention=true'
+  curl http://127.0.0.1:7860/health
+
+Photos stay in memory, and are forgotten with the answer. Needs Gradio: pip install -r requirements-serve.txt
+
+examples:
+  python -m captioner serve
+  python -m captioner serve --port 8000 --num-captions 5
+  python -m captioner serve --host 0.0.0.0 --max-megabytes 8     for the whole network; there is no password
+"""
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """Describe the arguments."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Show a page that captions photos, until Ctrl-C or SIGTERM.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--host", metavar="ADDRESS", default="127.0.0.1", help="(default: 127.0.0.1, this machine only)"
+    )
+    parser.add_argument("--port", metavar="N", type=_port, default=7860, help="0 is any that is free (default: 7860)")
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", metavar="DIR", type=Path, help="model directory (default: the one that is shipped)")
+    add_encoder_weights(model)
+    add_search(model)
+    model.add_argument("--num-captions", metavar="N", type=_positive, default=3, help="captions a photo (default: 3)")
+    limits = parser.add_argument_group("limits")
+    limits.add_argument("--max-megabytes", metavar="N", type=_positive, default=20, help="of a file (default: 20)")
+    limits.add_argument("--max-megapixels", metavar="N", type=_positive, default=50, help="of a photo (default: 50)")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load the model, open the page, and stay until stopped."""
+    # Read by NumPy as it is imported: the products are too small to share.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from captioner.serve.limits import Limits
+    from captioner.serve.server import listen, make_server, prepared, serve, url
+
+    with prepared(), listen(arguments.host, arguments.port) as taken:
+        from captioner.library import Captioner
+
+        captioner = Captioner.load(
+            arguments.model or shipped_model(),
+            arguments.encoder_weights,
+            beam_width=arguments.beam_width,
+            length_penalty=arguments.length_penalty,
+            num_captions=arguments.num_captions,
+            report=complain,
+        )
+        if not _is_loopback(taken.getsockname()[0]):
+            complain(f"--host {arguments.host}: whoever reaches this address can use the page; there is no password")
+        limits = Limits(photo_bytes=arguments.max_megabytes * 10**6, pixels=arguments.max_megapixels * 10**6)
+        announce = partial(complain, f"the page is at {url(taken)} (Ctrl-C stops it)")
+        serve(make_server(captioner, limits, announce), taken)
+    complain("stopped")
+    return 0
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, found {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)

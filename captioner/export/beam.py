@@ -1,0 +1,184 @@
+"""Beam search inside a TensorFlow graph: `decoding.beam` for a batch of images, held equal to it by a test."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+Step = Callable[[Any, list[Any]], tuple[Any, list[Any], Any]]
+"""What `captioner.decoding.step` describes, on tensors: tokens (B, K), states -> log_probs, states, attention."""
+
+_FINISHED, _CUT, _NOTHING = range(3)  # what ended in a slot at a step, in the order in which they are ranked
+
+
+class Hypotheses(NamedTuple):
+    """N captions of each of B images, best first; T is the number of tokens of the longest one.
+
+    Attributes:
+        tokens: int32 (B, N, T), 0 behind the end of a caption.
+        lengths: int32 (B, N), the tokens of each, without the end token.
+        scores: float64 (B, N), -inf where the search found fewer than N.
+        attention: float32 (B, N, T, L), the attention that chose each token; 0 behind the end of a caption.
+    """
+
+    tokens: Any
+    lengths: Any
+    scores: Any
+    attention: Any
+
+
+class _Trail(NamedTuple):
+    """What each step chose, TensorArrays of (B, K), and the attention that chose it, of (B, K, L)."""
+
+    tokens: Any
+    parents: Any
+    log_prob: Any
+    ended: Any
+    attention: Any
+
+
+def beam_search(
+    step: Step,
+    states: Sequence[Any],
+    *,
+    start: int,
+    end: int,
+    beam_width: Any,
+    length_penalty: Any,
+    max_length: Any,
+    num_captions: Any,
+    banned: Sequence[int],
+) -> Hypotheses:
+    """Search as `captioner.decoding.beam.beam_search` does, which says how, without repeats.
+
+    Args:
+        step: the model; called with K = `beam_width`, for finished images too.
+        states: the initial states, (B, 1, ...).
+        start: the token fed first.
+        end: the token that finishes a caption; it may come first (an empty caption).
+        beam_width: int32 (), K, the hypotheses kept for each image; at least 1.
+        length_penalty: float64 (); a score is the log-probability / length ** length_penalty.
+        max_length: int32 (), the most tokens of a caption, its end token counted; at least 1.
+        num_captions: int32 (), N, at most K.
+        banned: tokens never chosen, such as padding, start and unknown.
+
+    Raises, when the graph runs:
+        InvalidArgumentError: the model diverged, or an image's captions can neither go on nor end.
+    """
+    K = beam_width
+    B = tf.shape(states[0])[0]
+    states = [tf.repeat(state, K, axis=1) for state in states]
+    shapes = [state.shape for state in states]
+    slots = tf.range(K)
+
+    def go_on(time: Any, tokens: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
+        return (time < max_length) & (tf.equal(time, 0) | tf.reduce_any(alive))
+
+    def body(time: Any, tokens: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
+        log_probs, after, attention = step(tokens, list(states))
+        log_probs = _allowed(log_probs, tokens, time > 0, banned)  # (B, K, V)
+        _check_finite(log_probs, alive)
+
+        # The K best extensions of an image are among the K best of each of its slots; top_k keeps the order of equals.
+        R = tf.minimum(K, tf.shape(log_probs)[-1])
+        gains, words = tf.math.top_k(log_probs, k=R)  # (B, K, R)
+        totals = tf.where(alive[:, :, None], log_prob[:, :, None] + tf.cast(gains, tf.float64), -float("inf"))
+        log_prob, order = tf.math.top_k(tf.reshape(totals, (B, K * R)), k=K)  # (B, K)
+        parents = order // R  # (B, K)
+        kept = (log_prob > -float("inf")) & (slots < room)  # (B, K)
+        tokens = tf.where(kept, _pick(tf.reshape(words, (B, K * R)), order), end)  # (B, K)
+        ended = kept & tf.equal(tokens, end)  # (B, K)
+        chosen = _Trail(tokens, parents, log_prob, ended, _pick(attention, parents))
+        trail = _Trail(*(array.write(time, value) for array, value in zip(trail, chosen, strict=True)))
+        room -= tf.reduce_sum(tf.cast(ended, tf.int32), axis=1, keepdims=True)  # (B, 1)
+        after = [tf.ensure_shape(_pick(state, parents), shape) for state, shape in zip(after, shapes, strict=True)]
+        return time + 1, tokens, log_prob, kept & ~ended, room, trail, *after
+
+    kinds = _Trail(tf.int32, tf.int32, tf.float64, tf.bool, tf.float32)
+    _, _, _, alive, _, trail, *_ = tf.while_loop(
+        go_on,
+        body,
+        (
+            0,
+            tf.fill((B, K), start),
+            tf.zeros((B, K), tf.float64),  # sums in float32 make ties where the step made none
+            tf.tile(tf.equal(slots, 0)[None], (B, 1)),  # one hypothesis at first, or all slots would hold the same
+            tf.fill((B, 1), K),  # places that no finished hypothesis has taken
+            _Trail(*(tf.TensorArray(kind, size=0, dynamic_size=True) for kind in kinds)),
+            *states,
+        ),
+    )
+    steps = _Trail(*(array.stack() for array in trail))  # (T, B, K), (T, B, K, L)
+    return _best(steps, alive, length_penalty, num_captions)
+
+
+def _allowed(log_probs: Any, tokens: Any, no_repeats: Any, banned: Sequence[int]) -> Any:
+    """Return `log_probs` (B, K, V) with -inf for `banned`, and for each slot's token of `tokens` if `no_repeats`."""
+    vocabulary = tf.range(tf.shape(log_probs)[-1])  # (V,)
+    never = tf.reduce_any(tf.equal(vocabulary[:, None], tf.constant(list(banned), tf.int32)), axis=1)  # (V,)
+    again = no_repeats & tf.equal(vocabulary, tokens[:, :, None])  # (B, K, V)
+    return tf.where(never | again, -float("inf"), log_probs)
+
+
+def _check_finite(log_probs: Any, alive: Any) -> None:
+    below = tf.reduce_all(log_probs < float("inf"), axis=-1)  # (B, K), false for NaN too
+    tf.debugging.Assert(
+        tf.reduce_all(below | ~alive),
+        ["the model's log-probabilities are NaN or +inf: it has diverged, or its input is not finite"],
+    )
+
+
+def _best(steps: _Trail, alive: Any, length_penalty: Any, num_captions: Any) -> Hypotheses:
+    """Rank all that ended, and follow the best back to their first words."""
+    T, K = tf.shape(steps.ended)[0], tf.shape(steps.ended)[2]
+    is_last = tf.equal(tf.range(T), T - 1)[:, None, None]  # (T, 1, 1)
+    rank = tf.where(steps.ended, _FINISHED, tf.where(is_last & alive, _CUT, _NOTHING))  # (T, B, K)
+    lengths = tf.cast(tf.range(1, T + 1), tf.float64)[:, None, None]  # (T, 1, 1), an end token counted
+    scores = steps.log_prob / lengths**length_penalty  # (T, B, K)
+    scores = tf.where(rank < _NOTHING, scores, -float("inf"))
+    rank, scores = _an_image_a_row(rank), _an_image_a_row(scores)  # (B, T*K), in the order in which they ended
+
+    # By score, then stably by rank: a sentence without its end is no sentence, and lacks the price of ending.
+    scores, order = tf.math.top_k(scores, k=T * K)
+    by_rank = tf.argsort(_pick(rank, order), stable=True)[:, :num_captions]  # (B, N)
+    scores, order = _pick(scores, by_rank), _pick(order, by_rank)
+    rank = _pick(rank, order)
+    tf.debugging.Assert(
+        tf.reduce_all(rank[:, 0] < _NOTHING), ["the captions of an image can neither go on nor end; check `banned`"]
+    )
+    last, slot = order // K, order % K  # (B, N)
+    lengths = tf.where(tf.equal(rank, _NOTHING), 0, last + tf.cast(tf.equal(rank, _CUT), tf.int32))
+    tokens, attention = _trace(steps, last, slot)  # (T, B, N), (T, B, N, L)
+    tokens = tf.transpose(tokens, (1, 2, 0))[:, :, : tf.reduce_max(lengths)]
+    attention = tf.transpose(attention, (1, 2, 0, 3))[:, :, : tf.reduce_max(lengths)]
+    said = tf.sequence_mask(lengths, tf.shape(tokens)[2])  # (B, N, T)
+    return Hypotheses(tf.where(said, tokens, 0), lengths, scores, tf.where(said[..., None], attention, 0.0))
+
+
+def _trace(steps: _Trail, last: Any, slot: Any) -> tuple[Any, Any]:
+    """Return the tokens (T, B, N), and the attention (T, B, N, L), of hypotheses that end in `slot` of step `last`.
+
+    What stands behind the last step of a hypothesis has no meaning.
+    """
+    T = tf.shape(steps.tokens)[0]
+
+    def body(back: Any, slot: Any, tokens: Any, attention: Any) -> Any:
+        time = T - 1 - back
+        tokens = tokens.write(time, _pick(steps.tokens[time], slot))
+        attention = attention.write(time, _pick(steps.attention[time], slot))
+        return back + 1, tf.where(time <= last, _pick(steps.parents[time], slot), slot), tokens, attention
+
+    arrays = (tf.TensorArray(kind, size=T) for kind in (tf.int32, tf.float32))
+    _, _, tokens, attention = tf.while_loop(lambda back, *_: back < T, body, (0, slot, *arrays))
+    return tokens.stack(), attention.stack()
+
+
+def _an_image_a_row(values: Any) -> Any:
+    """(T, B, K) -> (B, T*K)."""
+    T, B, K = tf.unstack(tf.shape(values))
+    return tf.reshape(tf.transpose(values, (1, 0, 2)), (B, T * K))
+
+
+def _pick(values: Any, places: Any) -> Any:
+    """Return of each image's `values` (B, M, ...) those at `places` (B, N): (B, N, ...)."""
+    return tf.gather(values, places, axis=1, batch_dims=1)

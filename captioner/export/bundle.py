@@ -1,0 +1,41 @@
+"""A model directory that captions photos at once: with a ready bundle, and without what only training needs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from captioner.config import Checksums, ModelConfig, load_config, save_config
+from captioner.data.model_files import CONFIG, VOCABULARY
+from captioner.export.directory import replacing_directory
+from captioner.runtime.bundle import write_ready
+from captioner.text import Vocabulary
+
+
+def export_bundle(
+    model: Path,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    network: bytes,
+    arrays: Mapping[str, np.ndarray],
+    output: Path,
+) -> None:
+    """Write the captioning model in the directory `model` as one that needs neither Keras nor the encoder's weights.
+
+    Args:
+        model: what `train.py` wrote.
+        config: what the directory says about the model.
+        vocabulary: its words.
+        network: its encoder, as `captioner.export.litert` makes it.
+        arrays: its decoder's weights by name.
+        output: the directory to make; a former export there is replaced, whole or not at all.
+
+    Raises:
+        CaptionerError: the model cannot be read, or `output` holds something else.
+        OSError: `output` cannot be made.
+    """
+    checksums = load_config(model / CONFIG, "checksums", Checksums)
+    with replacing_directory(output, format="litert", model="captioner") as beside:
+        vocabulary.save(beside / VOCABULARY)
+        save_config(beside / CONFIG, model=config, checksums=checksums)
+        write_ready(beside, network, arrays, checksums)

@@ -1,0 +1,141 @@
+"""The captioner as a SavedModel: bytes of photos in, captions out, in any process that has TensorFlow.
+
+The arithmetic is that of `models.captioner.CaptionModel` and of its encoder, traced into graphs.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from captioner.config import DecodingConfig, ModelConfig
+from captioner.decoding.captions import BANNED
+from captioner.export.beam import beam_search
+from captioner.export.photos import read_photos
+from captioner.export.savedmodel import save, scalar_inputs
+from captioner.models.captioner import CaptionModel
+from captioner.models.networks import load_networks
+from captioner.text import SPECIAL_TOKENS, Vocabulary
+
+
+def export_caption_savedmodel(model: Path, encoder_weights: str, output: Path) -> None:
+    """Write the captioning model in the directory `model` as a SavedModel with the signatures of `CaptionSavedModel`.
+
+    Args:
+        model: what `train.py` wrote.
+        encoder_weights: a file with InceptionV3's weights, or "imagenet" for Keras's own.
+        output: the directory to make; a former export there is replaced, whole or not at all.
+
+    Raises:
+        CaptionerError: the model or the weights cannot be read, `output` holds something else, or TensorFlow cannot
+            write there.
+        OSError: `output` cannot be made.
+    """
+    saved, encoder = load_networks(model, encoder_weights)
+    module = CaptionSavedModel(saved.config, saved.vocabulary, saved.network, encoder)
+    save(module, module.signatures(), output, model="captioner")
+
+
+class CaptionSavedModel(tf.Module):
+    """A captioner with its encoder and its vocabulary, as TensorFlow functions.
+
+    B is the size of the batch, any; N the captions of a photo, T the words of the longest caption, L the places of the
+    encoder's grid, row by row.
+
+    Signatures:
+        caption_files, also `serving_default`: `photos`, string (B,), the bytes of JPEG and PNG files of any sizes.
+        caption_images: `images`, float32 (B, S, S, 3) in [-1, 1], as `captioner.data.photos.preprocess` gives them.
+
+    Both also take the scalars `num_captions` int32, 1 where it is not given, and `beam_width` int32, `length_penalty`
+    float32 and `max_length` int32, which are the model's own where they are not given; the beam is as wide as captions
+    are asked for, at least. Both return, for each photo the best caption first,
+
+        captions: string (B, N).
+        scores: float32 (B, N), log-probability / length ** length_penalty, natural logarithm; -inf, with "" for a
+            caption, where there are fewer than N.
+        words: string (B, N, T), the captions' words, "" behind the last.
+        attention: float32 (B, N, T, L), where the model looked before each word: weights that sum to 1 over L, 0
+            behind the last word.
+
+    Args:
+        config: the size of the images, and how to search.
+        vocabulary: the words behind the numbers.
+        network: the decoder.
+        encoder: images (B, S, S, 3) to features (B, L, D).
+    """
+
+    def __init__(
+        self, config: ModelConfig, vocabulary: Vocabulary, network: CaptionModel, encoder: keras.Model
+    ) -> None:
+        super().__init__(name="captioner")
+        # Functions, since TensorFlow would save a Keras model with all that it is made of; its variables are enough.
+        self._encode = lambda images: encoder(images, training=False)
+        self._begin = network.begin
+        self.weights = [variable.value for part in (encoder, network) for variable in part.variables]
+        size = config.encoder.image_size
+        spoken = [*[""] * len(SPECIAL_TOKENS), *vocabulary.tokens[len(SPECIAL_TOKENS) :]]
+        self.words = tf.constant([word.encode("utf-8", errors="surrogatepass") for word in spoken])  # (V,)
+        self._decoding = config.decoding
+        self.caption_files = self._captions_of("photos", (None,), tf.string, lambda files: read_photos(files, size))
+        self.caption_images = self._captions_of("images", (None, size, size, 3), tf.float32, tf.identity)
+
+    def signatures(self) -> dict[str, Any]:
+        """Return the functions by the names of their signatures."""
+        return {
+            tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: self.caption_files,
+            "caption_files": self.caption_files,
+            "caption_images": self.caption_images,
+        }
+
+    def _captions_of(self, name: str, shape: tuple[int | None, ...], kind: tf.DType, read: Callable[[Any], Any]) -> Any:
+        """Make the function that captions what `read` makes images (B, S, S, 3) of."""
+        settings = {"num_captions": tf.constant(1)} | {
+            field.name: tf.constant(getattr(self._decoding, field.name)) for field in fields(DecodingConfig)
+        }
+
+        def caption(
+            photos: Any,
+            num_captions: Any = settings["num_captions"],  # a signature keeps a default that is a tensor, and no other
+            beam_width: Any = settings["beam_width"],
+            length_penalty: Any = settings["length_penalty"],
+            max_length: Any = settings["max_length"],
+        ) -> dict[str, Any]:
+            checks = [
+                tf.debugging.assert_positive(num_captions, "num_captions: expected 1 or more"),
+                tf.debugging.assert_positive(beam_width, "beam_width: expected 1 or more"),
+                tf.debugging.assert_non_negative(length_penalty, "length_penalty: expected 0 or more"),
+                tf.debugging.assert_positive(max_length, "max_length: expected 1 or more"),
+            ]
+            with tf.control_dependencies(checks):
+                photos, beam_width = tf.identity(photos), tf.maximum(beam_width, num_captions)
+            return self._search(self._encode(read(photos)), num_captions, beam_width, length_penalty, max_length)
+
+        inputs = [tf.TensorSpec(shape, kind, name), *scalar_inputs(settings)]
+        return tf.function(caption, input_signature=inputs, autograph=False)
+
+    def _search(
+        self, features: Any, num_captions: Any, beam_width: Any, length_penalty: Any, max_length: Any
+    ) -> dict[str, Any]:
+        """Find the captions of images with features (B, L, D), and put them in words."""
+        step, states = self._begin(features)
+        found = beam_search(
+            step,
+            states,
+            start=Vocabulary.start,
+            end=Vocabulary.end,
+            beam_width=beam_width,
+            length_penalty=tf.cast(length_penalty, tf.float64),
+            max_length=max_length,
+            num_captions=num_captions,
+            banned=BANNED,
+        )
+        words = tf.gather(self.words, found.tokens)  # (B, N, T)
+        return {
+            "captions": tf.strings.strip(tf.strings.reduce_join(words, axis=-1, separator=" ")),
+            "scores": tf.cast(found.scores, tf.float32),
+            "words": words,
+            "attention": found.attention,
+        }

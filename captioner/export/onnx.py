@@ -1,0 +1,93 @@
+"""The captioner's networks in ONNX, for runtimes and languages that have neither TensorFlow nor Python."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from captioner.config import Checksums, load_config, save_config
+from captioner.data.model_files import CONFIG, VOCABULARY
+from captioner.errors import CaptionerError
+from captioner.export.directory import replacing_directory
+from captioner.layers.decoder import Memory
+from captioner.models.captioner import CaptionModel
+from captioner.models.networks import load_networks
+
+OPSET = 18
+
+
+def export_onnx(model: Path, encoder_weights: str, output: Path) -> None:
+    """Write the captioning model in the directory `model` as three networks, with its configuration and vocabulary.
+
+    encoder.onnx: images (B, S, S, 3) -> features (B, L, D).
+    start.onnx: features -> values (B, L, U) and keys (B, L, A), which every step looks at, and state_1 (B, 1, U), ...
+    step.onnx: tokens int32 (B, K), state_1 (B, K, U), ..., values, keys -> log_probs (B, K, V), next_state_1, ...,
+        attention (B, K, L). The search is the caller's (`captioner.decoding.beam`).
+
+    Args:
+        model: what `train.py` wrote.
+        encoder_weights: a file with InceptionV3's weights, or "imagenet" for Keras's own.
+        output: the directory to make; a former export there is replaced, whole or not at all.
+
+    Raises:
+        CaptionerError: tf2onnx is missing, the model or the weights cannot be read, or `output` holds something else.
+        OSError: `output` cannot be made.
+    """
+    try:
+        import tf2onnx  # noqa: F401
+    except ImportError as error:
+        raise CaptionerError(
+            f"--format onnx: {error.name} is not installed; run: pip install -r requirements-onnx.txt"
+        ) from error
+    saved, encoder = load_networks(model, encoder_weights)
+    with replacing_directory(output, format="onnx", model="captioner") as beside:
+        saved.vocabulary.save(beside / VOCABULARY)
+        checksums = load_config(model / CONFIG, "checksums", Checksums)
+        save_config(beside / CONFIG, model=saved.config, checksums=checksums)
+        (beside / "encoder.onnx").write_bytes(_encoder(encoder))
+        (beside / "start.onnx").write_bytes(_start(saved.network))
+        (beside / "step.onnx").write_bytes(_step(saved.network))
+
+
+def _encoder(encoder: keras.Model) -> bytes:
+    images = tf.TensorSpec(encoder.input_shape, tf.float32, "images")
+    return _converted(lambda images: {"features": encoder(images, training=False)}, [images])
+
+
+def _start(network: CaptionModel) -> bytes:
+    config, decoder = network.config, network.decoder
+
+    def start(features: Any) -> dict[str, Any]:
+        memory = decoder.memory(features)
+        states = decoder.initial_states(memory)
+        return {"values": memory.values, "keys": memory.keys, **_named("state", states)}
+
+    return _converted(start, [tf.TensorSpec((None, config.locations, config.channels), tf.float32, "features")])
+
+
+def _step(network: CaptionModel) -> bytes:
+    config, decoder = network.config, network.decoder
+    U, A, L = config.hidden_size, config.attention_dim, config.locations
+
+    def step(tokens: Any, *more: Any) -> dict[str, Any]:
+        *states, values, keys = more
+        glance, after = decoder.step(decoder.words(tokens), list(states), Memory(values, keys))
+        log_probs = keras.ops.log_softmax(decoder.logits(glance))
+        return {"log_probs": log_probs, "attention": glance.attention, **_named("next_state", after)}
+
+    states = [tf.TensorSpec((None, None, U), tf.float32, f"state_{n + 1}") for n in range(len(decoder.start))]
+    memory = [tf.TensorSpec((None, L, U), tf.float32, "values"), tf.TensorSpec((None, L, A), tf.float32, "keys")]
+    return _converted(step, [tf.TensorSpec((None, None), tf.int32, "tokens"), *states, *memory])
+
+
+def _named(name: str, values: list[Any]) -> dict[str, Any]:
+    return {f"{name}_{number}": value for number, value in enumerate(values, start=1)}
+
+
+def _converted(function: Any, inputs: list[tf.TensorSpec]) -> bytes:
+    import tf2onnx
+
+    graph = tf.function(function, input_signature=inputs, autograph=False)
+    network, _ = tf2onnx.convert.from_function(graph, input_signature=inputs, opset=OPSET)
+    return bytes(network.SerializeToString())

@@ -1,0 +1,39 @@
+"""How much a server takes on, and how it says no."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds the memory and the time that strangers can ask for.
+
+    Attributes:
+        photo_bytes: the largest file.
+        pixels: the largest photo; decoding takes up to some 15 bytes a pixel.
+        held_bytes: all bodies together that are being read, or wait for their caption.
+        waiting: requests that wait for their caption, or get it.
+        silence: seconds without a byte after which an upload is given up.
+        upload: seconds that an upload may take in all.
+        stopping: seconds that requests get to end when the server stops.
+    """
+
+    photo_bytes: int = 20_000_000
+    pixels: int = 50_000_000
+    held_bytes: int = 400_000_000
+    waiting: int = 64
+    silence: float = 15
+    upload: float = 120
+    stopping: int = 5
+
+
+class Refused(Exception):  # noqa: N818  # an answer, not a failure
+    """A request that gets another answer than a caption.
+
+    Attributes:
+        status: of HTTP.
+        again: seconds after which it may do; none where it never will.
+    """
+
+    def __init__(self, status: int, message: str, again: int | None = None) -> None:
+        super().__init__(message)
+        self.status, self.again = status, again

@@ -1,0 +1,192 @@
+// Run by Gradio once the page's HTML stands: `element` is its root.
+const page = element.querySelector(".captioner");
+const find = (selector) => page.querySelector(selector);
+const [drop, camera, result, seen, looked] = [".drop", ".camera", ".result", ".seen", ".looked"].map(find);
+const [error, status, sentence, captions] = [".error", ".status", ".sentence", ".captions"].map(find);
+const megabytes = Number(page.dataset.megabytes);
+const endpoint = new URL("caption?pictures=true", window.location.href);
+const NOT_REACHED = "The server cannot be reached. Is it still running?";
+
+let asked = null; // what is under way; a newer photo takes its place
+let preview = null;
+
+function show(part, visible) {
+  part.hidden = !visible;
+}
+
+function complain(text) {
+  error.textContent = text;
+  show(error, Boolean(text));
+}
+
+// For those who hear the page; what stands below it already is not said twice to those who see it.
+function tell(text, visible) {
+  status.textContent = text;
+  status.classList.toggle("unseen", !visible);
+}
+
+function forget() {
+  if (preview) URL.revokeObjectURL(preview);
+  preview = null;
+}
+
+async function describe(file) {
+  asked?.abort();
+  const mine = (asked = new AbortController());
+  complain("");
+  forget();
+  choose(null);
+  show(result, false);
+  tell("", false);
+  if (file.size > megabytes * 1e6) {
+    complain(`the file is larger than ${megabytes} MB; make it smaller`);
+    return;
+  }
+  preview = URL.createObjectURL(file);
+  seen.src = preview;
+  result.classList.add("waiting");
+  show(result, true);
+  tell("Looking …", true);
+  try {
+    const response = await fetch(endpoint, {
+      method: "POST",
+      body: file,
+      headers: { "Content-Type": file.type || "application/octet-stream" },
+      signal: mine.signal,
+    });
+    const answer = await response.json().catch(() => ({ error: `the server answers ${response.status}` }));
+    if (mine !== asked) return;
+    if (!response.ok) throw new Error(answer.error);
+    seen.src = answer.photo;
+    seen.alt = `Your photo: ${answer.caption}`;
+    list(answer.candidates);
+    result.classList.remove("waiting");
+    drop.classList.add("done");
+    tell(`It says: ${answer.caption}`, false);
+  } catch (reason) {
+    if (mine !== asked) return;
+    show(result, false);
+    tell("", false);
+    complain(reason instanceof TypeError ? NOT_REACHED : reason.message);
+  } finally {
+    if (mine === asked) forget();
+  }
+}
+
+function button(className, ...texts) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = className;
+  made.setAttribute("aria-pressed", "false");
+  for (const text of texts) made.append(Object.assign(document.createElement("span"), { textContent: text }));
+  return made;
+}
+
+function press(pressed, among) {
+  for (const each of among.querySelectorAll("[aria-pressed]")) each.setAttribute("aria-pressed", each === pressed);
+}
+
+function list(candidates) {
+  captions.replaceChildren();
+  for (const candidate of candidates) {
+    const row = button("caption", candidate.caption, candidate.score.toFixed(2).replace("-", "−"));
+    row.addEventListener("click", () => spell(candidate, row));
+    captions.appendChild(document.createElement("li")).append(row);
+  }
+  spell(candidates[0], captions.querySelector(".caption"));
+}
+
+function spell(candidate, row) {
+  press(row, captions);
+  choose(null);
+  sentence.replaceChildren();
+  candidate.words.forEach((word, place) => {
+    const made = button("word", word);
+    const again = () => made.getAttribute("aria-pressed") === "true";
+    made.addEventListener("click", () => choose(again() ? null : made, candidate.pictures[place], word));
+    sentence.append(made);
+  });
+}
+
+function choose(word, picture, text) {
+  press(word, sentence);
+  show(looked, Boolean(word));
+  if (word) {
+    looked.src = picture;
+    looked.alt = `Where the model looked before it said “${text}”`;
+  }
+  show(find(".for-none"), !word);
+  show(find(".for-word"), Boolean(word));
+  show(find("[data-do=plain]"), Boolean(word));
+}
+
+sentence.addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const words = [...sentence.children];
+  const next = step && words[words.indexOf(document.activeElement) + step];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+  next.click();
+});
+
+let stream = null;
+
+function stopCamera() {
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = null;
+  show(camera, false);
+  show(drop, true);
+}
+
+const actions = {
+  plain: () => choose(null),
+  "no-camera": stopCamera,
+  camera: async () => {
+    complain("");
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    } catch (reason) {
+      const said = { NotFoundError: "there is none", NotAllowedError: "permission was refused" };
+      complain(`The camera cannot be used: ${said[reason.name] || reason.message}.`);
+      return;
+    }
+    find("video").srcObject = stream;
+    show(drop, false);
+    show(camera, true);
+  },
+  shoot: () => {
+    const video = find("video");
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+    canvas.getContext("2d").drawImage(video, 0, 0);
+    stopCamera();
+    canvas.toBlob((blob) => (blob ? describe(blob) : complain("The camera gave no picture.")), "image/jpeg", 0.92);
+  },
+};
+for (const [name, action] of Object.entries(actions)) find(`[data-do=${name}]`).addEventListener("click", action);
+// Browsers give the camera to pages of this machine and of https only
+show(find("[data-do=camera]"), Boolean(navigator.mediaDevices?.getUserMedia));
+
+find("input").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  if (file) describe(file);
+  event.target.value = ""; // so that the same file may be chosen again
+});
+window.addEventListener("paste", (event) => {
+  const file = [...(event.clipboardData?.files || [])][0];
+  if (file) describe(file);
+});
+window.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+});
+window.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) drop.classList.remove("over");
+});
+window.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  const [file] = event.dataTransfer.files;
+  if (file) describe(file);
+});

@@ -1,0 +1,113 @@
+"""A request's photo, read into memory within bounds. Nothing of it touches the disk."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from captioner.serve.limits import Limits, Refused
+
+AROUND = 10_000
+"""Bytes that a form may have besides the photo."""
+
+
+class Memory:
+    """The bytes of all requests together. Belongs to one event loop."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.held = limit, 0
+
+    @contextmanager
+    def share(self) -> Iterator["Share"]:
+        """Give a request its share, and take it back at the end."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.held -= share.held
+
+
+class Share:
+    """What one request holds of the memory."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory, self.held = memory, 0
+
+    def take(self, count: int) -> None:
+        """Count more bytes as held.
+
+        Raises:
+            Refused: all requests together would hold too much.
+        """
+        if self._memory.held + count > self._memory.limit:
+            raise Refused(503, "too many photos at once; try again in a moment", again=2)
+        self._memory.held += count
+        self.held += count
+
+
+async def read_photo(request: Request, limits: Limits, share: Share) -> bytes:
+    """Read the file of a request: the body itself, or the one file of a multipart form, whatever its field is named.
+
+    Too large a body is refused as soon as that is known: by its Content-Length, or at the byte that is too many.
+
+    Raises:
+        Refused: the body is too large, too slow, empty, or a broken form.
+        ClientDisconnect: the client has gone.
+    """
+    is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
+    most = limits.photo_bytes + (AROUND if is_form else 0)
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise too_large(limits)
+    body = _bounded(request, limits, share, most)
+    try:
+        async with asyncio.timeout(limits.upload):
+            content = await _from_form(request, body) if is_form else b"".join([chunk async for chunk in body])
+    except TimeoutError:
+        raise Refused(408, f"the upload took longer than {limits.upload:g} seconds") from None
+    if not content:
+        raise Refused(400, "the request has no photo: expected the bytes of a file, or a form with a file")
+    if len(content) > limits.photo_bytes:
+        raise too_large(limits)
+    return content
+
+
+def too_large(limits: Limits) -> Refused:
+    """Say that a file has too many bytes."""
+    return Refused(413, f"the file is larger than {limits.photo_bytes / 1e6:g} MB; make it smaller")
+
+
+async def _bounded(request: Request, limits: Limits, share: Share, most: int) -> AsyncGenerator[bytes, None]:
+    chunks = aiter(request.stream())
+    count = 0
+    while True:
+        try:
+            async with asyncio.timeout(limits.silence):  # Python 3.11's wait_for can lose the end of the whole upload
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Refused(408, f"the upload stood still for {limits.silence:g} seconds") from None
+        count += len(chunk)
+        if count > most:
+            raise too_large(limits)
+        share.take(len(chunk))
+        yield chunk
+
+
+class _InMemory(MultiPartParser):
+    spool_max_size = 1 << 62  # else files of 1 MB go to the disk
+
+
+async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> bytes:
+    try:
+        form = await _InMemory(request.headers, body, max_files=1, max_fields=20, max_part_size=AROUND).parse()
+    except (MultiPartException, FormParserError) as error:
+        said = error.message if isinstance(error, MultiPartException) else str(error)
+        raise Refused(400, f"the form cannot be read: {said}") from None
+    files = [value for value in form.values() if isinstance(value, UploadFile)]
+    return await files[0].read() if files else b""

@@ -1,0 +1,64 @@
+"""A small captioner with random weights: its encoder, its model directory, and photos for it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.models.captioner import CaptionModel
+from captioner.models.directory import save_model
+from captioner.text import Vocabulary
+
+WORDS = ["a", "dog", "runs", "the", "cat", "강아지"]
+DECODING = DecodingConfig(beam_width=3, length_penalty=0.7, max_length=6)
+
+
+@pytest.fixture(scope="session")
+def encoder() -> keras.Model:
+    """Images (B, 75, 75, 3) to features (B, 4, 6)."""
+    image = keras.Input((75, 75, 3))
+    model = keras.Model(image, keras.layers.Reshape((4, 6))(keras.layers.Conv2D(6, 37, strides=37)(image)))
+    draw = np.random.default_rng(21)
+    model.set_weights([draw.uniform(-0.1, 0.1, weight.shape) for weight in model.weights])
+    return model
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> Vocabulary:
+    return Vocabulary.build([WORDS])
+
+
+@pytest.fixture(scope="session")
+def config(vocabulary) -> Callable[[str], ModelConfig]:
+    def make(cell: str) -> ModelConfig:
+        sizes = DecoderConfig(cell, 8, 5, 7, 0.3, len(vocabulary), locations=4, channels=6)
+        return ModelConfig(EncoderConfig(feature_layer="mixed2", image_size=75), sizes, DECODING)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def network(config) -> Callable[[str], CaptionModel]:
+    """Networks with weights large enough to make their words differ; some captions end, some are cut."""
+
+    def make(cell: str, seed: int = 1) -> CaptionModel:
+        model = CaptionModel(config(cell).decoder)
+        draw = np.random.default_rng(seed)
+        model.set_weights([draw.uniform(-2, 2, weight.shape) for weight in model.weights])
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def save_captioner(config, vocabulary, network) -> Callable[[Path], Path]:
+    """Write a model directory."""
+
+    def save(directory: Path, cell: str = "lstm", seed: int = 1) -> Path:
+        save_model(directory, config(cell), vocabulary, network(cell, seed))
+        return directory
+
+    return save

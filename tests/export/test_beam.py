@@ -1,0 +1,202 @@
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from captioner.config import DecodingConfig
+from captioner.decoding import beam as numpy_beam
+from captioner.decoding.captions import BANNED, generate
+from captioner.export.beam import beam_search
+from captioner.text import Vocabulary
+
+END, START, A, B, C = range(5)
+CELLS = ["rnn", "gru", "lstm"]
+
+
+def spoken(found, image=0):
+    """Captions of an image with their scores, as the tests of `decoding.beam` have them."""
+    rows = zip(found.tokens[image].numpy(), found.lengths[image].numpy(), found.scores[image].numpy(), strict=True)
+    return [(tuple(tokens[:length].tolist()), score) for tokens, length, score in rows]
+
+
+def by_table(probabilities):
+    """A graph search over a model that looks up the next token's probabilities by the last; it attends to the token."""
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(np.array(probabilities, np.float32))
+
+    def step(tokens, states):
+        return tf.gather(log_probs, tokens), states, tf.one_hot(tokens, len(log_probs))
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def run(images, width, penalty, longest, number):
+        return beam_search(
+            step,
+            [tf.zeros((images, 1, 2))],
+            start=START,
+            end=END,
+            beam_width=width,
+            length_penalty=tf.cast(penalty, tf.float64),
+            max_length=longest,
+            num_captions=number,
+            banned=(START,),
+        )
+
+    def search(width, longest, penalty=0.0, images=1, number=None):
+        values = (images, width, penalty, longest, number or width)
+        return run(*(tf.constant(value) for value in values))
+
+    return search
+
+
+def in_numpy(probabilities, width, longest, penalty=0.0, images=1):
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(np.array(probabilities, np.float32))
+
+    def step(tokens, states):
+        return log_probs[tokens], states, np.eye(len(log_probs), dtype=np.float32)[tokens]
+
+    return numpy_beam.beam_search(
+        step,
+        [np.zeros((images, 1, 2))],
+        start=START,
+        end=END,
+        beam_width=width,
+        length_penalty=penalty,
+        max_length=longest,
+        banned=(START,),
+    )
+
+
+def assert_same(found, beams, number, atol):
+    """Compare captions in graph form with hypotheses, best first."""
+    for image, beam in enumerate(beams):
+        for n, (tokens, score) in enumerate(spoken(found, image)):
+            if n >= len(beam):
+                assert (tokens, score) == ((), -math.inf)
+                continue
+            assert tokens == beam[n].tokens, (image, n)
+            assert score == pytest.approx(beam[n].score, abs=atol)
+            length = len(tokens)
+            np.testing.assert_allclose(found.attention[image, n, :length], beam[n].attention, atol=atol)
+            assert not found.attention[image, n, length:].numpy().any()
+            assert not found.tokens[image, n, length:].numpy().any()
+        assert found.tokens.shape[1] == number
+
+
+def test_beam_shrinks_as_captions_finish_by_hand():
+    # The empty caption takes one of two places at once, so that only the better of a's two extensions goes on.
+    table = [[1, 0, 0, 0, 0], [0.5, 0, 0.3, 0.2, 0], [0.1, 0, 0, 0.3, 0.6], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+    (empty, first), (said, second) = spoken(by_table(table)(2, 5))
+    assert (empty, said) == ((), (A, C))
+    assert (math.exp(first), math.exp(second)) == (pytest.approx(0.5), pytest.approx(0.18))
+
+
+def test_a_cut_caption_never_beats_a_finished_one_by_hand():
+    found = by_table([[1, 0, 0, 0], [0.1, 0, 0.9, 0], [0, 0, 0, 1], [0, 0, 1, 0]])(2, 3, penalty=1.0)
+    (empty, finished), (said, cut) = spoken(found)
+    assert (empty, said) == ((), (A, B, A))
+    assert (finished, cut) == (pytest.approx(math.log(0.1)), pytest.approx(math.log(0.9) / 3))
+    assert cut > finished
+    assert found.attention[0, 1].numpy().argmax(axis=-1).tolist() == [START, A, B]
+
+
+def test_of_equals_the_lowest_number():
+    found = by_table([[0, 0.2, 0.2, 0.2, 0.2, 0.2]] * 6)(5, 2)
+    assert [tokens for tokens, _ in spoken(found)] == [(A, B), (A, C), (A, 5), (B, A), (B, C)]
+
+
+@pytest.mark.parametrize("size", [4, 6])
+def test_tables_full_of_ties_give_what_numpy_finds(size):
+    draw = np.random.default_rng(size)
+    for _ in range(12):
+        counts = draw.integers(0, 3, (size, size)) + np.eye(size, dtype=int)[END]  # each token may end
+        table = counts / counts.sum(axis=1, keepdims=True)
+        search = by_table(table)
+        for width, longest, penalty in [(1, 4, 0.0), (2, 6, 0.7), (3, 5, 2.0), (9, 3, 1.0)]:
+            found = search(width, longest, penalty, images=2)
+            assert_same(found, in_numpy(table, width, longest, penalty, images=2), width, 1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_networks_give_what_numpy_finds(network, cell):
+    features = np.random.default_rng(12).normal(size=(5, 4, 6)).astype(np.float32)
+    scalars = (tf.TensorSpec((), kind) for kind in (tf.int32, tf.float64, tf.int32))
+    cut = finished = 0
+    for seed in range(3):
+        model = network(cell, seed)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 4, 6)), *scalars], autograph=False)
+        def search(features, width, penalty, longest, model=model):
+            step, states = model.begin(features)
+            return beam_search(
+                step,
+                states,
+                start=Vocabulary.start,
+                end=Vocabulary.end,
+                beam_width=width,
+                length_penalty=penalty,
+                max_length=longest,
+                num_captions=width,
+                banned=BANNED,
+            )
+
+        scalars = search.input_signature[1:]
+        for width, penalty, longest in [(1, 0.7, 6), (3, 0.0, 6), (4, 0.7, 9), (20, 1.5, 4)]:
+            beams = generate(model, features, DecodingConfig(width, penalty, longest))
+            assert_same(search(features, width, penalty, longest), beams, width, 2e-5)
+            finished += sum(each.finished for beam in beams for each in beam)
+            cut += sum(not each.finished for beam in beams for each in beam)
+        assert search(features[:0], 3, 0.7, 6).tokens.shape == (0, 3, 0)
+    assert min(cut, finished) > 10
+
+
+def test_the_search_stops_when_nothing_is_alive():
+    table = np.log(np.float32([[1, 1e-9, 1e-9], [1e-9, 1e-9, 1], [1, 1e-9, 1e-9]]))
+    steps = tf.Variable(0)
+
+    def step(tokens, states):
+        steps.assign_add(1)
+        return tf.gather(table, tokens), states, tf.zeros((*tf.unstack(tf.shape(tokens)), 1))
+
+    @tf.function(autograph=False)
+    def search(images, width):
+        return beam_search(
+            step,
+            [tf.zeros((images, 1, 2))],
+            start=1,
+            end=0,
+            beam_width=width,
+            length_penalty=tf.constant(0.0, tf.float64),
+            max_length=50,
+            num_captions=1,
+            banned=(),
+        )
+
+    found = search(tf.constant(3), tf.constant(1))
+    assert [spoken(found, image)[0][0] for image in range(3)] == [(2,)] * 3
+    assert steps.numpy() == 2
+
+
+def test_fewer_captions_than_asked_for():
+    found = by_table([[1, 0], [1, 0]])(7, 3)
+    assert spoken(found) == [((), 0.0), *[((), -math.inf)] * 6]
+    assert found.tokens.shape == (1, 7, 0)
+
+
+def test_only_the_best_are_returned():
+    table = [[1, 0, 0, 0], [0.3, 0, 0.7, 0], [0.25, 0, 0.25, 0.5], [0.8, 0, 0.2, 0]]
+    search = by_table(table)
+    assert spoken(search(3, 4, number=2)) == spoken(search(3, 4))[:2]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_model_that_diverged_is_named(bad):
+    search = by_table([[1, 0, 0, 0], [0.5, 0, 0.5, 0], [0.5, 0, 0, bad], [1, 0, 0, 0]])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="it has diverged"):
+        search(2, 3)
+
+
+def test_captions_that_can_neither_go_on_nor_end_are_named():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="can neither go on nor end"):
+        by_table([[0, 1, 0], [0, 0, 1], [0, 1, 0]])(2, 4)

@@ -1,0 +1,231 @@
+import io
+import math
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from captioner.config import CELLS
+from captioner.data.photos import open_photo, preprocess
+from captioner.errors import CaptionerError
+from captioner.export.caption_savedmodel import export_caption_savedmodel
+from captioner.models import networks
+from captioner.models.encoder import KerasEncoder
+from captioner.runtime.captioner import Captioner
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """Bytes of files of all sizes."""
+    draw = np.random.default_rng(22)
+    files = []
+    for number in range(5):
+        pixels = draw.integers(256, size=(4 + number, 6, 3), dtype=np.uint8) // (1 + number % 3)
+        image = Image.fromarray(pixels).resize((90 + 40 * number, 120), Image.Resampling.BICUBIC)
+        file = io.BytesIO()
+        image.save(file, "PNG" if number % 2 else "JPEG")
+        files.append(file.getvalue())
+    return files
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, save_captioner, encoder):
+    """Export the model with a cell, once, and load it; a reference must be kept."""
+    kept = {}
+
+    def make(cell):
+        if cell not in kept:
+            folder = tmp_path_factory.mktemp(cell)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(networks, "build_encoder", lambda config, weights: encoder)
+                export_caption_savedmodel(save_captioner(folder / "model", cell), "imagenet", folder / "export")
+            kept[cell] = tf.saved_model.load(str(folder / "export")), folder / "export"
+        return kept[cell][0]
+
+    make.folder = lambda cell: (make(cell), kept[cell][1])[1]
+    return make
+
+
+@pytest.fixture
+def captioner(vocabulary, encoder, network, config):
+    """What `predict` runs, with Keras's networks."""
+
+    def make(cell, num_captions=1, **decoding):
+        search = replace(config(cell).decoding, **decoding)
+        return Captioner(vocabulary, KerasEncoder(encoder), network(cell), search, num_captions)
+
+    return make
+
+
+FILES = 2e-2
+"""How far a score or a weight of these networks moves when pixels differ by 1 of 255 here and there."""
+
+
+def assert_as_predict(found, captions, number, atol):
+    texts, scores = found["captions"].numpy(), found["scores"].numpy()
+    assert texts.shape == scores.shape == (len(captions), number)
+    for image, caption in enumerate(captions):
+        for n, candidate in enumerate(caption.candidates):
+            assert texts[image, n].decode() == candidate.text
+            assert scores[image, n] == pytest.approx(candidate.score, abs=atol)
+            words, T = found["words"][image, n].numpy(), len(candidate.words)
+            assert [word.decode() for word in words[:T]] == list(candidate.words)
+            assert set(words[T:]) <= {b""}
+            np.testing.assert_allclose(found["attention"][image, n, :T], candidate.attention, atol=atol)
+            assert not found["attention"][image, n, T:].numpy().any()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_captions_of_files_are_those_of_predict(exported, captioner, photos, cell):
+    found = exported(cell).caption_files(photos, num_captions=3)
+    captions = captioner(cell, 3)(photos)
+    assert_as_predict(found, captions, 3, FILES)
+    assert len({caption.text for caption in captions}) > 1
+
+
+@pytest.mark.parametrize("settings", [{"beam_width": 1}, {"beam_width": 5, "length_penalty": 2.0}, {"max_length": 3}])
+def test_settings_reach_the_search(exported, captioner, photos, settings):
+    assert_as_predict(exported("rnn").caption_files(photos, **settings), captioner("rnn", **settings)(photos), 1, FILES)
+
+
+def test_the_beam_is_as_wide_as_captions_are_asked_for(exported, captioner, photos):
+    assert_as_predict(exported("rnn").caption_files(photos, num_captions=7), captioner("rnn", 7)(photos), 7, FILES)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_captions_of_images_are_those_of_predict(exported, captioner, photos, cell):
+    pixels = [open_photo(photo) for photo in photos]
+    images = np.stack([preprocess(photo, 75) for photo in pixels])
+    assert_as_predict(exported(cell).caption_images(images, num_captions=3), captioner(cell, 3)(pixels), 3, 1e-4)
+
+
+def test_a_caption_does_not_depend_on_those_beside_it(exported, photos):
+    model = exported("lstm")
+    together = model.caption_files(photos, num_captions=2)
+    for number, photo in enumerate(photos):
+        alone = model.caption_files([photo], num_captions=2)
+        assert alone["captions"].numpy().tolist() == together["captions"].numpy()[number : number + 1].tolist()
+        np.testing.assert_allclose(alone["scores"][0], together["scores"][number], atol=1e-5)
+
+
+def test_nothing_to_caption(exported):
+    found = exported("rnn").caption_files(tf.constant([], tf.string), num_captions=2)
+    assert {name: value.shape.as_list() for name, value in found.items()} == {
+        "captions": [0, 2],
+        "scores": [0, 2],
+        "words": [0, 2, 0],
+        "attention": [0, 2, 0, 4],
+    }
+
+
+def test_what_goes_in_and_comes_out(exported):
+    signatures = exported("rnn").signatures
+    assert set(signatures) == {"serving_default", "caption_files", "caption_images"}
+    scalars = {name: ("int32", []) for name in ("num_captions", "beam_width", "max_length")}
+    scalars["length_penalty"] = ("float32", [])
+    taken = {
+        "serving_default": {"photos": ("string", [None])},
+        "caption_files": {"photos": ("string", [None])},
+        "caption_images": {"images": ("float32", [None, 75, 75, 3])},
+    }
+
+    def about(specs):
+        return {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in specs.items()}
+
+    for name, expected in taken.items():
+        assert about(signatures[name].structured_input_signature[1]) == {**expected, **scalars}
+        assert about(signatures[name].structured_outputs) == {
+            "captions": ("string", [None, None]),
+            "scores": ("float32", [None, None]),
+            "words": ("string", [None, None, None]),
+            "attention": ("float32", [None, None, None, 4]),
+        }
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"num_captions": 0}, "num_captions: expected 1 or more"),
+        ({"beam_width": 0}, "beam_width: expected 1 or more"),
+        ({"max_length": 0}, "max_length: expected 1 or more"),
+        ({"length_penalty": -0.5}, "length_penalty: expected 0 or more"),
+        ({"length_penalty": math.nan}, "length_penalty: expected 0 or more"),
+    ],
+    ids=repr,
+)
+def test_settings_out_of_bounds_are_named(exported, photos, setting, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        exported("rnn").caption_files(photos, **setting)
+
+
+def test_what_is_no_photo_is_named(exported, photos):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"expected the bytes of JPEG or PNG files.*\[1\]"):
+        exported("rnn").caption_files([photos[0], b"no photo", photos[1]])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="its input is not finite"):
+        exported("rnn").caption_images(np.full((1, 75, 75, 3), np.nan, np.float32))
+
+
+def test_a_server_may_leave_out_the_settings(exported, photos):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:  # as TensorFlow Serving reads it
+        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(exported.folder("rnn")))
+        signature = graph.signature_def["serving_default"]
+        found = session.run(signature.outputs["captions"].name, {signature.inputs["photos"].name: photos})
+    assert found.tolist() == exported("rnn").caption_files(photos)["captions"].numpy().tolist()
+
+
+BARE = """
+import sys
+sys.modules["captioner"] = sys.modules["keras"] = None  # importing them fails
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+photos = [open(path, "rb").read() for path in sys.argv[2:]]
+captions = model.caption_files(photos, num_captions=2)["captions"]
+settings = dict(num_captions=2, beam_width=3, length_penalty=0.7, max_length=6)
+same = model.signatures["serving_default"](photos=tf.constant(photos), **settings)["captions"]
+assert captions.numpy().tolist() == same.numpy().tolist()
+sys.stdout.buffer.write(tf.io.serialize_tensor(captions).numpy())
+"""
+
+
+def test_it_needs_tensorflow_alone(exported, photos, tmp_path):
+    shutil.copytree(exported.folder("lstm"), tmp_path / "moved")
+    for number, photo in enumerate(photos):
+        (tmp_path / str(number)).write_bytes(photo)
+    names = [str(number) for number in range(len(photos))]
+    done = subprocess.run([sys.executable, "-I", "-c", BARE, "moved", *names], capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    expected = exported("lstm").caption_files(photos, num_captions=2)["captions"].numpy()
+    assert tf.io.parse_tensor(done.stdout, tf.string).numpy().tolist() == expected.tolist()
+
+
+def test_it_runs_under_saved_model_cli(exported, photos, tmp_path):
+    np.save(tmp_path / "photos.npy", photos)
+    tool = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
+    model = ["--dir", str(exported.folder("rnn")), "--tag_set", "serve", "--signature_def", "caption_files"]
+    run = [*tool, "run", *model, "--inputs", "photos=photos.npy", "--outdir", "out"]
+    done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = np.load(tmp_path / "out" / "captions.npy", allow_pickle=True)
+    assert found.tolist() == exported("rnn").caption_files(photos)["captions"].numpy().tolist()
+
+
+def test_weights_are_held_once(exported, encoder, network):
+    """The encoder's and the decoder's, in float32; a second copy, or an optimiser's, would double the size."""
+    files = exported.folder("rnn") / "variables"
+    size = sum(path.stat().st_size for path in files.iterdir())
+    count = sum(math.prod(weight.shape) for model in (encoder, network("rnn")) for weight in model.weights)
+    assert 4 * count < size < 4 * count + 10_000
+
+
+def test_a_model_that_cannot_be_read_leaves_nothing(tmp_path, save_captioner, encoder, monkeypatch):
+    monkeypatch.setattr(networks, "build_encoder", lambda config, weights: encoder)
+    model = save_captioner(tmp_path / "model")
+    (model / "decoder.weights.h5").write_bytes(b"damaged")
+    with pytest.raises(CaptionerError, match=r"decoder\.weights\.h5"):
+        export_caption_savedmodel(model, "imagenet", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

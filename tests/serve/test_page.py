@@ -1,0 +1,183 @@
+"""The page in a real browser: Chromium without a window. Skipped where none is installed."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        flags = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream",
+        ]
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
+        yield browser
+        browser.close()
+
+
+class Page:
+    """The page, with all that it asked for and complained of."""
+
+    def __init__(self, browser, server, **settings) -> None:
+        self.context = browser.new_context(permissions=["camera"], **settings)
+        self.tab = self.context.new_page()
+        self.tab.set_default_timeout(30_000)
+        self.asked, self.wrong = [], []
+        self.tab.on("request", lambda request: self.asked.append(request.url))
+        self.tab.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.tab.on("console", lambda message: self.wrong.append(message.text) if message.type != "info" else None)
+        self.url = f"http://{server.host}:{server.port}/"
+        self.tab.goto(self.url)
+        self.tab.wait_for_selector(".captioner h1")
+
+    def upload(self, content: bytes | Path, name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
+        file = content if isinstance(content, Path) else {"name": name, "mimeType": kind, "buffer": content}
+        self.tab.set_input_files("#photo", file)
+
+    def sentence(self) -> str:
+        self.tab.wait_for_selector(".result:not(.waiting) .word")
+        return " ".join(self.tab.locator(".word").all_inner_texts())
+
+    def error(self) -> str:
+        self.tab.wait_for_selector(".error:not([hidden])")
+        return self.tab.inner_text(".error")
+
+
+@pytest.fixture
+def page(browser, server) -> Iterator[Page]:
+    page = Page(browser, server)
+    yield page
+    page.context.close()
+
+
+def test_a_photo_goes_in_and_its_captions_come_out(page, server, photos, tmp_path):
+    expected = server.caption(photos[0], "?pictures=1")
+    page.upload(photos[0])
+    assert page.sentence() == expected["caption"]
+    rows = [row.inner_text().split("\n") for row in page.tab.locator(".caption").all()]
+    assert [row[0] for row in rows] == [each["caption"] for each in expected["candidates"]]
+    for row, candidate in zip(rows, expected["candidates"], strict=True):
+        assert float(row[-1].replace("\N{MINUS SIGN}", "-")) == pytest.approx(candidate["score"], abs=0.005)
+    assert page.tab.get_attribute(".seen", "src") == expected["photo"]
+    assert page.tab.evaluate("document.querySelector('.seen').naturalWidth") == 120
+
+    # another caption, and back
+    page.tab.locator(".caption").nth(1).click()
+    assert page.sentence() == expected["candidates"][1]["caption"]
+    page.tab.locator(".caption").nth(0).click()
+
+    # where it looked, by the mouse and by the keys
+    pictures = expected["candidates"][0]["pictures"]
+    assert len(set(pictures)) > 1
+    assert page.tab.is_hidden(".looked")
+    plain = page.tab.screenshot()
+    page.tab.locator(".word").nth(0).click()
+    assert page.tab.get_attribute(".looked", "src") == pictures[0]
+    page.tab.screenshot(path=tmp_path / "page.png")
+    page.tab.keyboard.press("ArrowRight")
+    assert page.tab.get_attribute(".looked", "src") == pictures[1]
+    assert page.tab.locator(".word[aria-pressed=true]").all_inner_texts() == [expected["words"][1]]
+    assert differing(page.tab.screenshot(), (tmp_path / "page.png").read_bytes()) > 0.001
+    page.tab.click("[data-do=plain]")
+    assert page.tab.is_hidden(".looked")
+    page.tab.evaluate("document.activeElement.blur()")
+    page.tab.mouse.move(0, 0)
+    assert differing(page.tab.screenshot(), plain) < 0.001
+
+    assert page.wrong == []
+    strangers = [url for url in page.asked if not url.startswith((page.url, "data:", f"blob:{page.url}"))]
+    assert strangers == []
+    assert len(page.asked) > 5
+    assert server.files() == []
+
+
+def differing(screenshot: bytes, other: bytes) -> float:
+    """The share of the pixels that differ."""
+    one, two = (np.asarray(Image.open(io.BytesIO(each)).convert("RGB")).astype(int) for each in (screenshot, other))
+    return float((np.abs(one - two).max(axis=-1) > 20).mean())
+
+
+def test_what_is_no_photo_is_said_and_the_next_one_works(page, server, photos, tmp_path):
+    page.upload(b"not a photo at all", "letter.txt", "text/plain")
+    assert page.error().startswith("the image: not an image that can be read")
+    assert page.tab.is_hidden(".result")
+    with (tmp_path / "big.jpg").open("wb") as file:
+        file.truncate(50_000_000)
+    page.upload(tmp_path / "big.jpg")
+    page.tab.wait_for_function("document.querySelector('.error').textContent.includes('20 MB')")
+    page.upload(photos[1], "photo.png", "image/png")
+    assert page.sentence() == server.caption(photos[1])["caption"]
+    assert page.tab.is_hidden(".error")
+    assert [line for line in page.wrong if "422" not in line] == []  # Chromium notes each such answer
+
+
+def test_two_tabs_at_once_and_one_that_is_closed(browser, server, photos):
+    pages = [Page(browser, server) for _ in range(3)]
+    for page, photo in zip(pages, photos, strict=False):
+        page.upload(photo)
+    pages[0].context.close()
+    for page, photo in zip(pages[1:], photos[1:], strict=False):
+        assert page.sentence() == server.caption(photo)["caption"]
+        page.context.close()
+    assert server.files() == []
+
+
+def test_the_camera_takes_a_photo(page):
+    page.tab.click("[data-do=camera]")
+    page.tab.wait_for_function("document.querySelector('.camera video').videoWidth > 0")
+    page.tab.click("[data-do=shoot]")
+    assert page.sentence()
+    assert page.tab.is_visible(".drop")
+    assert page.tab.is_hidden(".camera")
+    assert page.wrong == []
+
+
+def test_a_photo_is_dropped_or_pasted(page, server, photos):
+    give = """([bytes, type]) => {
+        const files = new DataTransfer();
+        files.items.add(new File([new Uint8Array(bytes)], "photo.jpg", { type: "image/jpeg" }));
+        window.dispatchEvent(type === "drop" ? new DragEvent("drop", { dataTransfer: files, cancelable: true })
+                                             : new ClipboardEvent("paste", { clipboardData: files }));
+    }"""
+    for photo, way in ((photos[0], "drop"), (photos[2], "paste")):
+        page.tab.evaluate(give, [list(photo), way])
+        page.tab.wait_for_function(
+            "expected => document.querySelector('.status').textContent === `It says: ${expected}`",
+            arg=server.caption(photo)["caption"],
+        )
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_it_fits_any_screen(browser, server, photos, width):
+    page = Page(browser, server, viewport={"width": width, "height": 800})
+    page.upload(photos[0])
+    page.sentence()
+    assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
+    photo, said = (page.tab.locator(part).bounding_box() for part in ("figure", ".said"))
+    assert (said["y"] > photo["y"] + photo["height"] - 1) == (width < 800)  # below, or beside
+    page.context.close()
+
+
+def test_a_server_that_has_gone_is_told(browser, start, photos):
+    server = start()
+    page = Page(browser, server)
+    server.process.kill()
+    server.process.wait()
+    page.upload(photos[0])
+    assert page.error() == "The server cannot be reached. Is it still running?"
+    page.context.close()

@@ -1,0 +1,318 @@
+"""The endpoint as programs meet it, and what a server must survive."""
+
+import io
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from captioner.cli.main import main
+from captioner.errors import CaptionerError
+from captioner.serve.server import listen, url
+
+MB = 1_000_000
+HEAD = b"POST /caption HTTP/1.1\r\nHost: here\r\n"
+
+
+def form(content: bytes, name: str = "photo", filename: str | None = "a.jpg", boundary: str = "edge") -> tuple:
+    """The body and the headers of a form with one field."""
+    named = f'; filename="{filename}"' if filename else ""
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'
+    body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
+    return body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+
+
+def png(width: int, height: int) -> bytes:
+    """The first bytes of a PNG of that size."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0" * 100))]
+    parts = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def connect(server) -> socket.socket:
+    return socket.create_connection((server.host, server.port), timeout=30)
+
+
+def answer_of(connection: socket.socket) -> str:
+    """All that comes until the server closes the connection."""
+    with connection.makefile("rb") as file:
+        return file.read().decode()
+
+
+def test_the_endpoint_says_what_the_captioner_says(server, tiny, photos):
+    captioner = tiny.tiny_captioner()
+    expected = [captioner(photo) for photo in photos]
+    assert len({caption.text for caption in expected}) > 3
+    for photo, caption in zip(photos, expected, strict=True):
+        found = server.caption(photo)
+        assert found["caption"] == caption.text
+        assert found["score"] == pytest.approx(caption.score, rel=1e-5)
+        assert found["words"] == list(caption.words)
+        assert [each["caption"] for each in found["candidates"]] == [each.text for each in caption.candidates]
+        assert set(found) == {"caption", "score", "words", "candidates"}
+        assert server.ask("POST", "/caption", *form(photo, name="anything")) == (200, found)
+
+    found = server.caption(photos[0], "?attention=true")
+    for each, candidate in zip([found, *found["candidates"]], [expected[0], *expected[0].candidates], strict=True):
+        assert each["attention"] == [pytest.approx(row, abs=1e-5) for row in candidate.attention.tolist()]
+
+
+def test_the_pictures_are_the_photo_and_one_for_each_word(server, photos):
+    found = server.caption(photos[0], "?pictures=1")
+    assert found["photo"].startswith("data:image/jpeg;base64,")
+    for candidate in found["candidates"]:
+        assert len(candidate["pictures"]) == len(candidate["words"]) > 0
+        assert all(each.startswith("data:image/jpeg;base64,") for each in candidate["pictures"])
+
+
+TRUNCATED = io.BytesIO()
+Image.effect_noise((200, 200), 80).save(TRUNCATED, "JPEG")
+REFUSED = {
+    "text": (b"not a photo at all", {"Content-Type": "text/plain"}, 422, "not an image that can be read"),
+    "truncated": (TRUNCATED.getvalue()[:2000], {}, 422, "truncated"),
+    "empty": (b"", {}, 400, "the request has no photo"),
+    "too many pixels": (png(10_000, 5_001), {}, 413, "more than 50,000,000 pixels"),
+    "bomb": (png(30_000, 30_000), {}, 413, "more than 50,000,000 pixels"),
+    "form without a file": (*form(b"words", filename=None), 400, "the request has no photo"),
+    "form without a boundary": (
+        b"--",
+        {"Content-Type": "multipart/form-data"},
+        400,
+        "the form cannot be read: Missing",
+    ),
+    "broken form": (b"garbage", form(b"")[1], 400, "the form cannot be read"),
+    "form that ends early": (form(b"x" * 100)[0][:80], form(b"")[1], 400, "the request has no photo"),
+    "long field": (*form(b"x" * 20_000, filename=None), 400, "the form cannot be read: Part exceeded"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_photo_is_told_so(server, name):
+    body, headers, status, message = REFUSED[name]
+    found, answer = server.ask("POST", "/caption", body, headers)
+    assert (found, set(answer)) == (status, {"error"})
+    assert message in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health", 200),
+        ("GET", "/", 200),
+        ("GET", "/caption", 405),
+        ("POST", "/health", 405),
+        ("POST", "/", 405),
+        ("GET", "/nothing", 404),
+        ("POST", "/gradio_api/upload", 404),
+        ("POST", "/gradio_api/queue/join", 404),
+        ("GET", "/gradio_api/file=/etc/hostname", 404),
+        ("GET", "/file=/etc/hostname", 404),
+        ("GET", "/proxy=http://127.0.0.1/", 404),
+        ("GET", "/docs", 404),
+    ],
+)
+def test_nothing_else_is_open(server, method, path, status):
+    assert server.ask(method, path, b"x" if method == "POST" else None)[0] == status
+
+
+PEAK = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory's peak is read from Linux's /proc")
+
+
+def memory(server, name: str) -> int:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith(f"{name}:")]
+    return int(line.split()[1]) * 1024
+
+
+@PEAK
+@pytest.mark.parametrize("way", ["announced", "in chunks", "as a form in chunks"])
+def test_fifty_megabytes_are_refused_and_not_kept(server, photos, way):
+    def pieces():
+        if "form" in way:
+            yield form(b"")[0].partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        for _ in range(500):
+            yield bytes(100_000)
+
+    server.caption(photos[0])
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # the peak begins anew
+    before = memory(server, "VmRSS")
+    headers = {"Content-Length": str(50 * MB)} if way == "announced" else {"Transfer-Encoding": "chunked"}
+    if "form" in way:
+        headers |= form(b"")[1]
+    status, answer = server.ask("POST", "/caption", pieces(), headers)
+    assert (status, answer) == (413, {"error": "the file is larger than 20 MB; make it smaller"})
+    grown = memory(server, "VmHWM") - before
+    assert grown < (5 * MB if way == "announced" else 45 * MB)
+    assert server.files() == []
+
+
+@PEAK
+@pytest.mark.parametrize("end", ["refused", "gone", "no photo"])
+def test_what_was_sent_is_let_go(server, photos, end):
+    server.caption(photos[0])
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")
+    before = memory(server, "VmRSS")
+    for _ in range(12):
+        if end == "no photo":
+            assert server.ask("POST", "/caption", b"no" * 9_500_000)[0] == 422
+            continue
+        with connect(server) as connection:
+            connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+            connection.sendall(b"1312D00\r\n" + bytes(19_900_000))  # of 20,000,000
+            if end == "refused":
+                connection.sendall(bytes(100_000) + b"\r\n1\r\nx\r\n0\r\n\r\n")
+                assert answer_of(connection).startswith("HTTP/1.1 413 ")
+    assert server.caption(photos[0])
+    assert memory(server, "VmHWM") - before < 85 * MB  # twice what one upload holds, and not twelve times
+
+
+def test_who_asks_before_sending_need_not_send(server):
+    with connect(server) as connection:
+        connection.sendall(HEAD + b"Content-Length: 50000000\r\nExpect: 100-continue\r\n\r\n")
+        answer = answer_of(connection)
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert "100 Continue" not in answer
+
+
+def test_photos_that_come_at_once_get_their_own_captions(server, photos):
+    alone = [server.caption(photo) for photo in photos]
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(server.caption, photos * 4)) == alone * 4
+
+
+def test_clients_that_go_leave_nothing_behind(server, photos):
+    for sent in (b"", b"abc", photos[0]):
+        with connect(server) as connection:
+            connection.sendall(HEAD + f"Content-Length: {len(photos[0])}\r\n\r\n".encode() + sent)
+    with connect(server) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        assert answer_of(connection).startswith("HTTP/1.1 400 ")
+    assert server.caption(photos[0])["caption"]
+    assert server.files() == []
+
+
+def test_all_uploads_together_are_bounded_and_none_may_stand_still(start, photos):
+    server = start(held_bytes=100_000, silence=2, upload=4)
+    head = HEAD + b"Content-Length: 100000\r\n\r\n"
+    with connect(server) as slow, connect(server) as dripping:
+        slow.sendall(head + bytes(60_000))
+        time.sleep(0.3)
+        status, answer = server.ask("POST", "/caption", bytes(60_000))
+        assert status == 503
+        assert "too many photos at once" in answer["error"]
+        dripping.sendall(head)
+        for _ in range(6):  # never silent for long, and never done
+            time.sleep(0.5)
+            try:
+                dripping.sendall(b"x")
+            except OSError:
+                break
+        assert answer_of(slow).endswith('{"error":"the upload stood still for 2 seconds"}')
+        assert answer_of(dripping).endswith('{"error":"the upload took longer than 4 seconds"}')
+    assert server.ask("POST", "/caption", bytes(60_000))[0] == 422  # there is room again
+    assert server.stop(signal.SIGTERM)[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_server_stops_at_once_and_leaves_nothing(start, photos, number, status):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        server = start(seconds=1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    body = f"Content-Length: {len(photos[0])}\r\nConnection: close\r\n\r\n".encode() + photos[0]
+    with connect(server), connect(server) as half, ThreadPoolExecutor(9) as pool:
+        half.sendall(HEAD + b"Content-Length: 1000\r\n\r\nabc")
+        asked = [connect(server) for _ in range(9)]
+        for each in asked:
+            each.sendall(HEAD + body)
+        time.sleep(0.5)
+        answers = [pool.submit(answer_of, each) for each in asked]
+        begun = time.monotonic()
+        assert server.stop(number) == (status, "captioner: stopped\n")
+        assert time.monotonic() - begun < 8
+        assert '"error":"the server is stopping"' in answer_of(half)
+        found = [answer.result().split(maxsplit=2)[1] for answer in answers]
+        for each in asked:
+            each.close()
+    assert set(found) == {"200", "503"}  # those that were begun, and those in line
+    assert list(server.folder.iterdir()) == []
+
+
+def test_who_goes_while_waiting_leaves_the_line(start, photos):
+    server = start(seconds=0.5)
+    head = HEAD + f"Content-Length: {len(photos[0])}\r\n\r\n".encode()
+    impatient = [connect(server) for _ in range(40)]
+    for each in impatient:
+        each.sendall(head + photos[0])
+    time.sleep(0.3)
+    for each in impatient:
+        each.close()
+    begun = time.monotonic()
+    server.caption(photos[1])
+    assert time.monotonic() - begun < 40 * 0.5 / 3  # two at a time would take ten seconds
+    assert server.stop(signal.SIGTERM)[0] == 0
+
+
+def test_a_line_that_is_too_long_is_closed(start, photos):
+    server = start(seconds=1, waiting=2)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda photo: server.ask("POST", "/caption", photo), photos[:4]))
+    assert sorted(status for status, _ in found) == [200, 200, 503, 503]
+    assert {answer.get("error") for _, answer in found} == {
+        None,
+        "too many photos are waiting; try again in a moment",
+    }
+    assert server.stop(signal.SIGTERM)[0] == 0
+
+
+def test_a_port_that_is_taken_is_named():
+    with listen("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert url(taken) == f"http://127.0.0.1:{port}/"
+        with pytest.raises(
+            CaptionerError, match=rf"^127\.0\.0\.1, port {port}: address already in use; choose another"
+        ):
+            listen("127.0.0.1", port)
+    with pytest.raises(CaptionerError, match=r"^--host no\.such\.host\.invalid: "):
+        listen("no.such.host.invalid", 0)
+
+
+def test_without_gradio_the_command_tells_how_to_get_it(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert main(["serve"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("captioner: the page needs Gradio, which cannot be imported (")
+    assert err.endswith("pip install -r requirements-serve.txt, or: pip install 'captioner[serve]'\n")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "argv", [["--port", "65536"], ["--port", "x"], ["--max-megabytes", "0"], ["--num-captions", "-1"]]
+)
+def test_numbers_that_make_no_sense_are_refused(capsys, argv):
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", *argv])
+    assert caught.value.code == 2
+    assert f"argument {argv[0]}: expected " in capsys.readouterr().err
+
+
+def test_an_open_door_is_pointed_out(start, server):
+    assert server.before == ""
+    open_to_all = start("--host", "0.0.0.0")
+    expected = "captioner: --host 0.0.0.0: whoever reaches this address can use the page; there is no password\n"
+    assert open_to_all.before == expected
+    assert open_to_all.stop(signal.SIGTERM)[0] == 0

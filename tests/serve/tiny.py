@@ -1,0 +1,46 @@
+"""`serve` with a tiny captioner, as a process of its own: `python tiny.py '{"limit": ...}' SECONDS_A_PHOTO ...`."""
+
+import json
+import sys
+import time
+from functools import partial
+from unittest import mock
+
+import numpy as np
+
+from captioner import library
+from captioner.cli.main import main
+from captioner.config import DecoderConfig, DecodingConfig
+from captioner.runtime.captioner import Captioner
+from captioner.runtime.decoder import DecoderNetwork, weight_shapes
+from captioner.serve import limits as limits_module
+from captioner.text import Vocabulary
+
+
+class Means:
+    """Images (8, 8, 3) to features (4, 3): the means of the quarters."""
+
+    image_size = 8
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __call__(self, image: np.ndarray, among_others: bool = False) -> np.ndarray:
+        time.sleep(self.seconds)
+        return image.reshape(2, 4, 2, 4, 3).mean(axis=(1, 3)).reshape(4, 3) * 4
+
+
+def tiny_captioner(seconds: float = 0) -> Captioner:
+    vocabulary = Vocabulary.build([["a", "dog", "runs", "the", "cat", "강아지"]])
+    config = DecoderConfig("gru", 8, 5, 7, 0.0, len(vocabulary), locations=4, channels=3)
+    draw = np.random.default_rng(1)
+    weights = {name: draw.uniform(-1, 1, shape) * 2 for name, shape in weight_shapes(config).items()}
+    decoding = DecodingConfig(beam_width=3, length_penalty=0.7, max_length=6)
+    return Captioner(vocabulary, Means(seconds), DecoderNetwork(config, weights), decoding, num_captions=3)
+
+
+if __name__ == "__main__":
+    captioner, given = tiny_captioner(float(sys.argv[2])), json.loads(sys.argv[1])
+    with mock.patch.multiple(library.Captioner, load=lambda *more, **settings: captioner):
+        limits_module.Limits = partial(limits_module.Limits, **given)
+        sys.exit(main(["serve", "--port", "0", *sys.argv[3:]]))
