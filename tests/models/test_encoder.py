@@ -209,3 +209,30 @@ def test_real_weights_see_photos_apart():
     means = features.mean(axis=(1, 2))
     assert ((means > 0.05) & (means < 2)).all()
     assert np.abs(features[0] - features[1]).max() > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "prepared"),
+    [
+        ("ResNet50", lambda pixels: pixels[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)),
+        ("MobileNetV2", lambda pixels: pixels / np.float32(127.5) - 1),
+    ],
+)
+def test_other_networks_get_the_pixels_that_they_were_made_for(name, prepared):
+    encoder = build_encoder(EncoderConfig(name, "last", 96), weights=None)
+    network = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(96, 96, 3))
+    network.set_weights(encoder.get_weights())
+    pixels = np.random.default_rng(20).integers(0, 256, (2, 96, 96, 3)).astype(np.float32)
+    expected = keras.ops.convert_to_numpy(network(prepared(pixels), training=False))
+    found = keras.ops.convert_to_numpy(encoder(pixels / 127.5 - 1, training=False))
+    assert found.shape == (2, 9, expected.shape[-1])
+    np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_network_that_is_none_and_a_size_too_small_for_one_are_named():
+    with pytest.raises(CaptionerError, match="--encoder: expected one of InceptionV3, compact"):
+        build_encoder(EncoderConfig("mixed8", "last", 96), weights=None)
+    config = EncoderConfig("Xception", "last", 75)
+    object.__setattr__(config, "image_size", 70)  # smaller than any configuration may say
+    with pytest.raises(CaptionerError, match="--encoder Xception --image-size 70"):
+        build_encoder(config, weights=None)
