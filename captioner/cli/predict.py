@@ -85,14 +85,15 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Caption, print, and say what could not be used; or let a language model work."""
+    if arguments.paths:
+        # Read by NumPy as it is imported: the products are too small to share, and photos are read side by side.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if _is_text(arguments):
         from captioner.cli.results import opened
 
         with opened(arguments.output) as file:
             return run_text(arguments, file)
 
-    # Read by NumPy as it is imported: the products are too small to share, and photos are read side by side.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from captioner.cli.photos import caption_photos
 
     return caption_photos(arguments)

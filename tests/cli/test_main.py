@@ -171,3 +171,21 @@ def test_scores_as_a_table():
     assert names.split() == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D"]
     assert values.split() == ["61.24", "43.00", "30.25", "20.00", "45.50", "101.50"]
     assert len(names) == len(values)
+
+
+@pytest.mark.parametrize("command", [["predict", "nothing.jpg"], ["serve", "--port", "0", "--model", "nothing"]])
+def test_numpy_is_told_to_use_one_thread_before_it_is_imported(command):
+    code = f"""
+import os, sys
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            print("threads:", os.environ.get("OPENBLAS_NUM_THREADS"))
+
+os.environ.pop("OPENBLAS_NUM_THREADS", None)
+sys.meta_path.insert(0, Watch())
+from captioner.cli.main import run_command
+run_command({command[0]!r}, {command[1:]!r}, "captioner")
+"""
+    assert python("-c", code).stdout == "threads: 1\n"
