@@ -58,7 +58,11 @@ def test_without_arguments_the_defaults_stand(trained, text):
     assert more["resume"] is True
 
 
-VALUES = {"layer_norm": None, "recurrent_dropout": "0.5", "split": "90/10", "feature_layer": "mixed3"}
+VALUES = {
+    **{"recurrent_dropout": "0.5", "split": "90/10", "feature_layer": "mixed3"},
+    **{"network": "compact", "image_size": "144", "distillation": "0.5"},
+}
+"""What the options are given that do not take a 3."""
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,7 @@ VALUES = {"layer_norm": None, "recurrent_dropout": "0.5", "split": "90/10", "fea
 )
 def test_options_of_the_other_task_are_wrong_usage(task, name, capsys, monkeypatch):
     monkeypatch.setattr(train_module, "configure", lambda arguments: pytest.fail("it began to train"))
-    option = f"--{name.replace('_', '-')}"
+    option = "--encoder" if name == "network" else f"--{name.replace('_', '-')}"
     value = [] if name == "layer_norm" else [VALUES.get(name, "3")]
     assert main(["train", "--task", task, option, *value]) == 2
     error = capsys.readouterr().err
