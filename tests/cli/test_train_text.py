@@ -59,8 +59,12 @@ def test_without_arguments_the_defaults_stand(trained, text):
 
 
 VALUES = {
-    **{"recurrent_dropout": "0.5", "split": "90/10", "feature_layer": "mixed3"},
-    **{"network": "compact", "image_size": "144", "distillation": "0.5"},
+    "recurrent_dropout": "0.5",
+    "split": "90/10",
+    "feature_layer": "mixed3",
+    "network": "compact",
+    "image_size": "144",
+    "distillation": "0.5",
 }
 """What the options are given that do not take a 3."""
 
