@@ -174,19 +174,37 @@ class Decoder(keras.layers.Layer):
         """
         return self.read(self.memory(features, training), tokens, training)
 
-    def read(self, memory: Memory, tokens: Any, training: bool = False) -> Glance:
-        """Read whole sentences as `call` does, with a memory at hand."""
+    def read(self, memory: Memory, tokens: Any, training: bool = False, live: Any = None) -> Glance:
+        """Read whole sentences as `call` does, with a memory at hand.
+
+        Where the sentences of each image stand longest first, `live` int32 (T,) may tell how many of them have not
+        ended at each step; the others cost nothing then, and their glances are 0.
+        """
         words = self.words(tokens, training)
-        states = [ops.repeat(state, ops.shape(tokens)[1], axis=1) for state in self.initial_states(memory)]
-        glances = []
-        for word in zip(*(ops.unstack(part, axis=2) for part in words), strict=True):  # T times (B, K, ...)
-            glance, states = self.step(Words(*word), states, memory)
-            glances.append(glance)
-        return Glance(*(ops.stack(parts, axis=2) for parts in zip(*glances, strict=True)))
+        count = ops.shape(tokens)[1]
+        states = [ops.repeat(state, count, axis=1) for state in self.initial_states(memory)]
+        hidden, context, attention = [], [], []
+        for t, word in enumerate(zip(*(ops.unstack(part, axis=2) for part in words), strict=True)):  # (B, K, ...)
+            now = Words(*word)
+            if live is not None:
+                now, states = Words(*(part[:, : live[t]] for part in now)), [state[:, : live[t]] for state in states]
+            glance, states = self.step(now, states, memory)
+            hidden.append(_widened(glance.hidden, count))
+            context.append(_widened(glance.context, count))
+            attention.append(_widened(glance.attention, count))
+        stacked = [ops.stack(each, axis=2) for each in (hidden, context, attention)]
+        return Glance(stacked[0], stacked[1], words.vectors, stacked[2])
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), **self.settings}
+
+
+def _widened(part: Any, count: Any) -> Any:
+    """Append sentences of zeros where some are missing: (B, k, W) -> (B, count, W)."""
+    if part.shape[1] is not None and part.shape[1] == count:
+        return part
+    return ops.pad(part, [[0, 0], [0, count - ops.shape(part)[1]], [0, 0]])
 
 
 def _take_once(rows: Any, positions: Any) -> Any:

@@ -42,13 +42,14 @@ class CaptionModel(keras.Model):
         Args:
             inputs: `features` (B, L, D); `tokens` int32 (B, K, T), beginning with the start token; optionally
                 `positions` int32 (N,), places in the flattened (B*K*T,) that are to be predicted, so that padding
-                costs no logits.
+                costs no logits; optionally `live` int32 (T,), see `captioner.layers.decoder.Decoder.read`.
             training: whether to drop out.
 
         Returns:
             logits (B, K, T, V), or (N, V) at the positions.
         """
-        glance = self.decoder(inputs["features"], inputs["tokens"], training=training)
+        memory = self.decoder.memory(inputs["features"], training)
+        glance = self.decoder.read(memory, inputs["tokens"], training, inputs.get("live"))
         return self.decoder.logits(glance, inputs.get("positions"), training=training)
 
     def reseed(self, seed: int, epoch: int) -> None:

@@ -18,8 +18,8 @@ class CaptionBatches:
 
     A batch is `({"features", "tokens", "positions"}, targets)`: features float16 (B, L, D); tokens int32 (B, K, T), the
     start token and all words but the last; positions int32 (N,) of the N real words in the flattened (B*K*T,); targets
-    int32 (N,), the word that follows at each position. T is the batch's longest caption, rounded up to even, so that
-    few different shapes are traced.
+    int32 (N,), the word that follows at each position. An image's captions stand longest first. T is the batch's
+    longest caption, rounded up to even, so that few different shapes are traced.
 
     Args:
         features: (N, L, D), a row a photo.
@@ -52,7 +52,10 @@ class CaptionBatches:
         """Return the batches of one epoch in an order that depends on `seed` and `epoch` alone."""
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(self.captions))
-        longest = np.array([max(map(len, captions)) for captions in self.captions])
+        # By the longest caption, and among equals by the next: both decide how much of a batch is padding.
+        lengths = [sorted(map(len, captions), reverse=True) for captions in self.captions]
+        first_two = np.array([[*each, 0][:2] for each in lengths])  # (M, 2)
+        longest = first_two @ [1 + first_two.max(), 1]  # (M,)
         batches: list[np.ndarray] = []
         lot = BUCKET_BATCHES * self.batch_size
         for first in range(0, len(order), lot):
@@ -72,7 +75,7 @@ class CaptionBatches:
         return ahead(lambda images: self._batch(images, rng), batches)
 
     def _batch(self, images: np.ndarray, rng: np.random.Generator | None) -> Batch:
-        chosen = [self._choose(self.captions[image], rng) for image in images]
+        chosen = [sorted(self._choose(self.captions[image], rng), key=len, reverse=True) for image in images]
         longest = max(len(caption) for captions in chosen for caption in captions)
         shape = (len(images), self.captions_per_image, longest + longest % 2)
         tokens = np.full(shape, Vocabulary.pad, np.int32)  # (B, K, T)

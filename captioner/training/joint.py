@@ -1,6 +1,5 @@
 """Encoder and decoder learn together: captions, what a teacher says of them, and what it sees."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,27 +7,22 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from captioner.ahead import ahead
 from captioner.config import DecodingConfig, ImitationConfig, TrainingConfig
-from captioner.errors import CaptionerError
-from captioner.metrics.cider import CiderD
-from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
 from captioner.models.photo_model import PhotoModel
 from captioner.text import Vocabulary
 from captioner.training.batches import CaptionBatches
 from captioner.training.checkpoint import Checkpoint, Progress
-from captioner.training.evaluation import caption_split
-from captioner.training.fit import EPOCH_BEAM_WIDTH, better, line, samples
+from captioner.training.epochs import Judge, run_epochs
 from captioner.training.imitation import Targets, Unexplained, as_seen
 from captioner.training.loss import SmoothedCrossEntropy
-from captioner.training.optimizer import averaged_weights, make_optimizer
+from captioner.training.optimizer import make_optimizer
 from captioner.training.pictures import Pictures, seen
-from captioner.training.shards import shard_bounds, shard_count
+from captioner.training.profile import Profile
+from captioner.training.shards import live_sentences, shard_bounds, shard_count
 from captioner.training.split import Split
-from captioner.training.step import LossStep
 
 Batch = dict[str, np.ndarray]
 
@@ -134,7 +128,10 @@ class JointStep:
             own_positions, following = positions[first:last] - begin * of_a_photo, batch["next"][first:last]
             images = seen(own["images"], own["turns"], own["colours"])
             places = self.network.places(images, training=True)  # (B, L, U)
-            logits = self.network.predict_words(places, own["tokens"], own_positions, training=True)  # (N, V)
+            live = live_sentences(own["tokens"])
+            logits = self.network.predict_words(
+                places, own["tokens"], own_positions, training=True, live=live
+            )  # (N, V)
             smoothed, plain = (tf.reduce_sum(loss(following, logits)) for loss in (self._smoothed, self._plain))
             learned, unexplained = smoothed, tf.zeros([])
             if self.teaching:
@@ -155,7 +152,7 @@ class JointStep:
         if words > known:  # words that the teacher has never heard
             tokens = tf.where(tokens < known, tokens, Vocabulary.unknown)
         memory = decoder.remember(tf.cast(wanted, decoder.compute_dtype))
-        logits = decoder.logits(decoder.read(memory, tokens), positions)
+        logits = decoder.logits(decoder.read(memory, tokens, live=live_sentences(tokens)), positions)
         return tf.pad(tf.nn.softmax(logits), [[0, 0], [0, words - known]])
 
 
@@ -173,30 +170,16 @@ def fit_jointly(
 ) -> Progress:
     """Train encoder and decoder in place and leave them with the weights of the epoch that was best by dev CIDEr-D.
 
-    It goes epoch by epoch as `captioner.training.fit.fit` does, and a training that was killed and resumed ends with
-    the weights of one that was not.
-
     Returns:
         the epochs' figures and which was best.
     """
 
-    def encoded(split: Photos) -> list[list[list[int]]]:
-        return [[vocabulary.encode(words, decoding.max_length) for words in each] for each in split.captions]
-
     # The rows stand in for the features: what the encoder is to see is only looked up when a batch is made.
     numbers = np.arange(len(train.pictures.pixels))
-    batches = CaptionBatches(numbers, train.rows, encoded(train), config.batch_size, captions_per_photo)
+    encoded = [[vocabulary.encode(words, decoding.max_length) for words in each] for each in train.captions]
+    batches = CaptionBatches(numbers, train.rows, encoded, config.batch_size, captions_per_photo)
     optimizer = make_optimizer(network, config, config.epochs * len(batches))
-    network.compile(optimizer)  # only so that checkpoints hold the optimiser's state too
-    scored = network.in_float32()
     step = JointStep(network, config.label_smoothing, optimizer, teaching)
-    measuring = LossStep(scored.captioner, config.label_smoothing)
-    progress = checkpoint.resume(network)
-    if progress.epoch:
-        report(f"going on after epoch {progress.epoch} of {config.epochs}")
-    cider = CiderD(dev.captions)
-    search = DecodingConfig(EPOCH_BEAM_WIDTH, decoding.length_penalty, decoding.max_length)
-    read = FeatureReader(scored.encoder)
 
     def looked(epoch: int) -> Iterator[Batch]:
         def make(item: tuple[int, tuple[dict[str, np.ndarray], np.ndarray]]) -> Batch:
@@ -215,49 +198,14 @@ def fit_jointly(
 
         return ahead(make, enumerate(batches.shuffled(config.seed, epoch)))
 
-    while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
-        epoch = progress.epoch + 1
-        began = time.monotonic()
+    def learn(epoch: int, seen_loss: Callable[[float], None]) -> tuple[float, float]:
         network.captioner.reseed(config.seed, epoch)
-        with tqdm(total=len(batches), desc=f"epoch {epoch}/{config.epochs}", unit="batch", leave=False) as bar:
+        return step.over(looked(epoch), seen_loss)
 
-            def seen_loss(loss: float, bar: tqdm = bar) -> None:
-                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-                bar.update()
-
-            loss, cross_entropy = step.over(looked(epoch), seen_loss)
-        scored.set_weights(averaged_weights(network, optimizer))
-        split = read.split(dev)
-        dev_batches = CaptionBatches(split.features, split.rows, encoded(dev), config.batch_size)
-        dev_loss, dev_cross_entropy = measuring.over(dev_batches.in_order())
-        if not np.isfinite([loss, dev_loss]).all():
-            raise CaptionerError(
-                f"training diverged in epoch {epoch}: the loss is {loss}, on dev {dev_loss}; lower --learning-rate"
-            )
-        captions = [vocabulary.decode(beam[0].tokens) for beam in caption_split(scored.captioner, split, search)]
-        scores = score(captions, dev.captions, cider)
-        row = {
-            "epoch": epoch,
-            "seconds": round(time.monotonic() - began, 1),
-            "learning_rate": float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
-            "loss": loss,
-            "cross_entropy": cross_entropy,
-            "dev_loss": dev_loss,
-            "dev_cross_entropy": dev_cross_entropy,
-            **scores,
-            "distinct_words": len({word for words in captions for word in words}),
-            "mean_length": float(np.mean([len(words) for words in captions])),
-        }
-        improved = better(row, progress.history[progress.best_epoch - 1] if progress.best_epoch else None)
-        progress.epoch, progress.history = epoch, [*progress.history, row]
-        if improved:
-            progress.best_epoch, progress.best_score = epoch, scores["cider"]
-        checkpoint.save(network, scored.get_weights() if improved else None, progress)
-        report(line(row, config.epochs, improved))
-        for number in samples(len(captions)):
-            report(f"    {dev.names[number]}: {' '.join(captions[number])}")
-    checkpoint.load_best(network, progress)
-    return progress
+    scored = network.in_float32()
+    read = FeatureReader(scored.encoder)
+    judge = Judge(scored.captioner, vocabulary, lambda: read.split(dev), config, decoding, Profile())
+    return run_epochs(network, scored, optimizer, len(batches), learn, judge, config, checkpoint, report)
 
 
 class FeatureReader:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from captioner.cores import available_cores
+from captioner.text import Vocabulary
 
 MOST = 4
 """Parts at most: a graph grows with their number, and a small part computes badly."""
@@ -36,3 +37,16 @@ def shard_bounds(batch_size: tf.Tensor | int) -> Iterator[tuple[tf.Tensor | int,
     count = shard_count()
     for number in range(count):
         yield batch_size * number // count, batch_size * (number + 1) // count
+
+
+def live_sentences(tokens: tf.Tensor) -> tf.Tensor:
+    """Count how many of the K sentences of each image have not ended at each step, in the image that has most.
+
+    Args:
+        tokens: int32 (B, K, T), the sentences of each image longest first.
+
+    Returns:
+        int32 (T,), at least 1 each.
+    """
+    going_on = tf.reduce_any(tokens != Vocabulary.pad, axis=0)  # (K, T)
+    return tf.maximum(1, tf.reduce_sum(tf.cast(going_on, tf.int32), axis=0))

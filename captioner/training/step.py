@@ -11,7 +11,7 @@ from captioner.models.captioner import CaptionModel
 from captioner.training.batches import Batch
 from captioner.training.loss import SmoothedCrossEntropy
 from captioner.training.profile import Profile
-from captioner.training.shards import shard_bounds
+from captioner.training.shards import live_sentences, shard_bounds
 
 
 class LossStep:
@@ -83,6 +83,7 @@ class LossStep:
                 "features": features[begin:end],
                 "tokens": tokens[begin:end],
                 "positions": positions[first:last] - begin * places,
+                "live": live_sentences(tokens[begin:end]),
             }
             logits = self.network(own, training=training)
             sums.append([tf.reduce_sum(loss(targets[first:last], logits)) for loss in (self._smoothed, self._plain)])

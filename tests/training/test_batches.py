@@ -12,14 +12,14 @@ def images_of(batches):
 
 
 def test_tokens_targets_and_positions_by_hand():
-    captions = [[[4, 5, 2], [6, 2]], [[4, 2]], [[5, 6, 7, 2]]]
+    captions = [[[6, 2], [4, 5, 2]], [[4, 2]], [[5, 6, 7, 2]]]
     batches = CaptionBatches(FEATURES, [3, 0, 5], captions, batch_size=2)
     first, last = list(batches.in_order())
 
     inputs, targets = first
     assert inputs["features"].dtype == np.float16
     np.testing.assert_array_equal(inputs["features"], FEATURES[[3, 0]])
-    # T is 3, the longest caption, rounded up to even; the second image has one caption of two
+    # T is 3, the longest caption, rounded up to even, and that caption comes first; the second image has one of two
     np.testing.assert_array_equal(inputs["tokens"], [[[1, 4, 5, 0], [1, 6, 0, 0]], [[1, 4, 0, 0], [0, 0, 0, 0]]])
     np.testing.assert_array_equal(inputs["positions"], [0, 1, 2, 4, 5, 8, 9])
     np.testing.assert_array_equal(targets, [4, 5, 2, 6, 2, 4, 2])
@@ -91,3 +91,11 @@ def test_images_of_like_length_go_together():
     batches = CaptionBatches(FEATURES, range(6), captions, batch_size=2)
     lengths = sorted(inputs["tokens"].shape[2] for inputs, _ in list(batches.shuffled(0, 1)))
     assert lengths == [4, 6, 8]  # 2 and 3 words with their ends, 4 and 6, 7 and 8
+
+
+def test_of_equally_long_captions_those_go_together_whose_next_are_of_like_length():
+    captions = [[[4] * 5 + [2], [4] * length + [2]] for length in (4, 1, 4, 1, 4, 1)]
+    for epoch in range(5):
+        batches = CaptionBatches(FEATURES, range(6), captions, batch_size=3)
+        words = sorted(len(targets) for _, targets in list(batches.shuffled(0, epoch)))
+        assert words == [3 * (6 + 2), 3 * (6 + 5)]

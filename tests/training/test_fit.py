@@ -6,6 +6,7 @@ import pytest
 
 from captioner.config import DecodingConfig, TrainingConfig
 from captioner.errors import CaptionerError
+from captioner.training import epochs
 from captioner.training import fit as fit_module
 from captioner.training.checkpoint import Checkpoint
 from captioner.training.fit import fit, make_optimizer
@@ -125,7 +126,7 @@ def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(
 ):
     config = dataclasses.replace(CONFIG, ema_momentum=ema_momentum)
     with monkeypatch.context() as patch:
-        patch.setattr(fit_module, "tqdm", Interruption(at_batch))
+        patch.setattr(epochs, "tqdm", Interruption(at_batch))
         with pytest.raises(KeyboardInterrupt):
             train("stopped", config, report)
 
@@ -149,7 +150,7 @@ def scripted_scores(monkeypatch, ciders):
         return dict.fromkeys(names, 1.0) | {"cider": next(scores)}
 
     network = []
-    monkeypatch.setattr(fit_module, "score", score)
+    monkeypatch.setattr(epochs, "score", score)
     original = fit_module.in_float32
 
     def scored(model):

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 from captioner.training import shards
 
@@ -47,3 +48,10 @@ def test_an_operation_gets_the_cores_that_its_part_has(cores, threads):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"{threads}\n"), done.stderr
+
+
+def test_live_sentences_by_hand():
+    tokens = [[[1, 5, 6, 7], [1, 5, 0, 0], [0, 0, 0, 0]], [[1, 5, 6, 0], [1, 5, 6, 0], [1, 0, 0, 0]]]
+    assert shards.live_sentences(tf.constant(tokens)).numpy().tolist() == [3, 2, 2, 1]
+    assert shards.live_sentences(tf.zeros((2, 3, 2), tf.int32)).numpy().tolist() == [1, 1]
+    assert shards.live_sentences(tf.zeros((0, 3, 2), tf.int32)).numpy().tolist() == [1, 1]
