@@ -9,6 +9,7 @@ from PIL import Image
 
 import captioner
 from captioner import library
+from captioner.cli.main import main
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
 from captioner.errors import CaptionerError
 from captioner.export.bundle import export_bundle
@@ -218,3 +219,21 @@ print(sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
     assert done.stderr == ""
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         captioner.Nothing  # noqa: B018
+
+
+def test_what_is_downloaded_is_prepared(directory, built, photos, cold, monkeypatch, capsys, inception):
+    monkeypatch.setattr("captioner.data.encoder_download.download_encoder", lambda: True)
+    monkeypatch.setattr("captioner.cli.download.shipped_model", lambda: directory)
+    assert main(["download", "encoder"]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    fetched, preparing, ready = said.err.splitlines()
+    assert fetched == f"captioner: InceptionV3's weights are in {inception}"
+    assert preparing.startswith(f"captioner: preparing {directory} for fast starts")
+    assert ready == f"captioner: {directory} is ready: predict uses it from now on"
+    cold()
+    inception.unlink()  # from now on it is not needed
+    assert library.Captioner.load(directory)(photos[0]).text
+    monkeypatch.setattr("captioner.data.encoder_download.download_encoder", lambda: False)
+    assert main(["download", "encoder"]) == 0
+    assert capsys.readouterr().err.splitlines() == [fetched.replace("are in", "were already in"), ready]
