@@ -1,14 +1,16 @@
 """How fast captions come: a photo from the command line, a folder, and the search alone.
 
-    python benchmarks/predict_speed.py [--rounds 5] [--photos 256] [--only one folder search]
+    python benchmarks/predict_speed.py [--rounds 5] [--photos 256] [--only one folder search encoder] [--model DIR]
 
-one: the whole process `python predict.py photo.jpg`, against the same with the networks in Keras, in turn.
+one: the whole process `python predict.py photo.jpg`, against the same with the networks in Keras, in turn; of a compact
+    model also the first call ever, in an empty home without a cache.
 folder: the whole process `python predict.py photos/ --format csv --output captions.csv`, against the bare encoder on
     arrays already in memory, in LiteRT on all cores side by side and in TensorFlow in batches; and its peak memory.
 search: from the features of a photo to its caption, at beam width 5.
+encoder: from a photo's pixels to its features in LiteRT, on all cores, against InceptionV3, in turn.
 
-The photos are made up, of Flickr8k's size; the model is the shipped one, with the encoder's weights that predict.py
-finds.
+The photos are made up, of Flickr8k's size; the model is saved_models/flickr8k, with the encoder's weights that
+predict.py finds, or the one named.
 """
 
 import argparse
@@ -31,13 +33,15 @@ from made_up import make_photos, seconds
 
 from captioner import Captioner
 from captioner.cli.arguments import shipped_model
-from captioner.config import DecodingConfig
+from captioner.config import DecodingConfig, EncoderConfig
+from captioner.data.model_files import is_compact, read_config
 from captioner.data.photos import open_photo, preprocess
 from captioner.decoding.captions import generate
-from captioner.runtime.encoder import available_cores
+from captioner.quiet import stderr_closed
+from captioner.runtime.encoder import LiteRTEncoder, available_cores
 
 BATCH_SIZE = 32
-PARTS = ("one", "folder", "search")
+PARTS = ("one", "folder", "search", "encoder")
 # In a small process of its own, since a child's greatest memory counts from before it is another program.
 MEASURE = """
 import resource, subprocess, sys, time
@@ -54,26 +58,36 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--photos", type=int, default=256)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--model", type=Path, default=shipped_model())
     arguments = parser.parse_args()
+    model = arguments.model.resolve()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "photos")
         folder.mkdir()
         photos = make_photos(folder, arguments.photos)
-        process("predict.py", photos[0])  # the networks are prepared, and the files in memory
+        predict(model, photos[0])  # the networks are prepared, and the files in memory
         if "one" in arguments.only:
-            one_photo(photos[0], arguments.rounds)
+            one_photo(model, photos[0], arguments.rounds)
         if "folder" in arguments.only:
-            whole_folder(folder, photos, arguments.rounds)
+            whole_folder(model, folder, photos, arguments.rounds)
         if "search" in arguments.only:
-            search(photos[0], arguments.rounds)
+            search(model, photos[0], arguments.rounds)
+        if "encoder" in arguments.only:
+            encoders(model, photos[0], arguments.rounds)
 
 
-def one_photo(photo: Path, rounds: int) -> None:
+def one_photo(model: Path, photo: Path, rounds: int) -> None:
     """Time whole processes, in turn."""
     times: dict[str, list[float]] = {"Keras": [], "ours": []}
+    if is_compact(read_config(model)):
+        times["ours, first call ever"] = []
     for _ in range(rounds):
-        times["Keras"].append(process("predict.py", photo, "--backend", "keras")[0])
-        times["ours"].append(process("predict.py", photo)[0])
+        times["Keras"].append(predict(model, photo, "--backend", "keras")[0])
+        times["ours"].append(predict(model, photo)[0])
+        if "ours, first call ever" in times:
+            with tempfile.TemporaryDirectory() as home:
+                empty = {"HOME": home, "XDG_CACHE_HOME": str(Path(home, ".cache"))}
+                times["ours, first call ever"].append(predict(model, photo, **empty)[0])
     medians = {name: statistics.median(each) for name, each in times.items()}
     print("| one photo, whole process | seconds, median | least | times as fast |\n|---|---|---|---|")
     for name, median in medians.items():
@@ -81,10 +95,11 @@ def one_photo(photo: Path, rounds: int) -> None:
     print()
 
 
-def whole_folder(folder: Path, photos: list[Path], rounds: int) -> None:
+def whole_folder(model: Path, folder: Path, photos: list[Path], rounds: int) -> None:
     """Time the folder's whole process and the bare encoders, in turn."""
-    captioner = Captioner.load(shipped_model())
-    images = [preprocess(open_photo(photo)) for photo in photos[:BATCH_SIZE]]
+    captioner = Captioner.load(model)
+    size = captioner.encoder.image_size
+    images = [preprocess(open_photo(photo), size) for photo in photos[:BATCH_SIZE]]
 
     def in_litert() -> None:
         with ThreadPoolExecutor(available_cores()) as pool:
@@ -92,7 +107,7 @@ def whole_folder(folder: Path, photos: list[Path], rounds: int) -> None:
 
     works: dict[str, Callable[[], object]] = {
         "bare encoder, LiteRT": in_litert,
-        "bare encoder, TensorFlow": in_tensorflow(np.stack(images), len(photos)),
+        "bare encoder, TensorFlow": in_tensorflow(read_config(model).encoder, np.stack(images), len(photos)),
     }
     times: dict[str, list[float]] = {name: [] for name in (*works, "predict.py photos/")}
     megabytes = 0.0
@@ -102,7 +117,7 @@ def whole_folder(folder: Path, photos: list[Path], rounds: int) -> None:
         for name, work in works.items():
             times[name].append(seconds(work))
         output = folder.parent / f"captions-{number}.csv"
-        took, used = process("predict.py", folder, "--format", "csv", "--output", output)
+        took, used = predict(model, folder, "--format", "csv", "--output", output)
         times["predict.py photos/"].append(took)
         megabytes = max(megabytes, used)
     medians = {name: statistics.median(each) for name, each in times.items()}
@@ -116,22 +131,21 @@ def whole_folder(folder: Path, photos: list[Path], rounds: int) -> None:
     print()
 
 
-def in_tensorflow(images: np.ndarray, count: int) -> Callable[[], object]:
+def in_tensorflow(config: EncoderConfig, images: np.ndarray, count: int) -> Callable[[], object]:
     """Return what reads `count` images through the encoder in TensorFlow; the weights make no difference."""
     import tensorflow as tf
 
-    from captioner.config import EncoderConfig
     from captioner.models.encoder import build_encoder
 
-    encoder = build_encoder(EncoderConfig(), weights=None)
+    encoder = build_encoder(config, weights=None)
     encode = tf.function(lambda batch: encoder(batch, training=False), autograph=False)
     return lambda: [encode(images).numpy() for _ in range(-(-count // BATCH_SIZE))]
 
 
-def search(photo: Path, rounds: int) -> None:
+def search(model: Path, photo: Path, rounds: int) -> None:
     """Time the search for one photo."""
-    captioner = Captioner.load(shipped_model())
-    features = captioner.encoder(preprocess(open_photo(photo)))[None]
+    captioner = Captioner.load(model)
+    features = captioner.encoder(preprocess(open_photo(photo), captioner.encoder.image_size))[None]
     max_length = captioner.decoding.max_length
     print("| search, one photo | ms, median | least |\n|---|---|---|")
     for width in (1, 5, captioner.decoding.beam_width):
@@ -140,13 +154,38 @@ def search(photo: Path, rounds: int) -> None:
         print(f"| width {width} | {1000 * statistics.median(times):.1f} | {1000 * min(times):.1f} |")
 
 
-def process(script: str, *arguments: object) -> tuple[float, float]:
+def encoders(model: Path, photo: Path, rounds: int) -> None:
+    """Time both encoders on one photo; the weights make no difference, so InceptionV3's are random."""
+    from captioner.export.litert import convert_encoder
+    from captioner.models.encoder import build_encoder
+
+    with stderr_closed():
+        inception = LiteRTEncoder(convert_encoder(build_encoder(EncoderConfig(), weights=None)))
+    networks = {"InceptionV3": inception, f"that of {model.name}": Captioner.load(model).encoder}
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    images = {name: preprocess(open_photo(photo), each.image_size) for name, each in networks.items()}
+    for _ in range(20 * rounds):
+        for name, encoder in networks.items():
+            times[name].append(seconds(lambda e=encoder, i=images[name]: e(i)))
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    print("\n| encoder, one photo | ms, median | least | times as fast |\n|---|---|---|---|")
+    for name, median in medians.items():
+        ratio = medians["InceptionV3"] / median
+        print(f"| {name} | {1000 * median:.1f} | {1000 * min(times[name]):.1f} | {ratio:.1f} |")
+
+
+def predict(model: Path, *arguments: object, **environment: str) -> tuple[float, float]:
+    """Run predict.py: how long it took, in seconds, and the most memory it held, in MB."""
+    return process("predict.py", "--model", model, *arguments, **environment)
+
+
+def process(script: str, *arguments: object, **environment: str) -> tuple[float, float]:
     """Run a script of the project: how long it took, in seconds, and the most memory it held, in MB."""
     found = subprocess.run(
         [sys.executable, "-c", MEASURE, sys.executable, str(ROOT / script), *map(str, arguments)],
         stdout=subprocess.PIPE,
         text=True,
-        env={name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"},
+        env={name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"} | environment,
     )
     if found.returncode:
         raise SystemExit(f"{script} failed")

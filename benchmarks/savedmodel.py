@@ -140,7 +140,13 @@ def first(exported: Path, photo: Path, rounds: int) -> None:
     """Time whole processes up to a photo's caption, in turn."""
     commands = {
         "SavedModel, TensorFlow alone": [sys.executable, "-c", BARE, str(exported), str(photo)],
-        "`predict.py photo.jpg`": [sys.executable, str(ROOT / "predict.py"), str(photo)],
+        "`predict.py photo.jpg`": [
+            sys.executable,
+            str(ROOT / "predict.py"),
+            str(photo),
+            "--model",
+            str(shipped_model()),
+        ],
     }
     times: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):

@@ -249,6 +249,22 @@ class Checksums:
 
 
 @dataclass(frozen=True)
+class CompactFiles:
+    """What a configuration knows of the files of a model whose encoder is compact; BLAKE2b, 32 hexadecimal digits.
+
+    Attributes:
+        encoder: of the LiteRT network, which also is where the encoder's weights are kept.
+        decoder: of the decoder's arrays.
+        tensors: for each weight of the Keras encoder, by name, the number of the tensor that holds it in that network,
+            or -1 for one of zeros that none does.
+    """
+
+    encoder: str
+    decoder: str
+    tensors: dict[str, int]
+
+
+@dataclass(frozen=True)
 class BundleChecksums:
     """What a ready bundle in a model directory is made of; BLAKE2b, 32 hexadecimal digits each.
 
@@ -296,6 +312,10 @@ def from_json(kind: type[T], value: Any, where: str) -> T:
 def _checked(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return from_json(hint, value, where)  # type: ignore[arg-type]
+    if hint == dict[str, int]:
+        if not isinstance(value, dict) or not all(type(each) is int for each in value.values()):
+            raise CaptionerError(f"{where}: expected an object of whole numbers, found {str(value)[:40]!r}")
+        return value
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if float in allowed and type(value) is int and abs(value) < 2**53:  # a larger one changes, or overflows
         value = float(value)
@@ -372,13 +392,13 @@ def checksum_weights(weights: Path) -> Checksums:
     return Checksums(digest.hexdigest())
 
 
-def check_weights(path: Path, weights: Path, name: str = "checksums") -> None:
-    """Compare a weights file with what the configuration at `path` keeps of it under `name`.
+def check_weights(path: Path, weights: Path) -> None:
+    """Compare a weights file with the checksum that the configuration at `path` keeps of it.
 
     Raises:
         CaptionerError: the two do not belong together, or one of them cannot be read.
     """
-    if load_config(path, name, Checksums) != checksum_weights(weights):
+    if load_config(path, "checksums", Checksums) != checksum_weights(weights):
         raise CaptionerError(
             f"the weights {weights} are not those that {path.name} was written with (their checksum differs): "
             "they are damaged or from another model; copy the directory again, or train again"

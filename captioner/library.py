@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from captioner.cli.arguments import default_encoder_weights
+from captioner.cli.arguments import default_encoder_weights, shipped_model
 from captioner.cli.quiet import load_keras
 from captioner.config import Checksums, DecodingConfig, ModelConfig, load_config
-from captioner.data.model_files import CONFIG, check_features, check_networks, own_encoder, read_words
+from captioner.data.encoder_weights import BY_OTHER_MEANS, IMAGENET, INCEPTION, is_here, keras_file
+from captioner.data.model_files import CONFIG, check_features, check_networks, read_config, read_words
+from captioner.errors import CaptionerError
 from captioner.quiet import stderr_closed
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
@@ -26,7 +28,7 @@ class Captioner(LoadedCaptioner):
     @classmethod
     def load(
         cls,
-        model: str | Path,
+        model: str | Path | None = None,
         encoder_weights: str | Path | None = None,
         *,
         beam_width: int | None = None,
@@ -37,12 +39,14 @@ class Captioner(LoadedCaptioner):
     ) -> "Captioner":
         """Load a model directory; settings of the search that are not given are the model's own.
 
-        A directory with a ready bundle, such as `captioner export --format litert` writes, is read as it is, whatever
-        `encoder_weights` says. For another one, Keras and TensorFlow are imported the first time and the networks are
-        converted, which takes some 20 seconds; the result is kept in the cache. From then on neither is imported.
+        A compact model, and a directory with a ready bundle, such as `captioner export --format litert` writes, is read
+        as it is, whatever `encoder_weights` says. For another one, Keras and TensorFlow are imported the first time and
+        the networks are converted, which takes some 20 seconds; the result is kept in the cache. From then on neither
+        is imported. Nothing is ever downloaded.
 
         Args:
-            model: what `train.py` or `captioner export --format litert` wrote.
+            model: what `train.py` or `captioner export --format litert` wrote; not given, a shipped model, see
+                `default_model`.
             encoder_weights: InceptionV3's weights; not given, $CAPTIONER_ENCODER_WEIGHTS, then Keras's own.
             beam_width: sentences followed at once.
             length_penalty: above 0 favours longer captions.
@@ -55,11 +59,12 @@ class Captioner(LoadedCaptioner):
         """
         if backend not in BACKENDS:
             raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, found {backend!r}")
-        directory = Path(model)
         weights = str(encoder_weights or default_encoder_weights())
+        directory = default_model(weights, report) if model is None else Path(model)
         config, vocabulary = read_words(directory)
         decoding = _with(config.decoding, beam_width=beam_width, length_penalty=length_penalty)
         if backend == "keras":
+            weights = needed_weights(directory, config, weights)
             load_keras()
             from captioner.models.encoder import KerasEncoder
             from captioner.models.networks import load_networks
@@ -70,6 +75,57 @@ class Captioner(LoadedCaptioner):
         litert = LiteRTEncoder(network)
         check_features(directory, config, litert.feature_shape)
         return cls(vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions)
+
+
+def default_model(weights: str, report: Callable[[str], object]) -> Path:
+    """Choose between the shipped models, and report which and how to get the other.
+
+    It is the one that reads photos with InceptionV3 where InceptionV3's weights are at hand: a file is named, or Keras
+    has them, or they have been prepared. Else it is the compact one.
+
+    Args:
+        weights: the encoder's, a file, or "imagenet" for Keras's own.
+        report: takes the line.
+    """
+    large, compact = shipped_model(), shipped_model("compact")
+    if not (compact / CONFIG).is_file():
+        return large
+    prepared = bundle.encoder_path(read_config(large).encoder, IMAGENET) if (large / CONFIG).is_file() else None
+    if prepared and (weights != IMAGENET or is_here() or prepared.is_file()):
+        report(f"captioning with {shown(large)}; --model {shown(compact)} is smaller and quicker")
+        return large
+    more = "; `python -m captioner download encoder` gets them for saved_models/flickr8k, which describes photos better"
+    report(f"captioning with {shown(compact)}, since InceptionV3's weights are not here{more if prepared else ''}")
+    return compact
+
+
+def needed_weights(directory: Path, config: ModelConfig, weights: str) -> str:
+    """Return the file with the encoder's weights that Keras is to read, which downloads nothing then.
+
+    Args:
+        directory: of the model.
+        config: what the directory says about it.
+        weights: a file, or "imagenet" for Keras's own.
+
+    Raises:
+        CaptionerError: InceptionV3's weights are not there; the message says how to get them.
+    """
+    if weights != IMAGENET or config.encoder.network != INCEPTION:
+        return weights
+    if is_here():
+        return str(keras_file())
+    compact = shipped_model("compact")
+    other = f"; or caption with --model {shown(compact)}, which needs none" if (compact / CONFIG).is_file() else ""
+    raise CaptionerError(
+        f"{directory} reads photos with InceptionV3, whose weights (87 MB) are not here: run `python -m captioner "
+        f"download encoder`; {BY_OTHER_MEANS}{other}"
+    )
+
+
+def shown(path: Path) -> str:
+    """Name a path as a user in the current directory would."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _with(decoding: DecodingConfig, **given: Any) -> DecodingConfig:
@@ -92,11 +148,10 @@ def read_or_make(
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
-    ready = bundle.read_ready(directory, config.decoder)
+    ready = bundle.read_ready(directory, config)
     if ready is not None:
         return ready
     check_networks(directory, config)
-    weights = str(own_encoder(directory, config) or weights)
     encoder_path = bundle.encoder_path(config.encoder, weights)
     network = bundle.read_encoder(encoder_path) if encoder_path else None
     decoder_path = bundle.decoder_path(config.decoder, load_config(directory / CONFIG, "checksums", Checksums))
@@ -104,6 +159,8 @@ def read_or_make(
     if network is not None and arrays is not None:
         return network, arrays
 
+    if network is None:
+        weights = needed_weights(directory, config, weights)
     report(f"preparing {directory} for fast starts; this takes some 20 seconds, once")
     load_keras()
     from captioner.models.directory import load_model

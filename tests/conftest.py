@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,3 +22,24 @@ def seeded() -> None:
     np.random.seed(0)
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture
+def no_inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Keras would look for InceptionV3's weights, which are not there, and are named nowhere."""
+    from captioner.data.encoder_weights import keras_file
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("CAPTIONER_ENCODER_WEIGHTS", raising=False)
+    return keras_file()
+
+
+@pytest.fixture
+def inception(no_inception: Path) -> Path:
+    """A file of that name and size, for tests that put another network in InceptionV3's place."""
+    from captioner.data.encoder_weights import SIZE
+
+    no_inception.parent.mkdir(parents=True)
+    with no_inception.open("wb") as file:
+        file.truncate(SIZE)  # which takes no room on the disk
+    return no_inception

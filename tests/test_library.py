@@ -9,6 +9,7 @@ from PIL import Image
 
 import captioner
 from captioner import library
+from captioner.cli.main import main
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
 from captioner.errors import CaptionerError
 from captioner.export.bundle import export_bundle
@@ -31,11 +32,10 @@ def encoder() -> keras.Model:
 
 
 @pytest.fixture
-def built(encoder, monkeypatch, tmp_path) -> list[str]:
+def built(encoder, monkeypatch, tmp_path, inception) -> list[str]:
     """The weights that encoders were built with."""
     asked = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("CAPTIONER_ENCODER_WEIGHTS", raising=False)
     monkeypatch.setattr(networks, "build_encoder", lambda config, weights: asked.append(weights) or encoder)
     return asked
 
@@ -84,17 +84,17 @@ def test_both_ways_say_the_same(directory, photos):
     assert len({each.text for each in keras_captions}) > 1
 
 
-def test_the_networks_are_prepared_once(directory, built, photos, cold):
+def test_the_networks_are_prepared_once(directory, built, photos, cold, inception):
     told = []
     first = captioner.Captioner.load(str(directory), report=told.append)(photos[0])
-    assert built == ["imagenet"]
+    assert built == [str(inception)]
     (line,) = told
     assert line.startswith(f"preparing {directory} for fast starts")
     cold()
     again = captioner.Captioner.load(directory, report=told.append)(photos[0])
     assert (again.text, again.score) == (first.text, first.score)
     assert len(told) == 1
-    assert built == ["imagenet"]
+    assert built == [str(inception)]
 
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder"])
@@ -126,13 +126,13 @@ def test_other_weights_of_the_encoder_make_another_one(directory, built, tmp_pat
     library.Captioner.load(directory)
 
 
-def test_models_share_their_encoder(directory, built, photos):
+def test_models_share_their_encoder(directory, built, photos, inception):
     library.Captioner.load(directory)
     config, vocabulary = library.read_words(directory)
     network = CaptionModel(config.decoder)
     save_model(directory.with_name("other"), config, vocabulary, network)
     library.Captioner.load(directory.with_name("other"))
-    assert built == ["imagenet"]
+    assert built == [str(inception)]
 
 
 def export(directory, output):
@@ -157,17 +157,19 @@ def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(directory, pho
     assert not (tmp_path / "empty").exists()
 
 
-def test_a_bundle_may_lie_in_the_model_directory_until_that_is_trained_anew(directory, photos, tmp_path, built):
+def test_a_bundle_may_lie_in_the_model_directory_until_that_is_trained_anew(
+    directory, photos, tmp_path, built, inception
+):
     ready = export(directory, tmp_path / "ready")
     for name in ("encoder.tflite", "decoder.npz", "bundle.json"):
         (ready / name).rename(directory / name)
     (tmp_path / "cache").rename(tmp_path / "gone")
     old = library.Captioner.load(directory)(photos[0])
-    assert built == ["imagenet"]  # for the export
+    assert built == [str(inception)]  # for the export
     config, vocabulary = library.read_words(directory)
     save_model(directory, config, vocabulary, CaptionModel(config.decoder))
     assert library.Captioner.load(directory)(photos[0]).score != old.score
-    assert built == ["imagenet"] * 2
+    assert built == [str(inception)] * 2
 
 
 def test_a_bundle_alone_is_no_model_for_keras(directory, tmp_path):
@@ -217,3 +219,21 @@ print(sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
     assert done.stderr == ""
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         captioner.Nothing  # noqa: B018
+
+
+def test_what_is_downloaded_is_prepared(directory, built, photos, cold, monkeypatch, capsys, inception):
+    monkeypatch.setattr("captioner.data.encoder_download.download_encoder", lambda: True)
+    monkeypatch.setattr("captioner.cli.download.shipped_model", lambda: directory)
+    assert main(["download", "encoder"]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    fetched, preparing, ready = said.err.splitlines()
+    assert fetched == f"captioner: InceptionV3's weights are in {inception}"
+    assert preparing.startswith(f"captioner: preparing {directory} for fast starts")
+    assert ready == f"captioner: {directory} is ready: predict uses it from now on"
+    cold()
+    inception.unlink()  # from now on it is not needed
+    assert library.Captioner.load(directory)(photos[0]).text
+    monkeypatch.setattr("captioner.data.encoder_download.download_encoder", lambda: False)
+    assert main(["download", "encoder"]) == 0
+    assert capsys.readouterr().err.splitlines() == [fetched.replace("are in", "were already in"), ready]

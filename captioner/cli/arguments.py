@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from captioner.config import check_bounds
+from captioner.data.encoder_weights import IMAGENET
 from captioner.errors import CaptionerError
 
 
@@ -65,20 +66,21 @@ def add_data(group: argparse._ActionsContainer) -> None:
     )
 
 
-def add_encoder_weights(group: argparse._ActionsContainer) -> None:
-    """Add `--encoder-weights`."""
+def add_encoder_weights(group: argparse._ActionsContainer, downloads: bool = True) -> None:
+    """Add `--encoder-weights`; `downloads` says whether the command fetches what is not there."""
+    where = "downloaded once: 87 MB" if downloads else "which `python -m captioner download encoder` fetches, 87 MB"
     group.add_argument(
         "--encoder-weights",
         metavar="FILE",
         default=default_encoder_weights(),
         help="InceptionV3 weights without top, .h5 (default: $CAPTIONER_ENCODER_WEIGHTS, then Keras's ImageNet "
-        "weights, downloaded once: 87 MB)",
+        f"weights, {where}); a compact model has its own",
     )
 
 
 def default_encoder_weights() -> str:
     """Return the file that the environment names, or "imagenet" for Keras's own."""
-    return os.environ.get("CAPTIONER_ENCODER_WEIGHTS") or "imagenet"
+    return os.environ.get("CAPTIONER_ENCODER_WEIGHTS") or IMAGENET
 
 
 def add_search(group: argparse._ActionsContainer) -> None:
@@ -87,6 +89,17 @@ def add_search(group: argparse._ActionsContainer) -> None:
 
     add_setting(group, DecodingConfig, "beam_width", "sentences followed at once; 1 is the fastest")
     add_setting(group, DecodingConfig, "length_penalty", "above 0 favours longer captions")
+
+
+def add_model(group: argparse._ActionsContainer) -> None:
+    """Add `--model` of the commands that caption."""
+    group.add_argument(
+        "--model",
+        metavar="DIR",
+        type=Path,
+        help="model directory (default: saved_models/flickr8k where InceptionV3's weights are there, else "
+        "saved_models/compact, which needs none)",
+    )
 
 
 def shipped_model(name: str = "flickr8k") -> Path:

@@ -79,7 +79,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         required=True,
         help="directory to make; a former export there is replaced, anything else is left alone",
     )
-    add_encoder_weights(parser)
+    add_encoder_weights(parser, downloads=False)
     return parser
 
 
@@ -108,16 +108,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:
-    from captioner.data.model_files import check_networks, read_words
-
-    config, _ = read_words(arguments.model)
-    check_networks(arguments.model, config)
+    weights = _weights(arguments)
     complain(f"tracing {arguments.model} and its encoder; this takes some 20 seconds")
     _load_tensorflow()
     from captioner.export.caption_savedmodel import export_caption_savedmodel
 
-    export_caption_savedmodel(arguments.model, arguments.encoder_weights, arguments.output)
+    export_caption_savedmodel(arguments.model, weights, arguments.output)
     return f"a SavedModel of {arguments.model}, with the signatures caption_files and caption_images"
+
+
+def _weights(arguments: argparse.Namespace) -> str:
+    """Return the encoder's weights for a model that can be exported, whose files have been checked."""
+    from captioner.data.model_files import check_networks, read_words
+    from captioner.library import needed_weights
+
+    config, _ = read_words(arguments.model)
+    check_networks(arguments.model, config)
+    return needed_weights(arguments.model, config, arguments.encoder_weights)
 
 
 def _bundle(arguments: argparse.Namespace) -> str:
@@ -134,12 +141,13 @@ def _bundle(arguments: argparse.Namespace) -> str:
 def _captioner_as_onnx(arguments: argparse.Namespace) -> str:
     from captioner.quiet import stderr_closed
 
+    weights = _weights(arguments)
     complain(f"converting {arguments.model} and its encoder; this takes some 20 seconds")
     _load_tensorflow()
     from captioner.export.onnx import export_onnx
 
     with stderr_closed():  # the converter tells of devices and optimisers
-        export_onnx(arguments.model, arguments.encoder_weights, arguments.output)
+        export_onnx(arguments.model, weights, arguments.output)
     return f"{arguments.model} in ONNX: encoder, start and step"
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "score a model on the dev or test split",
     "serve": "show a page that captions photos, with an HTTP endpoint",
     "export": "write a model in a form that other programs read",
+    "download": "fetch the weights that the larger model reads photos with",
 }
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from captioner.cli.arguments import shipped_model
 from captioner.cli.beside import attention_paths, copy_path, sidecar_paths
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain
@@ -143,7 +142,7 @@ def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[Res
     from captioner.library import Captioner
 
     captioner = Captioner.load(
-        arguments.model or shipped_model(),
+        arguments.model,
         arguments.encoder_weights,
         beam_width=arguments.beam_width,
         length_penalty=arguments.length_penalty,

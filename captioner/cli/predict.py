@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from captioner.cli.arguments import add_encoder_weights, add_search
+from captioner.cli.arguments import add_encoder_weights, add_model, add_search
 from captioner.cli.predict_text import TEXT_OPTIONS, add_text, run_text
 from captioner.errors import UsageError
 
@@ -44,8 +44,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "paths", metavar="PATH", nargs="*", help="a photo, a folder (with all its folders), or a pattern"
     )
     model = parser.add_argument_group("model")
-    model.add_argument("--model", metavar="DIR", type=Path, help="model directory (default: the one that is shipped)")
-    add_encoder_weights(model)
+    add_model(model)
+    add_encoder_weights(model, downloads=False)
     add_search(model)
     model.add_argument(
         "--backend",

@@ -4,9 +4,8 @@ import argparse
 import ipaddress
 import os
 from functools import partial
-from pathlib import Path
 
-from captioner.cli.arguments import add_encoder_weights, add_search, shipped_model
+from captioner.cli.arguments import add_encoder_weights, add_model, add_search
 from captioner.cli.main import complain
 
 EXAMPLES = """\
@@ -39,8 +38,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", metavar="N", type=_port, default=7860, help="0 is any that is free (default: 7860)")
     model = parser.add_argument_group("model")
-    model.add_argument("--model", metavar="DIR", type=Path, help="model directory (default: the one that is shipped)")
-    add_encoder_weights(model)
+    add_model(model)
+    add_encoder_weights(model, downloads=False)
     add_search(model)
     model.add_argument("--num-captions", metavar="N", type=_positive, default=3, help="captions a photo (default: 3)")
     limits = parser.add_argument_group("limits")
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         from captioner.library import Captioner
 
         captioner = Captioner.load(
-            arguments.model or shipped_model(),
+            arguments.model,
             arguments.encoder_weights,
             beam_width=arguments.beam_width,
             length_penalty=arguments.length_penalty,

@@ -3,7 +3,6 @@
 Hodosh, Young & Hockenmaier 2013, "Framing Image Description as a Ranking Task", JAIR 47.
 """
 
-import hashlib
 import os
 import shutil
 import stat
@@ -13,18 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from captioner.data.dataset import CaptionDataset
+from captioner.data.download import WrongFileError, obtain, verify
 from captioner.data.folder import leads_out
 from captioner.data.formats import detect_format, read_dataset
 from captioner.errors import CaptionerError
 
 HOME = Path("datasets", "flickr8k")
 BASE_URL = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k/"
-TIMEOUT = 30.0  # seconds without a byte
-CHUNK = 1 << 20  # bytes
 MAX_UNPACKED = 4 << 30  # bytes; the photos are 1.1 GB
 MAX_RATIO = 100  # unpacked to packed size; photos have 1, captions about 4
 MAX_MEMBERS = 100_000
@@ -109,10 +105,6 @@ def download(home: Path, base_url: str = BASE_URL) -> None:
             raise CaptionerError(f"cannot get {archive.name} from {url}: {error}. {advice}") from error
 
 
-class _WrongArchiveError(ValueError):
-    """A file is not the archive that it should be, or no archive that is safe to unpack."""
-
-
 def _is_folder(name: str) -> bool:
     try:
         return bool(name) and Path(name).expanduser().is_dir()
@@ -131,51 +123,9 @@ def _is_unfinished(home: Path) -> bool:
 def _obtain(url: str, packed: Path, archive: Archive) -> None:
     """Make sure that `packed` is the archive, whole; download it when it is not there."""
     if packed.exists():
-        _verify(packed, archive, "delete it, or put the right one there")
-        return
-    part = packed.with_name(f"{packed.name}.part")
-    _fetch(url, part)
-    try:
-        _verify(part, archive, "it has been removed")
-    except _WrongArchiveError:
-        part.unlink()
-        raise
-    part.replace(packed)
-
-
-def _fetch(url: str, part: Path) -> None:
-    """Download `url` into `part`, after the bytes that are there when the server can send a range."""
-    from tqdm import tqdm
-
-    done = part.stat().st_size if part.exists() else 0
-    try:
-        response = urlopen(Request(url, headers={"Range": f"bytes={done}-"} if done else {}), timeout=TIMEOUT)
-    except HTTPError as error:
-        error.close()
-        if error.code == 416 and done:  # nothing lies after the last byte we have: whether it is whole, MD5 tells
-            return
-        raise
-    with response:
-        if not (response.headers.get("Content-Range") or "").startswith(f"bytes {done}-"):
-            done = 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length else None
-        with (
-            part.open("ab" if done else "wb") as file,
-            tqdm(desc=url.rpartition("/")[2], total=total, initial=done, unit="B", unit_scale=True, delay=2) as bar,
-        ):
-            while chunk := response.read(CHUNK):
-                done += file.write(chunk)
-                bar.update(len(chunk))
-    if total is not None and done < total:
-        raise OSError(f"the connection broke off after {done} of {total} bytes")
-
-
-def _verify(path: Path, archive: Archive, remedy: str) -> None:
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if md5 != archive.md5:
-        raise _WrongArchiveError(f"the MD5 of {path} is {md5}, not {archive.md5}; {remedy}")
+        verify(packed, archive.md5, "delete it, or put the right one there")
+    else:
+        obtain(url, packed, archive.md5)
 
 
 def _unpack(packed: Path, folder: Path) -> None:
@@ -193,7 +143,7 @@ def _unpack(packed: Path, folder: Path) -> None:
         top = list(beside.iterdir())
         (top[0] if len(top) == 1 and top[0].is_dir() else beside).replace(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: encrypted, or odd packing
-        raise _WrongArchiveError(f"{packed} cannot be unpacked ({error}); delete it") from error
+        raise WrongFileError(f"{packed} cannot be unpacked ({error}); delete it") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -203,9 +153,9 @@ def _refuse_hostile(members: list[zipfile.ZipInfo], packed: Path) -> None:
     for info in members:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if leads_out(info.filename) or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _WrongArchiveError(f"{packed} holds {info.filename!r}, a link or a path out of its folder; delete it")
+            raise WrongFileError(f"{packed} holds {info.filename!r}, a link or a path out of its folder; delete it")
     size = sum(info.file_size for info in members)
     if size > MAX_UNPACKED or size > MAX_RATIO * packed.stat().st_size or len(members) > MAX_MEMBERS:
-        raise _WrongArchiveError(f"{packed} would unpack to {len(members)} files of {size} bytes, too many; delete it")
+        raise WrongFileError(f"{packed} would unpack to {len(members)} files of {size} bytes, too many; delete it")
     if not size:
-        raise _WrongArchiveError(f"{packed} is empty; delete it")
+        raise WrongFileError(f"{packed} is empty; delete it")

@@ -1,22 +1,30 @@
-"""The files of a captioning model's directory, as far as they can be read without the networks."""
+"""The files of a captioning model's directory, as far as they can be read without the networks.
 
+A model that reads with a network of `keras.applications` keeps its decoder alone (WEIGHTS). One with a compact encoder
+is whole: NETWORK is the encoder as LiteRT runs it, ARRAYS the decoder's weights by name, both in half precision and
+each number stored once. So these files are its ready bundle and its weights for Keras alike, and neither can be older
+than the other.
+"""
+
+import hashlib
 from pathlib import Path
 
-from captioner.config import COMPACT, ModelConfig, check_weights, load_config
+from captioner.config import COMPACT, Checksums, CompactFiles, ModelConfig, check_weights, load_config
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
 
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "decoder.weights.h5"
-ENCODER_WEIGHTS, ENCODER_CHECKSUMS = "encoder.weights.h5", "encoder_checksums"
-"""Of a compact encoder: its weights, and what CONFIG calls their checksum."""
+NETWORK, ARRAYS = "encoder.tflite", "decoder.npz"
+COMPACT_FILES = "files"
+"""What CONFIG calls what it knows of the files of a compact model."""
 
 BUNDLE = "bundle.json"
-"""The file that a directory with a ready bundle has; `captioner.runtime.bundle` writes and reads it."""
+"""The file that a directory with a bundle made of other files has; `captioner.runtime.bundle` writes and reads it."""
 
 
-def own_encoder(directory: Path, config: ModelConfig) -> Path | None:
-    """Return the file of the encoder's weights where they are part of the model directory."""
-    return directory / ENCODER_WEIGHTS if config.encoder.network == COMPACT else None
+def is_compact(config: ModelConfig) -> bool:
+    """Tell whether the encoder's weights are part of the model directory."""
+    return config.encoder.network == COMPACT
 
 
 def read_config(directory: Path) -> ModelConfig:
@@ -49,21 +57,43 @@ def read_words(directory: Path) -> tuple[ModelConfig, Vocabulary]:
     return config, vocabulary
 
 
+def read_files(directory: Path) -> CompactFiles:
+    """Read what a compact model's configuration knows of its files.
+
+    Raises:
+        CaptionerError: it knows nothing of them.
+    """
+    return load_config(directory / CONFIG, COMPACT_FILES, CompactFiles)
+
+
+def read_checksums(directory: Path, config: ModelConfig) -> dict[str, Checksums | CompactFiles]:
+    """Read what a configuration knows of the weights beside it, under the name that it has there.
+
+    Raises:
+        CaptionerError: it knows nothing of them.
+    """
+    if is_compact(config):
+        return {COMPACT_FILES: read_files(directory)}
+    return {"checksums": load_config(directory / CONFIG, "checksums", Checksums)}
+
+
 def check_networks(directory: Path, config: ModelConfig) -> None:
     """Compare the weights of a model directory with the checksums in its configuration.
 
     Raises:
         CaptionerError: they are missing, damaged, or from another model.
     """
+    if is_compact(config):
+        files = read_files(directory)
+        read_checked(directory / NETWORK, files.encoder, CONFIG)
+        read_checked(directory / ARRAYS, files.decoder, CONFIG)
+        return
     if (directory / BUNDLE).is_file() and not (directory / WEIGHTS).exists():
         raise CaptionerError(
             f"{directory} holds a LiteRT bundle alone, which captions photos and no more ({WEIGHTS} is missing); "
             "name the model directory that it was exported from"
         )
     check_weights(directory / CONFIG, directory / WEIGHTS)
-    encoder = own_encoder(directory, config)
-    if encoder:
-        check_weights(directory / CONFIG, encoder, ENCODER_CHECKSUMS)
 
 
 def check_features(directory: Path, config: ModelConfig, shape: tuple[int, ...]) -> None:
@@ -78,3 +108,26 @@ def check_features(directory: Path, config: ModelConfig, shape: tuple[int, ...])
             f"{directory}: the decoder was made for features {expected}, but {config.encoder} gives "
             f"{tuple(shape)}; {CONFIG} was changed by hand, restore it from where it came"
         )
+
+
+def checksum(content: bytes) -> str:
+    """Return BLAKE2b of a file's content, 32 hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def read_checked(path: Path, expected: str, known_to: str) -> bytes:
+    """Read a file whose checksum the file `known_to` beside it has.
+
+    Raises:
+        CaptionerError: it is missing, or another one than that.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CaptionerError(f"cannot read {path}: {error.strerror}; copy or export the directory again") from error
+    if checksum(content) != expected:
+        raise CaptionerError(
+            f"{path} is damaged, or not the one that {known_to} was written with (its checksum differs); copy or "
+            "export the directory again"
+        )
+    return content

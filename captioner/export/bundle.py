@@ -1,12 +1,13 @@
 """A model directory that captions photos at once: with a ready bundle, and without what only training needs."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from captioner.config import Checksums, ModelConfig, load_config, save_config
-from captioner.data.model_files import CONFIG, VOCABULARY
+from captioner.data.model_files import ARRAYS, CONFIG, NETWORK, VOCABULARY, is_compact
 from captioner.export.directory import replacing_directory
 from captioner.runtime.bundle import write_ready
 from captioner.text import Vocabulary
@@ -22,6 +23,8 @@ def export_bundle(
 ) -> None:
     """Write the captioning model in the directory `model` as one that needs neither Keras nor the encoder's weights.
 
+    A compact model is one already; what it consists of is copied.
+
     Args:
         model: what `train.py` wrote.
         config: what the directory says about the model.
@@ -34,8 +37,12 @@ def export_bundle(
         CaptionerError: the model cannot be read, or `output` holds something else.
         OSError: `output` cannot be made.
     """
-    checksums = load_config(model / CONFIG, "checksums", Checksums)
     with replacing_directory(output, format="litert", model="captioner") as beside:
+        if is_compact(config):
+            for name in (CONFIG, VOCABULARY, NETWORK, ARRAYS):
+                shutil.copyfile(model / name, beside / name)
+            return
+        checksums = load_config(model / CONFIG, "checksums", Checksums)
         vocabulary.save(beside / VOCABULARY)
         save_config(beside / CONFIG, model=config, checksums=checksums)
         write_ready(beside, network, arrays, checksums)

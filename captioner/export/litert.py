@@ -4,10 +4,15 @@ import keras
 import tensorflow as tf
 
 
-def convert_encoder(encoder: keras.Model) -> bytes:
+def convert_encoder(encoder: keras.Model, half: bool = False) -> bytes:
     """Turn an encoder, images (B, S, S, 3) to features (B, L, D), into a LiteRT network for one image at a time.
 
     A batch of fixed size needs no operations but those that LiteRT itself has, and lets XNNPACK take the whole.
+
+    Args:
+        encoder: the network.
+        half: whether its weights are kept in half precision. They are widened as the network is loaded, and it computes
+            in float32 in either case.
     """
     size, channels = encoder.input_shape[2:]
     image = tf.TensorSpec((1, size, size, channels), tf.float32, "image")
@@ -15,4 +20,7 @@ def convert_encoder(encoder: keras.Model) -> bytes:
     variables = tf.Module()  # a Keras model as the tracked object would be traced once more
     variables.values = [variable.value for variable in encoder.variables]
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], variables)
+    if half:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
     return bytes(converter.convert())

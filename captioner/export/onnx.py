@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from captioner.config import Checksums, load_config, save_config
-from captioner.data.model_files import CONFIG, VOCABULARY
+from captioner.config import save_config
+from captioner.data.model_files import CONFIG, VOCABULARY, read_checksums
 from captioner.errors import CaptionerError
 from captioner.export.directory import replacing_directory
 from captioner.layers.decoder import Memory
@@ -43,8 +43,7 @@ def export_onnx(model: Path, encoder_weights: str, output: Path) -> None:
     saved, encoder = load_networks(model, encoder_weights)
     with replacing_directory(output, format="onnx", model="captioner") as beside:
         saved.vocabulary.save(beside / VOCABULARY)
-        checksums = load_config(model / CONFIG, "checksums", Checksums)
-        save_config(beside / CONFIG, model=saved.config, checksums=checksums)
+        save_config(beside / CONFIG, model=saved.config, **read_checksums(model, saved.config))
         (beside / "encoder.onnx").write_bytes(_encoder(encoder))
         (beside / "start.onnx").write_bytes(_start(saved.network))
         (beside / "step.onnx").write_bytes(_step(saved.network))

@@ -1,6 +1,6 @@
 """The captioning network: an image's features and the words so far in, the next word out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -67,7 +67,12 @@ class CaptionModel(keras.Model):
 
     def named_weights(self) -> dict[str, np.ndarray]:
         """Return all weights by the names of layer and weight, such as `attention/query/kernel`."""
-        return {each.path.split("decoder/", 1)[1]: ops.convert_to_numpy(each) for each in self.weights}
+        return {_name(each): ops.convert_to_numpy(each) for each in self.weights}
+
+    def take(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Fill the network with weights by name, as `named_weights` gives them."""
+        for each in self.weights:
+            each.assign(weights[_name(each)])
 
     def begin(self, features: Any) -> tuple[Callable[[Any, list[Any]], tuple[Any, list[Any], Any]], list[Any]]:
         """Begin sentences for images with features (B, L, D), in the backend's own tensors, inside graphs too.
@@ -109,3 +114,7 @@ class CaptionModel(keras.Model):
     def from_config(cls, config: dict[str, Any]) -> "CaptionModel":
         """Build the model, without its weights, from what `get_config` gave."""
         return cls(**{**config, "config": from_json(DecoderConfig, config["config"], "CaptionModel")})
+
+
+def _name(weight: keras.Variable) -> str:
+    return str(weight.path).split("decoder/", 1)[1]

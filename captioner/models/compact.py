@@ -1,5 +1,7 @@
 """A small convolutional network of our own that reads photos: random at first, taught by this project alone."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,41 +17,57 @@ CHANNELS = 288
 GRID = "grid"
 """The layer that gives the grid, as `EncoderConfig.feature_layer` names it."""
 
+NORM = "_norm"
+"""What the name of a convolution's batch normalisation has besides the convolution's."""
+
 SIZE = 144
 """Side of the photo, in pixels: 16 a place, and half a place of rim on each side."""
 
 
-def build_compact(size: int = SIZE, dtype: Any = "float32") -> keras.Model:
+def build_compact(size: int = SIZE, dtype: Any = "float32", folded: bool = False) -> keras.Model:
     """Build the compact encoder, with random weights.
 
     A stem and three stages, each of which halves the grid, made of residual blocks (He et al. 2016) of plain 3 x 3
-    convolutions, which processors multiply fastest; their batch normalisation folds into them when the network is
-    converted. The last stage has the channels of its blocks gated by their means over the photo (Hu et al. 2018), so
-    that a place knows what it is part of. A 2 x 2 convolution without padding then makes 8 x 8 places of 9 x 9: their
-    middles lie where those of InceptionV3's `mixed8` lie, to a fiftieth of the photo's side.
+    convolutions, which processors multiply fastest; their batch normalisation folds into them once the network is
+    trained (`captioner.models.folding`). The last stage has the channels of its blocks gated by their means over the
+    photo (Hu et al. 2018), so that a place knows what it is part of. A 2 x 2 convolution without padding then makes
+    8 x 8 places of 9 x 9: their middles lie where those of InceptionV3's `mixed8` lie, to a fiftieth of the photo's
+    side.
 
     Args:
         size: side of the photo (S), a multiple of 16; 144 gives 8 x 8 places.
         dtype: a dtype policy; batch normalisation counts in float32 in any case.
+        folded: whether the convolutions have biases in the place of batch normalisation, as a model directory keeps
+            them.
 
     Returns:
         a model from images float32 (B, S, S, 3) in [-1, 1] to features (B, L, D).
     """
     image = keras.Input((size, size, 3), name="image", dtype="float32")
-    grid = _convolved(image, STEM, 3, 2, "stem", dtype)  # (B, S/2, S/2, C)
+    convolved = functools.partial(_convolved, dtype=dtype, folded=folded)
+    grid = convolved(image, STEM, 3, 2, "stem")  # (B, S/2, S/2, C)
     for stage, (width, blocks, gated) in enumerate(STAGES, 1):
         for block in range(1, blocks + 1):
-            grid = _block(grid, width, 2 if block == 1 else 1, gated, f"stage_{stage}_block_{block}", dtype)
+            name = f"stage_{stage}_block_{block}"
+            grid = _block(grid, width, 2 if block == 1 else 1, gated, name, dtype, convolved)
     grid = layers.Conv2D(CHANNELS, 2, use_bias=True, name=GRID, dtype=dtype)(grid)  # (B, S/16 - 1, S/16 - 1, D)
     places = (size // 16 - 1) ** 2
     features = layers.Reshape((places, CHANNELS), name="features", dtype=dtype)(grid)
     return keras.Model(image, features, name="encoder")
 
 
-def _block(grid: keras.KerasTensor, width: int, stride: int, gated: bool, name: str, dtype: Any) -> keras.KerasTensor:
+def _block(
+    grid: keras.KerasTensor,
+    width: int,
+    stride: int,
+    gated: bool,
+    name: str,
+    dtype: Any,
+    convolved: Callable[..., keras.KerasTensor],
+) -> keras.KerasTensor:
     """Two convolutions, and what they were given added to what they make of it."""
-    inside = _convolved(grid, width, 3, stride, f"{name}_first", dtype)
-    inside = _convolved(inside, width, 3, 1, f"{name}_second", dtype, activation=False)
+    inside = convolved(grid, width, 3, stride, f"{name}_first")
+    inside = convolved(inside, width, 3, 1, f"{name}_second", activation=False)
     if gated:
         mean = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean", dtype=dtype)(inside)  # (B, 1, 1, C)
         narrow = layers.Dense(width // 4, activation="relu", name=f"{name}_squeeze", dtype=dtype)(mean)
@@ -57,17 +75,26 @@ def _block(grid: keras.KerasTensor, width: int, stride: int, gated: bool, name: 
         inside = layers.Multiply(name=f"{name}_gated", dtype=dtype)([inside, gate])
     if stride > 1:
         grid = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool", dtype=dtype)(grid)
-        grid = _convolved(grid, width, 1, 1, f"{name}_skip", dtype, activation=False)
+        grid = convolved(grid, width, 1, 1, f"{name}_skip", activation=False)
     total = layers.Add(name=f"{name}_sum", dtype=dtype)([inside, grid])
     return layers.Activation("relu", name=name, dtype=dtype)(total)
 
 
 def _convolved(
-    grid: keras.KerasTensor, width: int, kernel: int, stride: int, name: str, dtype: Any, activation: bool = True
+    grid: keras.KerasTensor,
+    width: int,
+    kernel: int,
+    stride: int,
+    name: str,
+    *,
+    dtype: Any,
+    folded: bool,
+    activation: bool = True,
 ) -> keras.KerasTensor:
     """Convolve, normalise over the batch and, where `activation` says so, keep what is positive."""
     grid = layers.Conv2D(
-        width, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name, dtype=dtype
+        width, kernel, stride, padding="same", use_bias=folded, kernel_initializer="he_normal", name=name, dtype=dtype
     )(grid)
-    grid = layers.BatchNormalization(momentum=0.97, name=f"{name}_norm", dtype=dtype)(grid)
+    if not folded:
+        grid = layers.BatchNormalization(momentum=0.97, name=f"{name}{NORM}", dtype=dtype)(grid)
     return layers.Activation("relu", name=f"{name}_relu", dtype=dtype)(grid) if activation else grid

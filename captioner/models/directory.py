@@ -8,15 +8,8 @@ from pathlib import Path
 import keras
 
 from captioner.config import ModelConfig, checksum_weights, save_config
-from captioner.data.model_files import (
-    CONFIG,
-    ENCODER_CHECKSUMS,
-    ENCODER_WEIGHTS,
-    VOCABULARY,
-    WEIGHTS,
-    check_networks,
-    read_words,
-)
+from captioner.data.model_files import ARRAYS, CONFIG, VOCABULARY, WEIGHTS, check_networks, is_compact, read_words
+from captioner.data.weights_file import read_weights
 from captioner.errors import CaptionerError
 from captioner.files import replacing
 from captioner.models.captioner import CaptionModel
@@ -30,8 +23,7 @@ class SavedModel:
     Attributes:
         config: encoder, decoder sizes, and how to search.
         vocabulary: the words behind the decoder's numbers.
-        network: the decoder with its weights; the encoder's are part of the directory only where it is compact, see
-            `captioner.models.networks`.
+        network: the decoder with its weights. The encoder is loaded by `captioner.models.networks`.
     """
 
     config: ModelConfig
@@ -39,16 +31,10 @@ class SavedModel:
     network: CaptionModel
 
 
-def save_model(
-    directory: str | Path,
-    config: ModelConfig,
-    vocabulary: Vocabulary,
-    network: CaptionModel,
-    encoder: keras.Model | None = None,
-) -> None:
-    """Write a model directory; each file is replaced whole, and the optimiser's state is left out.
+def save_model(directory: str | Path, config: ModelConfig, vocabulary: Vocabulary, network: CaptionModel) -> None:
+    """Write the directory of a model whose encoder is a network of `keras.applications`, without that.
 
-    The encoder is given where its weights are part of the model.
+    Each file is replaced whole, and the optimiser's state is left out. `captioner.export.compact` writes the others.
 
     Raises:
         OSError: the directory cannot be written to.
@@ -58,15 +44,11 @@ def save_model(
     bare = CaptionModel(config.decoder)
     bare.set_weights(network.get_weights())
     save_weights(bare, directory / WEIGHTS)
-    checksums = {"checksums": checksum_weights(directory / WEIGHTS)}
-    if encoder:
-        save_weights(encoder, directory / ENCODER_WEIGHTS)
-        checksums[ENCODER_CHECKSUMS] = checksum_weights(directory / ENCODER_WEIGHTS)
-    save_config(directory / CONFIG, model=config, **checksums)
+    save_config(directory / CONFIG, model=config, checksums=checksum_weights(directory / WEIGHTS))
 
 
 def load_model(directory: str | Path) -> SavedModel:
-    """Read a model directory that `save_model` wrote. Nothing in it is executed: JSON, and arrays from an HDF5 file.
+    """Read a model directory. Nothing in it is executed: JSON, and arrays from HDF5, NumPy or LiteRT files.
 
     Raises:
         CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
@@ -75,7 +57,11 @@ def load_model(directory: str | Path) -> SavedModel:
     config, vocabulary = read_words(directory)
     check_networks(directory, config)
     network = CaptionModel(config.decoder)
-    load_weights(network, directory / WEIGHTS)
+    if is_compact(config):
+        shapes = {name: value.shape for name, value in network.named_weights().items()}
+        network.take(read_weights(directory / ARRAYS, shapes))
+    else:
+        load_weights(network, directory / WEIGHTS)
     return SavedModel(config, vocabulary, network)
 
 

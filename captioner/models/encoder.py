@@ -39,10 +39,8 @@ def build_encoder(config: EncoderConfig, weights: str | Path | None = "imagenet"
     """
     if config.network == COMPACT:
         encoder = build_compact(config.image_size)
-        if weights == "imagenet":
-            raise CaptionerError("the compact encoder has no weights but those that it was trained to; name their file")
         if weights is not None:
-            _load_file(encoder, Path(weights), config.network)
+            raise CaptionerError("the compact encoder has no weights but those in the directory of its model")
         encoder.trainable = False
         return encoder
     size = config.image_size

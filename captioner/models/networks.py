@@ -4,7 +4,10 @@ from pathlib import Path
 
 import keras
 
-from captioner.data.model_files import check_features, own_encoder
+from captioner.config import EncoderConfig
+from captioner.data.model_files import CONFIG, NETWORK, check_features, is_compact, read_checked, read_files
+from captioner.errors import CaptionerError
+from captioner.models.compact_file import load_compact
 from captioner.models.directory import SavedModel, load_model
 from captioner.models.encoder import build_encoder
 
@@ -18,6 +21,21 @@ def load_networks(directory: Path, encoder_weights: str | Path = "imagenet") -> 
         CaptionerError: the directory or the weights cannot be used.
     """
     model = load_model(directory)
-    encoder = build_encoder(model.config.encoder, own_encoder(directory, model.config) or encoder_weights)
+    if is_compact(model.config):
+        encoder = _compact(directory, model.config.encoder)
+    else:
+        encoder = build_encoder(model.config.encoder, encoder_weights)
     check_features(directory, model.config, encoder.output_shape[1:])
     return model, encoder
+
+
+def _compact(directory: Path, config: EncoderConfig) -> keras.Model:
+    files = read_files(directory)
+    network = read_checked(directory / NETWORK, files.encoder, CONFIG)
+    try:
+        return load_compact(network, files.tensors, config.image_size)
+    except ValueError as error:
+        raise CaptionerError(
+            f"{directory / CONFIG}: 'tensors' does not say where {NETWORK} keeps the encoder's weights ({error}); "
+            "restore it from where it came"
+        ) from error

@@ -4,8 +4,9 @@ A bundle is two files, since models share their encoder: the encoder as a LiteRT
 arrays. Each is an archive whose checksum is compared on reading, and is named after all that went into it, so that
 another model or another weights file makes another one, and a damaged one is made again.
 
-A model directory may bring its own, which needs no cache, no encoder's weights and no Keras: `encoder.tflite`,
-`decoder.npz`, and `bundle.json` with the checksums of both.
+A model directory may bring its own, which needs no cache, no encoder's weights and no Keras: `encoder.tflite` and
+`decoder.npz`. Those of a compact model are all the weights that it has, and `config.json` knows their checksums; where
+they were made of other files, `bundle.json` does.
 """
 
 import contextlib
@@ -19,17 +20,33 @@ from typing import Any
 
 import numpy as np
 
-from captioner.config import BundleChecksums, Checksums, DecoderConfig, EncoderConfig, load_config, save_config
-from captioner.data.model_files import BUNDLE, CONFIG
+from captioner.config import (
+    BundleChecksums,
+    Checksums,
+    CompactFiles,
+    DecoderConfig,
+    EncoderConfig,
+    ModelConfig,
+    load_config,
+    save_config,
+)
+from captioner.data.model_files import (
+    ARRAYS,
+    BUNDLE,
+    CONFIG,
+    NETWORK,
+    checksum,
+    is_compact,
+    read_checked,
+    read_files,
+)
+from captioner.data.weights_file import read_weights, save_weights
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory, read_json, replacing, write_json
 from captioner.runtime.decoder import weight_shapes
-from captioner.runtime.weights_file import read_weights, save_weights
 
 FORMAT = 1
 """Whatever changes the files, or what the conversion makes of the same networks, must change this number."""
-
-NETWORK, ARRAYS = "encoder.tflite", "decoder.npz"
 
 
 def encoder_path(config: EncoderConfig, weights: str) -> Path | None:
@@ -94,27 +111,31 @@ def write_ready(directory: Path, network: bytes, arrays: Mapping[str, np.ndarray
     with replacing(directory / NETWORK) as beside:
         beside.write_bytes(network)
     save_weights(directory / ARRAYS, arrays)
-    encoder, decoder = (_checksum((directory / name).read_bytes()) for name in (NETWORK, ARRAYS))
+    encoder, decoder = (checksum((directory / name).read_bytes()) for name in (NETWORK, ARRAYS))
     save_config(directory / BUNDLE, bundle=BundleChecksums(encoder, decoder, weights.weights))
 
 
-def read_ready(directory: Path, config: DecoderConfig) -> tuple[bytes, dict[str, np.ndarray]] | None:
+def read_ready(directory: Path, config: ModelConfig) -> tuple[bytes, dict[str, np.ndarray]] | None:
     """Read the encoder's network and the decoder's weights from the bundle in a model directory.
 
     None where there is no bundle, or one of another model than the directory's `config.json` tells of, such as a
-    training in the same place leaves.
+    training in the same place leaves. A compact model always has one: it is its weights.
 
     Raises:
         CaptionerError: the bundle is damaged.
     """
-    if not (directory / BUNDLE).is_file():
+    expected: CompactFiles | BundleChecksums
+    if is_compact(config):
+        expected, known_to = read_files(directory), CONFIG
+    elif (directory / BUNDLE).is_file():
+        expected, known_to = load_config(directory / BUNDLE, "bundle", BundleChecksums), BUNDLE
+        if expected.weights != load_config(directory / CONFIG, "checksums", Checksums).weights:
+            return None
+    else:
         return None
-    expected = load_config(directory / BUNDLE, "bundle", BundleChecksums)
-    if expected.weights != load_config(directory / CONFIG, "checksums", Checksums).weights:
-        return None
-    network = _read_checked(directory / NETWORK, expected.encoder)
-    _read_checked(directory / ARRAYS, expected.decoder)
-    return network, read_weights(directory / ARRAYS, weight_shapes(config))
+    network = read_checked(directory / NETWORK, expected.encoder, known_to)
+    read_checked(directory / ARRAYS, expected.decoder, known_to)
+    return network, read_weights(directory / ARRAYS, weight_shapes(config.decoder))
 
 
 def file_identity(path: Path) -> str:
@@ -140,23 +161,6 @@ def file_identity(path: Path) -> str:
     with contextlib.suppress(OSError):  # without a note the file is read each time
         write_json(note, {"seen": seen, "content": content})
     return content
-
-
-def _read_checked(path: Path, checksum: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CaptionerError(f"cannot read {path}: {error.strerror}; copy or export the directory again") from error
-    if _checksum(content) != checksum:
-        raise CaptionerError(
-            f"{path} is damaged, or not the one that {BUNDLE} was written with (its checksum differs); copy or export "
-            "the directory again"
-        )
-    return content
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _path(kind: str, suffix: str, **parts: Any) -> Path:

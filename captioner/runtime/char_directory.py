@@ -13,9 +13,9 @@ from captioner.config import (
     load_config,
     save_config,
 )
+from captioner.data.weights_file import read_weights, save_weights
 from captioner.errors import CaptionerError
 from captioner.runtime.char_network import weight_shapes
-from captioner.runtime.weights_file import read_weights, save_weights
 from captioner.text import CharacterVocabulary
 
 CONFIG, VOCABULARY, WEIGHTS, NAME = "config.json", "vocabulary.json", "weights.npz", "char_lm"

@@ -13,24 +13,28 @@ import numpy as np
 from captioner.config import ImitationConfig, ModelConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.errors import CaptionerError
-from captioner.files import write_json
+from captioner.export.compact import save_compact
 from captioner.models.compact import CHANNELS
-from captioner.models.directory import SavedModel, load_model, save_model
+from captioner.models.directory import SavedModel
 from captioner.models.encoder import weights_fingerprint
+from captioner.models.folding import folded, rounded, unfold
 from captioner.models.networks import load_networks
 from captioner.models.photo_model import PhotoModel
-from captioner.text import SPECIAL_TOKENS, Vocabulary, normalise
-from captioner.training.card import write_card
-from captioner.training.checkpoint import METRICS, Checkpoint, open_run
+from captioner.quiet import stderr_closed
+from captioner.text import normalise
+from captioner.training.checkpoint import Checkpoint, open_run
 from captioner.training.evaluation import score_captions, tune_decoding
 from captioner.training.imitation import Unexplained, imitate, make_targets
 from captioner.training.joint import FeatureReader, Photos, Teaching, fit_jointly
-from captioner.training.pictures import Pictures, Views, read_pixels
+from captioner.training.pictures import Pictures, Views, read_pixels, seen
 from captioner.training.precision import choose_precision
-from captioner.training.run import CARD, digest, word_counts, write_history
+from captioner.training.run import flat_settings, make_vocabulary, word_counts, write_story
 
 STORED = 4 / 3
 """How many times as large as the encoder's input the training photos are kept: parts of them are still sharp."""
+
+FAMILIAR = 128
+"""Training photos by which a folded encoder is unfolded, to be trained on."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,14 @@ class JointRun:
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the outcome, flat, by the names that users know."""
-        from_data = ("vocabulary_size", "locations", "channels")
-        sizes = dataclasses.asdict(self.model.decoder)
-        return {
-            **dataclasses.asdict(self.model.encoder),
-            **{name: value for name, value in sizes.items() if name not in from_data},
-            "max_length": self.model.decoding.max_length,
-            **dataclasses.asdict(self.training),
+        return flat_settings(
+            self.dataset,
+            self.model,
+            self.training,
+            self.init_from,
             **dataclasses.asdict(self.imitation),
-            "data": digest(self.dataset),
-            "teacher": str(self.teacher) if self.teacher else None,
-            "init_from": str(self.init_from) if self.init_from else None,
-        }
+            teacher=str(self.teacher) if self.teacher else None,
+        )
 
 
 def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     began = time.monotonic()
     run.dataset.split("train"), run.dataset.split("dev")
     checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
-    base = load_model(run.init_from) if run.init_from else None
+    base = load_networks(run.init_from) if run.init_from else None
     teacher = load_networks(run.teacher, run.encoder_weights) if run.teacher else None
     if teacher:
         _refuse_other_grid(run, teacher[0].config)
@@ -113,13 +113,8 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     train = _read(examples["train"], "train", round(size * STORED), size, views, report)
     dev = _read(examples["dev"], "dev", size, size, None, report)
     sentences = [words for captions in train.captions for words in captions]
-    known = base or (teacher[0] if teacher else None)
-    vocabulary = (known.vocabulary if known else Vocabulary.build([])).extended(sentences, run.training.min_count)
-    if len(vocabulary) == len(SPECIAL_TOKENS):
-        raise CaptionerError(
-            f"no word stands {run.training.min_count} times in the {len(sentences)} training captions; lower "
-            "--min-count"
-        )
+    known = base[0] if base else teacher[0] if teacher else None
+    vocabulary = make_vocabulary(known, sentences, run.training.min_count)
     if teacher and len(vocabulary) > len(teacher[0].vocabulary):
         report(
             f"{len(vocabulary) - len(teacher[0].vocabulary)} words that the teacher does not know are learned from the "
@@ -137,7 +132,7 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     network = PhotoModel(config, dtype=run.training.precision)
     network.captioner.set_word_frequencies(word_counts(vocabulary, sentences))
     if base:
-        _start_from(network, base, run.init_from)
+        _start_from(network, base, train)
     teaching: Teaching | None = None
     imitated: list[dict[str, float]] = []
     if teacher and views:
@@ -160,25 +155,26 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
         checkpoint,
         report,
     )
-    network = network.in_float32()
     report("choosing beam width and length penalty on dev")
-    split = FeatureReader(network.encoder).split(dev)
-    decoding, captions = tune_decoding(network.captioner, vocabulary, split, config.decoding)
+    network = network.in_float32()
+    # What is scored is what is kept: without batch normalisation, and in half precision.
+    encoder, captioner = folded(network.encoder), rounded(network.captioner)
+    split = FeatureReader(encoder).split(dev)
+    decoding, captions = tune_decoding(captioner, vocabulary, split, config.decoding)
     config = replace(config, decoding=decoding)
     metrics = {
         **score_captions(captions, split, "dev", decoding),
         "best_epoch": progress.best_epoch,
         "epochs": progress.epoch,
-        "parameters": network.captioner.count_params(),
-        "encoder_parameters": network.encoder.count_params(),
+        "parameters": captioner.count_params(),
+        "encoder_parameters": encoder.count_params(),
         "training_seconds": round(sum(row["seconds"] for row in [*imitated, *progress.history])),
         "imitation": imitated,
         "settings": settings,
     }
-    save_model(run.output, config, vocabulary, network.captioner, network.encoder)
-    write_history(run.output, progress)
-    write_card(run.output / CARD, run.dataset.name, config, run.training, metrics)
-    write_json(run.output / METRICS, metrics)
+    with stderr_closed():  # the converter tells of each of its steps
+        save_compact(run.output, config, vocabulary, captioner, encoder)
+    write_story(run.output, run.dataset, config, run.training, progress, metrics)
     checkpoint.remove()
     report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")
     return metrics
@@ -220,13 +216,13 @@ def _read(
     return Photos(Pictures(pixels, size, views), np.array(rows), sentences, names)
 
 
-def _start_from(network: PhotoModel, base: SavedModel, directory: Path | None) -> None:
+def _start_from(network: PhotoModel, base: tuple[SavedModel, keras.Model], train: Photos) -> None:
     """Take over both networks of a compact model; of words that it does not know ours stay."""
-    assert directory
-    network.take_decoder(base.network.named_weights())
-    place = network.captioner.decoder.place
-    place.set_weights(base.network.decoder.place.get_weights())
-    network.encoder.set_weights(load_networks(directory)[1].get_weights())
+    saved, encoder = base
+    network.take_decoder(saved.network.named_weights())
+    network.captioner.decoder.place.set_weights(saved.network.decoder.place.get_weights())
+    look = train.pictures.look(train.rows[:FAMILIAR], np.random.default_rng(0))
+    unfold(encoder, network.encoder, seen(look.images, look.turns, look.colours))
 
 
 def _learn_to_see(

@@ -55,16 +55,7 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the outcome, flat, by the names that users know."""
-        from_data = ("vocabulary_size", "locations", "channels")
-        sizes = dataclasses.asdict(self.model.decoder)
-        return {
-            **dataclasses.asdict(self.model.encoder),
-            **{name: value for name, value in sizes.items() if name not in from_data},
-            "max_length": self.model.decoding.max_length,
-            **dataclasses.asdict(self.training),
-            "data": digest(self.dataset),
-            "init_from": str(self.init_from) if self.init_from else None,
-        }
+        return flat_settings(self.dataset, self.model, self.training, self.init_from)
 
 
 def train_captioner(
@@ -97,12 +88,7 @@ def train_captioner(
     checkpoint.settings["encoder_weights"] = weights_fingerprint(encoder)
     train, dev = (read_split(run.dataset, name, encoder, run.model.encoder, report) for name in ("train", "dev"))
     sentences = [words for captions in train.captions for words in captions]
-    vocabulary = (base.vocabulary if base else Vocabulary.build([])).extended(sentences, run.training.min_count)
-    if len(vocabulary) == len(SPECIAL_TOKENS):
-        raise CaptionerError(
-            f"no word stands {run.training.min_count} times in the {len(sentences)} training captions; lower "
-            "--min-count"
-        )
+    vocabulary = make_vocabulary(base, sentences, run.training.min_count)
     config = replace(
         run.model,
         decoder=replace(
@@ -137,12 +123,55 @@ def train_captioner(
         "settings": run.settings(),
     }
     save_model(run.output, config, vocabulary, network)
-    write_history(run.output, progress)
-    write_card(run.output / CARD, run.dataset.name, config, run.training, metrics)
-    write_json(run.output / METRICS, metrics)
+    write_story(run.output, run.dataset, config, run.training, progress, metrics)
     checkpoint.remove()
     report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")
     return metrics
+
+
+def flat_settings(
+    dataset: CaptionDataset, model: ModelConfig, training: TrainingConfig, init_from: Path | None, **more: Any
+) -> dict[str, Any]:
+    """Return what decides the outcome of a training, flat, by the names that users know."""
+    from_data = ("vocabulary_size", "locations", "channels")
+    sizes = dataclasses.asdict(model.decoder)
+    return {
+        **dataclasses.asdict(model.encoder),
+        **{name: value for name, value in sizes.items() if name not in from_data},
+        "max_length": model.decoding.max_length,
+        **dataclasses.asdict(training),
+        "data": digest(dataset),
+        "init_from": str(init_from) if init_from else None,
+        **more,
+    }
+
+
+def make_vocabulary(base: SavedModel | None, sentences: Sequence[Sequence[str]], min_count: int) -> Vocabulary:
+    """Return the words to learn: those of the model that the training starts from, if any, and those of the captions.
+
+    Raises:
+        CaptionerError: there are none.
+    """
+    vocabulary = (base.vocabulary if base else Vocabulary.build([])).extended(sentences, min_count)
+    if len(vocabulary) == len(SPECIAL_TOKENS):
+        raise CaptionerError(
+            f"no word stands {min_count} times in the {len(sentences)} training captions; lower --min-count"
+        )
+    return vocabulary
+
+
+def write_story(
+    output: Path,
+    dataset: CaptionDataset,
+    config: ModelConfig,
+    training: TrainingConfig,
+    progress: Progress,
+    metrics: dict[str, Any],
+) -> None:
+    """Write how a model came about: the epochs, the card, and last the metrics, which say that the run is finished."""
+    write_history(output, progress)
+    write_card(output / CARD, dataset.name, config, training, metrics)
+    write_json(output / METRICS, metrics)
 
 
 def take_over(network: CaptionModel, base: SavedModel) -> None:

@@ -65,7 +65,7 @@ def test_a_character_model_is_exported_without_a_word_too_many(directory, tmp_pa
 
 
 @pytest.fixture
-def captioner(tmp_path, monkeypatch):
+def captioner(tmp_path, monkeypatch, inception):
     """A captioning model with random weights, and an encoder that is built at once."""
     import keras
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.data import flickr8k
+from captioner.data import download, flickr8k
 from captioner.data.flickr8k import Archive, find_or_download
 from captioner.errors import CaptionerError
 
@@ -115,7 +115,7 @@ class TestFind:
     @pytest.fixture(autouse=True)
     def no_network(self, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(flickr8k, "urlopen", lambda *_, **__: pytest.fail("went to the network"))
+        monkeypatch.setattr(download, "urlopen", lambda *_, **__: pytest.fail("went to the network"))
 
     def make(self, root: Path, caption: str) -> Path:
         root.mkdir(parents=True)
@@ -271,7 +271,7 @@ class TestDownload:
             assert part in str(error.value)
 
     def test_a_server_that_does_not_answer(self, get, server, monkeypatch):
-        monkeypatch.setattr(flickr8k, "TIMEOUT", 0.1)
+        monkeypatch.setattr(download, "TIMEOUT", 0.1)
         server.answers.clear()
         try:
             with pytest.raises(CaptionerError, match="timed out"):
@@ -303,11 +303,14 @@ class TestDownload:
 class TestInterrupted:
     """Whatever step is cut off, as if by Ctrl-C, the next call goes on and ends with the same files."""
 
-    @pytest.mark.parametrize("step", ["_fetch", "_verify", "_unpack", "_refuse_hostile"])
+    @pytest.mark.parametrize(
+        "step", ["download._fetch", "download.verify", "flickr8k._unpack", "flickr8k._refuse_hostile"]
+    )
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize("which", [0, 1])
     def test_goes_on(self, get, monkeypatch, home, step, when, which):
-        original = getattr(flickr8k, step)
+        module, name = {"download": download, "flickr8k": flickr8k}[step.split(".")[0]], step.split(".")[1]
+        original = getattr(module, name)
         calls = iter(range(100))
 
         def interrupted(*arguments):
@@ -319,7 +322,7 @@ class TestInterrupted:
                 raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(flickr8k, step, interrupted)
+            patch.setattr(module, name, interrupted)
             with pytest.raises(KeyboardInterrupt):
                 get()
         assert get() == WHOLE

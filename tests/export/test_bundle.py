@@ -39,7 +39,7 @@ def test_what_is_in_it(ready, model):
 
 def test_what_was_written_comes_back(ready, model):
     saved = load_model(model)
-    network, arrays = read_ready(ready, saved.config.decoder)
+    network, arrays = read_ready(ready, saved.config)
     assert network == NETWORK
     expected = saved.network.named_weights()
     assert arrays.keys() == expected.keys()
@@ -56,15 +56,15 @@ def test_a_damaged_file_is_named(ready, config, name, damage):
     else:
         (ready / name).write_bytes(content if damage == "flipped" else content[:-1])
     with pytest.raises(CaptionerError, match=rf"{name}.*copy or export the directory again"):
-        read_ready(ready, config("lstm").decoder)
+        read_ready(ready, config("lstm"))
 
 
 def test_a_bundle_of_another_model_is_not_used(ready, model, config):
-    assert read_ready(model, config("lstm").decoder) is None  # it has none
+    assert read_ready(model, config("lstm")) is None  # it has none
     changed = json.loads((ready / "config.json").read_text())
     changed["checksums"]["weights"] = "0" * 32  # as a training in the same place leaves it
     (ready / "config.json").write_text(json.dumps(changed))
-    assert read_ready(ready, config("lstm").decoder) is None
+    assert read_ready(ready, config("lstm")) is None
 
 
 def test_without_the_weights_there_is_no_model_to_load(ready):

@@ -1,18 +1,29 @@
 """Whole trainings of the compact encoder, on photos of one colour and captions that name it."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from captioner import Captioner
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ImitationConfig, ModelConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.data.model_files import read_words
+from captioner.data.photos import open_photo, preprocess
 from captioner.errors import CaptionerError
+from captioner.models import compact
+from captioner.models.networks import load_networks
+from captioner.text import normalise
+from captioner.training import joint_run, shards
+from captioner.training.evaluation import caption_split, score_captions
 from captioner.training.joint_run import JointRun, train_jointly
+from captioner.training.split import Split
 
 COLOURS = {"red": (220, 20, 30), "green": (20, 200, 40), "blue": (30, 40, 210), "white": (240, 240, 235)}
 MODEL = ModelConfig(
@@ -26,14 +37,58 @@ TRAINING = TrainingConfig(
 IMITATION = ImitationConfig(imitation_epochs=2, views=2)
 
 
-@pytest.fixture
-def dataset(tmp_path, monkeypatch) -> CaptionDataset:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+@contextmanager
+def graphs_as_they_are() -> Iterator[None]:
+    """Spare graphs that run once the seconds that TensorFlow spends on making each a little quicker."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Iterator[Path]:
+    """All that these tests write. The encoder has the layers that it always has, but narrow ones, and fewer blocks."""
+    folder = tmp_path_factory.mktemp("walls")
+    with pytest.MonkeyPatch.context() as patch, graphs_as_they_are():
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setattr(shards, "available_cores", lambda: 1)  # a graph has as many copies of the networks as parts
+        patch.setattr(compact, "STEM", 8)
+        patch.setattr(compact, "STAGES", ((8, 1, False), (12, 1, False), (16, 1, True)))
+        for module in (compact, joint_run):
+            patch.setattr(module, "CHANNELS", 24)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def dataset(folder) -> CaptionDataset:
     examples = []
     for name, colour in COLOURS.items():
-        Image.new("RGB", (60, 50), colour).save(tmp_path / f"{name}.png")
-        examples.append(Example(tmp_path / f"{name}.png", (f"a {name} wall", f"the {name} wall")))
+        Image.new("RGB", (60, 50), colour).save(folder / f"{name}.png")
+        examples.append(Example(folder / f"{name}.png", (f"a {name} wall", f"the {name} wall")))
     return CaptionDataset("walls", {"train": tuple(examples), "dev": tuple(examples[:2])})
+
+
+@pytest.fixture(scope="module")
+def alone(dataset, folder) -> JointRun:
+    """A run without a teacher, finished: the teacher of the others. Its batches are cut in two, theirs are not."""
+    run = JointRun(dataset, MODEL, TRAINING, IMITATION, folder / "teacher")
+    lines, report = lines_until("never")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "available_cores", lambda: 2)
+        metrics = train_jointly(run, resume=True, report=report)
+    assert "learn from the captions alone" in "\n".join(lines)
+    assert metrics["imitation"] == []
+    assert (metrics["split"], metrics["images"]) == ("dev", 2)
+    return run
+
+
+@pytest.fixture(scope="module")
+def taught(alone, folder) -> JointRun:
+    """A run with a teacher, finished."""
+    run = replace(alone, output=folder / "pupil", teacher=alone.output)
+    metrics = train_jointly(run, resume=True, report=lines_until("never")[1])
+    assert [row["epoch"] for row in metrics["imitation"]] == [1, 2]
+    return run
 
 
 def lines_until(word: str):
@@ -52,68 +107,78 @@ class KilledError(Exception):
     pass
 
 
-def arrays(directory: Path) -> dict[str, np.ndarray]:
-    import h5py
-
-    found = {}
-    for name in ("encoder.weights.h5", "decoder.weights.h5"):
-        with h5py.File(directory / name) as file:
-            file.visititems(
-                lambda path, item, name=name: (
-                    found.update({f"{name}/{path}": item[()]}) if hasattr(item, "shape") else None
-                )
-            )
-    return found
-
-
-def test_a_pupil_follows_its_teacher_into_a_directory_of_its_own(dataset, tmp_path):
-    lines, report = lines_until("never")
-    alone = JointRun(dataset, MODEL, TRAINING, IMITATION, tmp_path / "teacher")
-    metrics = train_jointly(alone, resume=True, report=report)
-    assert "learn from the captions alone" in "\n".join(lines)
-    assert metrics["imitation"] == []
-    assert (metrics["split"], metrics["images"]) == ("dev", 2)
-
-    taught = replace(alone, output=tmp_path / "pupil", teacher=tmp_path / "teacher")
-    metrics = train_jointly(taught, resume=True, report=report)
-    assert [row["epoch"] for row in metrics["imitation"]] == [1, 2]
-    config, vocabulary = read_words(tmp_path / "pupil")
+def test_a_pupil_follows_its_teacher_into_a_directory_of_its_own(taught, folder):
+    assert {path.name for path in taught.output.iterdir()} == {
+        *("config.json", "vocabulary.json", "encoder.tflite", "decoder.npz"),
+        *("metrics.json", "history.csv", "training.png", "README.md"),
+    }
+    config, vocabulary = read_words(taught.output)
     assert config.encoder == MODEL.encoder
-    assert (config.decoder.locations, config.decoder.channels) == (16, 288)
+    assert (config.decoder.locations, config.decoder.channels) == (16, 24)
     assert set(COLOURS) < set(vocabulary.tokens)
 
     # the directory is all that is needed, and both ways to read it agree
-    photo = tmp_path / "blue.png"
-    ours = Captioner.load(tmp_path / "pupil", encoder_weights=tmp_path / "nothing.h5")(photo)
-    keras = Captioner.load(tmp_path / "pupil", encoder_weights=tmp_path / "nothing.h5", backend="keras")(photo)
+    photo = folder / "blue.png"
+    ours = Captioner.load(taught.output, encoder_weights=folder / "nothing.h5")(photo)
+    keras = Captioner.load(taught.output, encoder_weights=folder / "nothing.h5", backend="keras")(photo)
     assert ours.text == keras.text
     assert ours.score == pytest.approx(keras.score, abs=1e-4)
 
-    # killed in the middle, it ends with the weights of one that was not
+
+def test_what_was_scored_is_what_is_kept(taught):
+    model, encoder = load_networks(taught.output)
+    examples = taught.dataset.split("dev")
+    photos = [encoder(preprocess(open_photo(example.image), 80)[None], training=False).numpy() for example in examples]
+    references = [[normalise(caption) for caption in example.captions] for example in examples]
+    split = Split(np.concatenate(photos).astype(np.float16), [0, 1], references, ["red", "green"])
+    beams = caption_split(model.network, split, model.config.decoding)
+    captions = [model.vocabulary.decode(beam[0].tokens) for beam in beams]
+    metrics = json.loads((taught.output / "metrics.json").read_text())
+    found = score_captions(captions, split, "dev", model.config.decoding)
+    assert found == {name: metrics[name] for name in found}
+    assert metrics["encoder_parameters"] == encoder.count_params()
+    for values in [*encoder.get_weights(), *model.network.get_weights()]:
+        np.testing.assert_array_equal(values, values.astype(np.float16))
+
+
+def test_killed_in_the_middle_it_ends_as_one_that_was_not(taught, folder):
+    stopped = replace(taught, output=folder / "stopped")
     for word in ("imitation 1/2", "epoch 1/1"):
         _, killed = lines_until(word)
         with pytest.raises(KilledError):
-            train_jointly(replace(taught, output=tmp_path / "stopped"), resume=True, report=killed)
-    train_jointly(replace(taught, output=tmp_path / "stopped"), resume=True, report=report)
-    expected, found = arrays(tmp_path / "pupil"), arrays(tmp_path / "stopped")
-    assert expected.keys() == found.keys()
-    for name, values in expected.items():
-        np.testing.assert_array_equal(found[name], values, err_msg=name)
-
-    with (tmp_path / "pupil" / "encoder.weights.h5").open("r+b") as file:
-        file.seek(-100, 2)
-        file.write(b"x" * 50)
-    with pytest.raises(CaptionerError, match=r"encoder\.weights\.h5"):
-        Captioner.load(tmp_path / "pupil")
+            train_jointly(stopped, resume=True, report=killed)
+    train_jointly(stopped, resume=True, report=lambda line: None)
+    for ours, theirs in zip(load_networks(stopped.output), load_networks(taught.output), strict=True):
+        ours, theirs = (getattr(each, "network", each).get_weights() for each in (ours, theirs))
+        for found, expected in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
-def test_a_teacher_that_sees_another_grid_is_refused(dataset, tmp_path):
-    alone = JointRun(dataset, MODEL, TRAINING, IMITATION, tmp_path / "teacher")
-    train_jointly(alone, resume=True, report=lambda line: None)
+def test_another_training_starts_from_what_was_learned(taught, folder, monkeypatch):
+    class BegunError(Exception):
+        pass
+
+    def begun(network, *more):
+        raise BegunError(network)
+
+    monkeypatch.setattr(joint_run, "fit_jointly", begun)
+    further = replace(taught, output=folder / "further", teacher=None, init_from=taught.output)
+    with pytest.raises(BegunError) as caught:
+        train_jointly(further, resume=True, report=lambda line: None)
+    (network,) = caught.value.args
+    model, encoder = load_networks(taught.output)
+    images = np.stack([preprocess(open_photo(folder / f"{name}.png"), 80) for name in COLOURS])
+    expected = model.network.decoder.places(encoder(images))
+    np.testing.assert_allclose(network.places(images), expected, atol=1e-4)
+    for name, values in network.captioner.named_weights().items():
+        np.testing.assert_array_equal(values, model.network.named_weights()[name], err_msg=name)
+
+
+def test_a_teacher_that_sees_another_grid_is_refused(alone, folder):
     larger = replace(MODEL, encoder=EncoderConfig("compact", "grid", 96))
     with pytest.raises(CaptionerError, match=r"--teacher .*16 places of 8 numbers.*25 of 8"):
         train_jointly(
-            replace(alone, model=larger, output=tmp_path / "pupil", teacher=tmp_path / "teacher"),
+            replace(alone, model=larger, output=folder / "larger", teacher=alone.output),
             resume=True,
             report=lambda line: None,
         )

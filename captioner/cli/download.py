@@ -1,0 +1,47 @@
+"""`download`: fetch what the larger model needs, and prepare it, so that from then on `predict` needs no network."""
+
+import argparse
+
+from captioner.cli.arguments import shipped_model
+from captioner.cli.main import complain
+from captioner.data.encoder_weights import IMAGENET, keras_file
+
+INTERRUPTED = "stopped; the same command goes on"
+
+EXAMPLES = """\
+examples:
+  python -m captioner download encoder
+
+Nothing is fetched twice, and what was cut off goes on where it stopped. saved_models/compact needs none of it.
+"""
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """Describe the arguments."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Fetch InceptionV3's ImageNet weights (87 MB) to where Keras keeps them, check them, and prepare "
+        "saved_models/flickr8k, which reads photos with them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", metavar="WHAT", choices=("encoder",), help="encoder: InceptionV3's weights")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fetch and prepare, and say what is there."""
+    from captioner.data.encoder_download import download_encoder
+
+    news = "InceptionV3's weights are in" if download_encoder() else "InceptionV3's weights were already in"
+    complain(f"{news} {keras_file()}")
+
+    from captioner.data.model_files import CONFIG, read_words
+    from captioner.library import read_or_make, shown
+
+    model = shipped_model()
+    if (model / CONFIG).is_file():
+        config, _ = read_words(model)
+        read_or_make(model, config, IMAGENET, complain)
+        complain(f"{shown(model)} is ready: predict uses it from now on")
+    return 0

@@ -1,0 +1,39 @@
+"""Download InceptionV3's ImageNet weights from where Keras has them to where Keras looks for them."""
+
+import os
+from collections.abc import Mapping
+from http.client import HTTPException
+
+from captioner.data.download import WrongFileError, obtain, verify
+from captioner.data.encoder_weights import BY_OTHER_MEANS, NAME, keras_file
+from captioner.errors import CaptionerError
+
+URL = f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/{NAME}"
+MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
+
+
+def download_encoder(environ: Mapping[str, str] = os.environ) -> bool:
+    """Bring the weights to where Keras looks for them; False where they are there already.
+
+    $CAPTIONER_ENCODER_URL names another place to download from.
+
+    Raises:
+        CaptionerError: no network, no such file there, a full disk, or not the right file; the message says how to
+            go on.
+    """
+    path, url = keras_file(environ), environ.get("CAPTIONER_ENCODER_URL") or URL
+    try:
+        if path.exists():
+            try:
+                verify(path, MD5, "it is downloaded again")
+                return False
+            except WrongFileError:
+                pass
+        path.parent.mkdir(parents=True, exist_ok=True)
+        obtain(url, path, MD5)
+    except (OSError, HTTPException, ValueError) as error:
+        raise CaptionerError(
+            f"cannot get InceptionV3's weights from {url}: {error}. Run the same command again to go on; or, "
+            f"{BY_OTHER_MEANS}"
+        ) from error
+    return True

@@ -1,0 +1,30 @@
+"""InceptionV3's ImageNet weights on disk, where Keras keeps them; found without Keras."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+IMAGENET = "imagenet"
+"""What stands for Keras's own weights where a file could be named."""
+
+INCEPTION = "InceptionV3"
+NAME = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+SIZE = 87_910_968  # bytes
+
+BY_OTHER_MEANS = (
+    f"without a connection, copy {NAME} from a machine that has it, such as from its ~/.keras/models, and name it with "
+    "--encoder-weights FILE or CAPTIONER_ENCODER_WEIGHTS"
+)
+
+
+def keras_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the file in which Keras keeps the weights, whether it is there or not."""
+    return Path(environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models" / NAME
+
+
+def is_here() -> bool:
+    """Tell whether Keras has the weights; a download that was cut off is none."""
+    try:
+        return keras_file().stat().st_size == SIZE
+    except OSError:
+        return False

@@ -1,0 +1,121 @@
+"""Which of the shipped models captions photos when none is named."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import captioner
+from captioner import library
+from captioner.cli.main import main
+from captioner.config import EncoderConfig, ModelConfig, save_config
+from captioner.errors import CaptionerError
+from captioner.library import default_model
+from captioner.runtime import bundle
+
+ROOT = Path(captioner.__file__).parents[1]
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch, no_inception) -> Path:
+    """Both models, of which only the configurations are there, in the current directory; and no weights anywhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(library, "shipped_model", lambda name="flickr8k": tmp_path / "saved_models" / name)
+    for name, encoder in (("flickr8k", EncoderConfig()), ("compact", EncoderConfig("compact", "grid", 144))):
+        save_config(tmp_path / "saved_models" / name / "config.json", model=replace(ModelConfig(), encoder=encoder))
+    return tmp_path / "saved_models"
+
+
+def chosen(weights="imagenet"):
+    lines: list[str] = []
+    return default_model(weights, lines.append), lines
+
+
+def test_without_weights_it_is_the_compact_one(shipped):
+    model, (line,) = chosen()
+    assert model == shipped / "compact"
+    assert line == (
+        "captioning with saved_models/compact, since InceptionV3's weights are not here; `python -m captioner download "
+        "encoder` gets them for saved_models/flickr8k, which describes photos better"
+    )
+
+
+def expect_large(shipped, weights="imagenet"):
+    model, (line,) = chosen(weights)
+    assert model == shipped / "flickr8k"
+    assert line == "captioning with saved_models/flickr8k; --model saved_models/compact is smaller and quicker"
+
+
+def test_with_a_file_named_it_is_the_large_one(shipped):
+    expect_large(shipped, "weights.h5")  # whether it is there is told later, as for any named file
+
+
+def test_with_the_weights_in_the_cache_of_keras_it_is_the_large_one(shipped, no_inception, request):
+    request.getfixturevalue("inception")
+    expect_large(shipped)
+
+
+def test_half_of_the_weights_are_none(shipped, no_inception):
+    no_inception.parent.mkdir(parents=True)
+    no_inception.write_bytes(b"half")
+    assert chosen()[0] == shipped / "compact"
+
+
+def test_with_the_network_prepared_it_is_the_large_one(shipped):
+    bundle.save_encoder(bundle.encoder_path(EncoderConfig(), "imagenet"), b"network")
+    expect_large(shipped)
+
+
+def test_where_there_is_one_alone_there_is_no_choice(shipped):
+    (shipped / "compact" / "config.json").rename(shipped / "kept")
+    assert chosen() == (shipped / "flickr8k", [])
+    (shipped / "kept").rename(shipped / "compact" / "config.json")
+    (shipped / "flickr8k" / "config.json").unlink()
+    assert chosen() == (
+        shipped / "compact",
+        ["captioning with saved_models/compact, since InceptionV3's weights are not here"],
+    )
+
+
+@pytest.mark.parametrize("backend", ["litert", "keras"])
+@pytest.mark.parametrize("compact", [True, False])
+def test_the_large_one_without_weights_says_what_to_do(shipped, monkeypatch, backend, compact):
+    monkeypatch.setattr(library, "load_keras", lambda: pytest.fail("Keras is not needed, and might download"))
+    monkeypatch.setattr(library, "read_words", lambda directory: (ModelConfig(), None))
+    monkeypatch.setattr(library, "check_networks", lambda *more: None)
+    save_config(shipped / "flickr8k" / "config.json", model=ModelConfig(), checksums=library.Checksums("0"))
+    if not compact:
+        (shipped / "compact" / "config.json").unlink()
+    with pytest.raises(CaptionerError, match=r"whose weights .* are not here") as error:
+        library.Captioner.load(shipped / "flickr8k", backend=backend)
+    for remedy in ("run `python -m captioner download encoder`", "--encoder-weights FILE", "CAPTIONER_ENCODER_WEIGHTS"):
+        assert remedy in str(error.value)
+    assert ("or caption with --model saved_models/compact, which needs none" in str(error.value)) == compact
+
+
+def test_a_model_that_is_named_is_not_commented_upon(shipped, monkeypatch, capsys, tmp_path):
+    asked = []
+    monkeypatch.setattr(library, "read_words", lambda directory: asked.append(directory) or sys.exit(9))
+    (tmp_path / "photo.png").touch()
+    for arguments in (["--model", "saved_models/compact"], []):
+        with pytest.raises(SystemExit):
+            main(["predict", "photo.png", *arguments])
+    assert asked == [Path("saved_models/compact"), shipped / "compact"]
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [f"captioner: {chosen()[1][0]}"]
+
+
+def test_the_choice_needs_no_framework_and_no_network(shipped):
+    code = """
+import socket, sys
+socket.socket.connect = None
+from captioner import library
+library.default_model("imagenet", print)
+print(sorted({name.split(".")[0] for name in sys.modules} & {"tensorflow", "keras", "jax", "http"}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "[]"
