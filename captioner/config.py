@@ -122,7 +122,7 @@ class TrainingConfig:
         seed: of every random number.
     """
 
-    epochs: int = _between(1, 100_000, 14)
+    epochs: int = _between(1, 100_000, 13)
     batch_size: int = _between(1, 65536, 32)
     learning_rate: float = _between(0.0, 100.0, 1e-3)
     warmup_steps: int = _between(0, 10**9, 200)
