@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from captioner.errors import CaptionerError
 from captioner.quiet import stderr_closed
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
+from captioner.runtime.captioner import Encoder
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
 
@@ -41,8 +43,9 @@ class Captioner(LoadedCaptioner):
 
         A compact model, and a directory with a ready bundle, such as `captioner export --format litert` writes, is read
         as it is, whatever `encoder_weights` says. For another one, Keras and TensorFlow are imported the first time and
-        the networks are converted, which takes some 20 seconds; the result is kept in the cache. From then on neither
-        is imported. Nothing is ever downloaded.
+        the networks are converted, which takes some 30 seconds; the result is kept in the cache. From then on neither
+        is imported: few photos are read in LiteRT, many (`captioner.runtime.captioner.MANY` a core) in ONNX Runtime,
+        which is imported then. What is read as it is has LiteRT alone. Nothing is ever downloaded.
 
         Args:
             model: what `train.py` or `captioner export --format litert` wrote; not given, a shipped model, see
@@ -71,10 +74,13 @@ class Captioner(LoadedCaptioner):
 
             saved, encoder = load_networks(directory, weights)
             return cls(vocabulary, KerasEncoder(encoder), saved.network, decoding, num_captions)
-        network, arrays = read_or_make(directory, config, weights, report)
+        ready = bundle.read_ready(directory, config)
+        network, arrays = ready or _from_cache(directory, config, weights, report)
         litert = LiteRTEncoder(network)
         check_features(directory, config, litert.feature_shape)
-        return cls(vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions)
+        path = None if ready else bundle.encoder_path(config.encoder, weights)
+        load_for_many = partial(_load_for_many, path, report)
+        return cls(vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions, load_for_many)
 
 
 def default_model(weights: str, report: Callable[[str], object]) -> Path:
@@ -148,9 +154,12 @@ def read_or_make(
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
-    ready = bundle.read_ready(directory, config)
-    if ready is not None:
-        return ready
+    return bundle.read_ready(directory, config) or _from_cache(directory, config, weights, report)
+
+
+def _from_cache(
+    directory: Path, config: ModelConfig, weights: str, report: Callable[[str], object]
+) -> tuple[bytes, dict[str, np.ndarray]]:
     check_networks(directory, config)
     encoder_path = bundle.encoder_path(config.encoder, weights)
     network = bundle.read_encoder(encoder_path) if encoder_path else None
@@ -161,28 +170,56 @@ def read_or_make(
 
     if network is None:
         weights = needed_weights(directory, config, weights)
-    report(f"preparing {directory} for fast starts; this takes some 20 seconds, once")
+    report(f"preparing {directory} for fast starts; this takes some 30 seconds, once")
     load_keras()
     from captioner.models.directory import load_model
     from captioner.models.networks import load_networks
 
+    keep = []
     if network is None:
         saved, encoder = load_networks(directory, weights)
-        network = _converted(encoder)
+        network, onnx = _converted(encoder, report)
+        if encoder_path:
+            keep.append(partial(bundle.save_encoder, encoder_path, network, onnx))
     else:
         saved = load_model(directory)
     arrays = saved.network.named_weights()
+    keep.append(partial(bundle.save_decoder, decoder_path, arrays))
     try:
-        if encoder_path:
-            bundle.save_encoder(encoder_path, network)
-        bundle.save_decoder(decoder_path, arrays)
+        for save in keep:
+            save()
     except OSError as error:
         report(f"{decoder_path.parent}: {error.strerror}; what was prepared cannot be kept for the next time")
     return network, arrays
 
 
-def _converted(encoder: Any) -> bytes:
-    from captioner.export.litert import convert_encoder
+def _converted(encoder: Any, report: Callable[[str], object]) -> tuple[bytes, bytes | None]:
+    """Turn an encoder into a LiteRT network, and into one for ONNX Runtime if that can be done."""
+    from captioner.export import litert
 
-    with stderr_closed():  # the converter tells of each of its steps
-        return convert_encoder(encoder)
+    with stderr_closed():  # the converters tell of each of their steps
+        network = litert.convert_encoder(encoder)
+        try:
+            from captioner.export import onnx
+
+            return network, onnx.convert_encoder(encoder)
+        except Exception as error:  # of an encoder that it does not know the converter may raise anything
+            failure = error
+    report(f"the encoder cannot be turned into ONNX ({failure}); folders are read in LiteRT, which may take longer")
+    return network, None
+
+
+def _load_for_many(path: Path | None, report: Callable[[str], object]) -> Encoder | None:
+    """Load the encoder that the cache keeps for ONNX Runtime; None where there is none, or a damaged one."""
+    if path is None or not path.exists():  # a ready bundle has none, and not every cache can be written
+        return None
+    try:
+        network = bundle.read_onnx(path)
+        if network is None:
+            return None
+        from captioner.runtime.onnx_encoder import OnnxEncoder
+
+        return OnnxEncoder(network)
+    except (CaptionerError, ValueError) as error:
+        report(f"{error}; the photos are read in LiteRT, which takes longer; delete {path} to have it made again")
+        return None

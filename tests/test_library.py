@@ -11,11 +11,15 @@ import captioner
 from captioner import library
 from captioner.cli.main import main
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.cores import available_cores
 from captioner.errors import CaptionerError
+from captioner.export import onnx as export_onnx
 from captioner.export.bundle import export_bundle
 from captioner.models import networks
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import save_model
+from captioner.runtime import bundle
+from captioner.runtime import captioner as runtime_captioner
 from captioner.text import Vocabulary
 
 ROOT = Path(captioner.__file__).parents[1]
@@ -102,7 +106,7 @@ def test_what_is_damaged_is_prepared_again(directory, built, photos, cold, tmp_p
     first = library.Captioner.load(directory)(photos[0])
     (path,) = (tmp_path / "cache" / "captioner" / "litert").glob(f"{kind}-*")
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    content[len(content) // 4] ^= 1  # of the encoder's two networks, the one for LiteRT
     path.write_bytes(content)
     told = []
     assert library.Captioner.load(directory, report=told.append)(photos[0]).text == first.text
@@ -151,8 +155,10 @@ def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(directory, pho
     monkeypatch.setenv("CAPTIONER_ENCODER_WEIGHTS", str(tmp_path / "gone.h5"))
     cold()
     told = []
-    found = library.Captioner.load(ready, report=told.append)(photos[0])
-    assert (found.text, found.score) == (first.text, first.score)
+    found = library.Captioner.load(ready, report=told.append)
+    caption = found(photos[0])
+    assert (caption.text, caption.score) == (first.text, first.score)
+    assert found.encoder_for(10_000) is found.encoder  # it has no other
     assert told == []
     assert not (tmp_path / "empty").exists()
 
@@ -190,6 +196,72 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(directory, photos, tmp_
     assert str(tmp_path / "file") in told[1]
 
 
+@pytest.fixture
+def many(monkeypatch) -> int:
+    monkeypatch.setattr(runtime_captioner, "available_cores", lambda: 2)
+    return 2 * runtime_captioner.MANY
+
+
+def kept_encoder(tmp_path) -> Path:
+    (path,) = (tmp_path / "cache" / "captioner" / "litert").glob("encoder-*")
+    return path
+
+
+def test_many_photos_are_read_in_onnx_and_get_the_captions_that_they_get_alone(directory, photos, many, cold):
+    library.Captioner.load(directory)
+    cold()
+    told = []
+    captioner = library.Captioner.load(directory, report=told.append)
+    encoder = captioner.encoder_for(many)
+    assert type(encoder).__name__ == "OnnxEncoder"
+    image = np.random.default_rng(3).uniform(-1, 1, (75, 75, 3)).astype(np.float32)
+    np.testing.assert_allclose(encoder(image), captioner.encoder(image), atol=1e-5)
+    list_of_many = (photos * many)[:many]
+    for found, alone in zip(captioner(list_of_many), map(captioner, list_of_many), strict=True):
+        assert found.text == alone.text
+        assert found.score == pytest.approx(alone.score, abs=1e-5)
+    assert told == []
+
+
+@pytest.mark.parametrize("damage", ["flipped", "no network"])
+def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, photos, many, tmp_path, damage):
+    first = library.Captioner.load(directory)(photos[0])
+    path = kept_encoder(tmp_path)
+    network, onnx = bundle.read_encoder(path), bundle.read_onnx(path)
+    if damage == "flipped":
+        content = bytearray(path.read_bytes())
+        content[content.index(onnx) + len(onnx) // 2] ^= 1
+        path.write_bytes(content)
+    else:  # such as another version of ONNX Runtime might find
+        bundle.save_encoder(path, network, b"no network")
+    told = []
+    captioner = library.Captioner.load(directory, report=told.append)
+    assert captioner(photos[0]).text == first.text
+    assert told == []
+    assert {caption.text for caption in captioner(photos[:1] * many)} == {first.text}
+    (line,) = told
+    assert "the photos are read in LiteRT, which takes longer" in line
+    assert f"delete {path} to have it made again" in line
+    path.unlink()
+    assert type(library.Captioner.load(directory).encoder_for(many)).__name__ == "OnnxEncoder"
+    assert len(built) == 2
+
+
+def test_an_encoder_that_cannot_be_turned_into_onnx_is_kept_without(directory, photos, many, monkeypatch, tmp_path):
+    def convert(encoder):
+        raise KeyError("an operation")
+
+    monkeypatch.setattr(export_onnx, "convert_encoder", convert)
+    told = []
+    library.Captioner.load(directory, report=told.append)
+    assert "cannot be turned into ONNX ('an operation')" in told[1]
+    captioner = library.Captioner.load(directory, report=told.append)
+    assert captioner.encoder_for(many) is captioner.encoder
+    assert len(captioner(photos[:1] * many)) == many
+    assert len(told) == 2
+    assert bundle.read_onnx(kept_encoder(tmp_path)) is None
+
+
 def test_what_is_wrong_is_told_as_by_the_commands(directory, tmp_path):
     with pytest.raises(CaptionerError, match="is no model directory"):
         library.Captioner.load(tmp_path)
@@ -205,17 +277,22 @@ def test_what_is_wrong_is_told_as_by_the_commands(directory, tmp_path):
 def test_the_package_is_imported_at_once_and_a_warm_start_needs_no_framework(directory, photos, tmp_path):
     library.Captioner.load(directory)
     Image.fromarray(photos[0]).save(tmp_path / "photo.png")
+    many = runtime_captioner.MANY * available_cores()
     code = f"""
 import sys
 import captioner
 assert not {{"numpy", "PIL", "keras"}} & set(sys.modules)
 assert captioner.Captioner is captioner.library.Captioner
-print(captioner.Captioner.load({str(directory)!r})({str(tmp_path / "photo.png")!r}))
-heavy = {{"tensorflow", "keras", "jax", "matplotlib", "nltk", "pandas", "tqdm", "h5py"}}
+load = captioner.Captioner.load
+print(load({str(directory)!r})({str(tmp_path / "photo.png")!r}))
+heavy = {{"tensorflow", "keras", "jax", "matplotlib", "nltk", "pandas", "tqdm", "h5py", "onnx", "onnxruntime"}}
+print(sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
+print(*set(map(str, load({str(directory)!r})([{str(tmp_path / "photo.png")!r}] * {many}))))
 print(sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout == f"{library.Captioner.load(directory)(photos[0])}\n[]\n"
+    caption = library.Captioner.load(directory)(photos[0])
+    assert done.stdout == f"{caption}\n[]\n{caption}\n['onnxruntime']\n"
     assert done.stderr == ""
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         captioner.Nothing  # noqa: B018

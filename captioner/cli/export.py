@@ -39,8 +39,7 @@ first, T words of the longest, L places where the model looked, row by row):
 
   python -m captioner export --model saved_models/flickr8k --format onnx --output exported/onnx
 
-writes encoder.onnx, start.onnx and step.onnx, for any runtime of ONNX; the search is up to you. It needs
-pip install -r requirements-onnx.txt
+writes encoder.onnx, start.onnx and step.onnx, for any runtime of ONNX; the search is up to you.
 
   python -m captioner export --model saved_models/char-lm --format savedmodel --output exported/char-lm
 

@@ -1,8 +1,9 @@
 """What prediction without TensorFlow reads in the place of Keras's files: made once, kept in the cache, checked.
 
-A bundle is two files, since models share their encoder: the encoder as a LiteRT network, and the decoder's weights as
-arrays. Each is an archive whose checksum is compared on reading, and is named after all that went into it, so that
-another model or another weights file makes another one, and a damaged one is made again.
+A bundle is two files, since models share their encoder: the encoder as a network for LiteRT and as one for ONNX
+Runtime, and the decoder's weights as arrays. Each is an archive whose checksums are compared on reading, and is named
+after all that went into it, so that another model or another weights file makes another one, and a damaged one is made
+again.
 
 A model directory may bring its own, which needs no cache, no encoder's weights and no Keras: `encoder.tflite` and
 `decoder.npz`. Those of a compact model are all the weights that it has, and `config.json` knows their checksums; where
@@ -45,8 +46,10 @@ from captioner.errors import CaptionerError
 from captioner.files import cache_directory, read_json, replacing, write_json
 from captioner.runtime.decoder import weight_shapes
 
-FORMAT = 1
+FORMAT = 2
 """Whatever changes the files, or what the conversion makes of the same networks, must change this number."""
+
+ONNX = "encoder.onnx"
 
 
 def encoder_path(config: EncoderConfig, weights: str) -> Path | None:
@@ -66,14 +69,16 @@ def decoder_path(config: DecoderConfig, weights: Checksums) -> Path:
     return _path("decoder", ".npz", config=dataclasses.asdict(config), weights=weights.weights)
 
 
-def save_encoder(path: Path, network: bytes) -> None:
-    """Write a LiteRT network, whole or not at all.
+def save_encoder(path: Path, network: bytes, onnx: bytes | None = None) -> None:
+    """Write an encoder as a network for LiteRT, and as one for ONNX Runtime if there is one, whole or not at all.
 
     Raises:
         OSError: the directory cannot be written to, or the disk is full.
     """
     with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         archive.writestr(NETWORK, network)
+        if onnx is not None:
+            archive.writestr(ONNX, onnx)
 
 
 def read_encoder(path: Path) -> bytes | None:
@@ -83,6 +88,19 @@ def read_encoder(path: Path) -> bytes | None:
             return archive.read(NETWORK)
     except Exception:  # a damaged archive raises nearly anything
         return None
+
+
+def read_onnx(path: Path) -> bytes | None:
+    """Read a network for ONNX Runtime; None where the encoder was kept without one.
+
+    Raises:
+        CaptionerError: it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(ONNX) if ONNX in archive.namelist() else None
+    except Exception as error:  # a damaged archive raises nearly anything
+        raise CaptionerError(f"{ONNX} in {path} is damaged ({error})") from error
 
 
 def save_decoder(path: Path, weights: Mapping[str, np.ndarray]) -> None:

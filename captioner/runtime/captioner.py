@@ -1,6 +1,7 @@
 """From photos to captions: encoder, decoder, search and vocabulary in one call."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
@@ -26,9 +27,12 @@ AnyPhoto = TypeVar("AnyPhoto", bound=Photo)
 AT_ONCE = 8
 """Photos whose captions are searched together: the decoder's weights are fetched from memory once for all of them."""
 
+MANY = 8
+"""Photos for each core from which on the encoder for many is used: reading them faster makes up for loading it."""
+
 
 class Encoder(Protocol):
-    """A network that reads images, in LiteRT (`LiteRTEncoder`) or in Keras."""
+    """A network that reads images, in LiteRT (`LiteRTEncoder`), in ONNX Runtime (`OnnxEncoder`) or in Keras."""
 
     image_size: int
 
@@ -48,6 +52,8 @@ class Captioner:
         network: the decoder.
         decoding: how to search; the beam is as wide as captions are asked for, at least.
         num_captions: candidates a photo.
+        load_for_many: loads the same encoder in a form that reads many photos sooner, or finds none (None). It is
+            called once at most, when there are many.
     """
 
     def __init__(
@@ -57,12 +63,16 @@ class Captioner:
         network: Network,
         decoding: DecodingConfig,
         num_captions: int = 1,
+        load_for_many: Callable[[], Encoder | None] = lambda: None,
     ) -> None:
         self.vocabulary = vocabulary
         self.encoder = encoder
         self.network = network
         self.decoding = replace(decoding, beam_width=max(decoding.beam_width, num_captions))
         self.num_captions = num_captions
+        self._load_for_many = load_for_many
+        self._for_many: Encoder | None = None
+        self._loading = threading.Lock()
 
     @overload
     def __call__(self, photos: Photo) -> Caption: ...  # type: ignore[overload-overlap]  # a str is a sequence of str
@@ -86,8 +96,10 @@ class Captioner:
     def stream(self, photos: Iterable[AnyPhoto]) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
         """Caption photos side by side, a core each; give each, in order, with its caption or what is wrong with it.
 
-        Only a few photos are in memory at a time, however many there are.
+        Only a few photos are in memory at a time, however many there are. Many photos are read by an encoder that takes
+        longer to load; photos of which nobody knows how many will come are, once many have come.
         """
+        count = len(photos) if isinstance(photos, Sized) else 0
         photos = iter(photos)
         first, second = next(photos, None), next(photos, None)
         if first is None:
@@ -97,14 +109,28 @@ class Captioner:
             return
         cores = available_cores()
         read = ahead(
-            lambda photo: (photo, self._read_among_others(photo)),
-            chain([first, second], photos),
+            lambda each: (each[0], self._read_among_others(*each)),
+            self._with_encoders(chain([first, second], photos), count),
             threads=cores,
             lead=AT_ONCE + 2 * cores,
         )
         with closing(read):
             while group := list(islice(read, AT_ONCE)):
                 yield from self._search(group)
+
+    def encoder_for(self, count: int) -> Encoder:
+        """Return the encoder that reads so many photos soonest, its loading included; load it if it has not been."""
+        if count < MANY * available_cores():
+            return self.encoder
+        with self._loading:
+            if self._for_many is None:
+                self._for_many = self._load_for_many() or self.encoder
+            return self._for_many
+
+    def _with_encoders(self, photos: Iterable[AnyPhoto], count: int) -> Iterator[tuple[AnyPhoto, Encoder]]:
+        """Give each photo the encoder that is to read it; `count` is how many there are, if that is known."""
+        for number, photo in enumerate(photos):
+            yield photo, self.encoder_for(max(count, number))
 
     def _attempt(self, photo: Photo) -> Caption | PhotoError:
         try:
@@ -113,15 +139,15 @@ class Captioner:
             return error
 
     def _describe(self, photo: Photo) -> Caption:
-        return self._captions(self._read(photo, among_others=False)[None])[0]
+        return self._captions(self._read(photo, self.encoder, among_others=False)[None])[0]
 
-    def _read(self, photo: Photo, among_others: bool) -> np.ndarray:
-        """Return what the encoder sees in a photo: features (L, D)."""
-        return self.encoder(preprocess(open_photo(photo), self.encoder.image_size), among_others)
+    def _read(self, photo: Photo, encoder: Encoder, among_others: bool) -> np.ndarray:
+        """Return what an encoder sees in a photo: features (L, D)."""
+        return encoder(preprocess(open_photo(photo), encoder.image_size), among_others)
 
-    def _read_among_others(self, photo: Photo) -> np.ndarray | PhotoError:
+    def _read_among_others(self, photo: Photo, encoder: Encoder) -> np.ndarray | PhotoError:
         try:
-            return self._read(photo, among_others=True)
+            return self._read(photo, encoder, among_others=True)
         except PhotoError as error:
             return error
 

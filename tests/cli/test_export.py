@@ -131,14 +131,6 @@ def test_a_captioning_model_as_a_bundle(captioner, photo, tmp_path, capsys, monk
     assert main(["export", "--model", str(captioner), "--format", "litert", "--output", str(ready)]) == 0  # once more
 
 
-def test_onnx_without_its_converter_says_what_to_install(captioner, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    command = ["export", "--model", str(captioner), "--format", "onnx", "--output", str(tmp_path / "out")]
-    assert main(command) == 1
-    assert "--format onnx: tf2onnx is not installed; run: pip install -r requirements-onnx" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_damaged_captioning_model_is_named_at_once(captioner, tmp_path, capsys):
     (captioner / "decoder.weights.h5").write_bytes(b"damaged")
     for form in ("savedmodel", "litert"):

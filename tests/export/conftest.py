@@ -27,6 +27,19 @@ def encoder() -> keras.Model:
 
 
 @pytest.fixture(scope="session")
+def layered_encoder() -> keras.Model:
+    """Images (B, 75, 75, 3) to features (B, 4, 6), of the kinds of layers that InceptionV3 has."""
+    image = keras.Input((75, 75, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, use_bias=False)(image)
+    x = keras.layers.Activation("relu")(keras.layers.BatchNormalization(scale=False)(x))
+    x = keras.layers.concatenate([x, keras.layers.AveragePooling2D(3, 1, "same")(x)])
+    model = keras.Model(image, keras.layers.Reshape((4, 6))(keras.layers.Conv2D(6, 18, strides=18)(x)))
+    draw = np.random.default_rng(21)
+    model.set_weights([draw.uniform(0.1, 0.5, weight.shape) for weight in model.weights])
+    return model
+
+
+@pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
     return Vocabulary.build([WORDS])
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from captioner.config import Checksums, DecoderConfig, EncoderConfig
+from captioner.errors import CaptionerError
 from captioner.runtime import bundle
 from captioner.runtime.decoder import weight_shapes
 
@@ -82,6 +83,10 @@ def arrays():
 def test_what_was_kept_comes_back(tmp_path):
     bundle.save_encoder(tmp_path / "new" / "encoder.zip", b"network" * 1000)
     assert bundle.read_encoder(tmp_path / "new" / "encoder.zip") == b"network" * 1000
+    assert bundle.read_onnx(tmp_path / "new" / "encoder.zip") is None  # kept without one
+    bundle.save_encoder(tmp_path / "encoder.zip", b"network" * 1000, b"onnx" * 1000)
+    assert bundle.read_encoder(tmp_path / "encoder.zip") == b"network" * 1000
+    assert bundle.read_onnx(tmp_path / "encoder.zip") == b"onnx" * 1000
     bundle.save_decoder(tmp_path / "decoder.npz", arrays())
     found = bundle.read_decoder(tmp_path / "decoder.npz", CONFIG)
     assert found.keys() == arrays().keys()
@@ -103,3 +108,17 @@ def test_what_is_damaged_is_not_there(tmp_path, damage):
             path.unlink()
     assert bundle.read_encoder(tmp_path / "encoder.zip") is None
     assert bundle.read_decoder(tmp_path / "decoder.npz", CONFIG) is None
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped"])
+def test_a_damaged_network_for_onnx_is_told_and_leaves_the_other_as_it_is(tmp_path, damage):
+    path = tmp_path / "encoder.zip"
+    bundle.save_encoder(path, b"network" * 1000, b"onnx" * 1000)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"onnx" * 1000)] ^= 1
+    path.write_bytes({"empty": b"", "cut": content[: len(content) // 2]}.get(damage, content))
+    if damage == "missing":
+        path.unlink()
+    with pytest.raises(CaptionerError, match=r"encoder\.onnx in .*encoder\.zip is damaged"):
+        bundle.read_onnx(path)
+    assert bundle.read_encoder(path) == (b"network" * 1000 if damage == "flipped" else None)

@@ -37,12 +37,12 @@ class Means:
 
 @pytest.fixture
 def make():
-    def make(num_captions: int = 1) -> Captioner:
+    def make(num_captions: int = 1, **options) -> Captioner:
         vocabulary = Vocabulary.build([["a", "dog", "runs", "the", "cat", "강아지"]])
         config = DecoderConfig("gru", 8, 5, 7, 0.0, len(vocabulary), locations=4, channels=3)
         draw = np.random.default_rng(1)
         weights = {name: draw.uniform(-1, 1, shape) * 2 for name, shape in weight_shapes(config).items()}
-        return Captioner(vocabulary, Means(), DecoderNetwork(config, weights), DECODING, num_captions)
+        return Captioner(vocabulary, Means(), DecoderNetwork(config, weights), DECODING, num_captions, **options)
 
     return make
 
@@ -143,3 +143,67 @@ def test_what_is_wrong_with_the_program_is_no_broken_photo(make, photos):
     captioner.network = None
     with pytest.raises(AttributeError):
         captioner(photos)
+
+
+class Loader:
+    """What loads the encoder for many; how often it did, and what the encoder saw."""
+
+    def __init__(self, found: bool = True) -> None:
+        self.found, self.loaded, self.read = found, 0, 0
+
+    def __call__(self):
+        self.loaded += 1
+        return self.encoder if self.found else None
+
+    @property
+    def encoder(self):
+        means = Means()
+
+        def encode(image, among_others=False):
+            with means.lock:
+                self.read += 1
+            return means(image, among_others)
+
+        encode.image_size = means.image_size
+        return encode
+
+
+@pytest.fixture
+def many(monkeypatch) -> int:
+    monkeypatch.setattr(captioner_module, "available_cores", lambda: 2)
+    return 2 * captioner_module.MANY
+
+
+def test_an_encoder_for_many_photos_is_loaded_for_many_photos_alone(make, photos, many):
+    load = Loader()
+    captioner = make(load_for_many=load)
+    alone = captioner(photos[0])
+    captioner((photos * 9)[: many - 1])
+    assert load.loaded == load.read == 0
+    found = captioner((photos * 9)[:many])
+    assert (load.loaded, load.read) == (1, many)
+    assert found[0].text == alone.text
+    captioner((photos * 9)[:many])
+    assert (load.loaded, load.read) == (1, 2 * many)
+    captioner(photos[0])
+    captioner(photos[:2])
+    assert load.read == 2 * many
+
+
+def test_photos_that_do_not_tell_their_number_are_many_once_many_have_come(make, photos, many):
+    load = Loader()
+    captioner = make(load_for_many=load)
+    assert len(list(captioner.stream(iter((photos * 9)[:many])))) == many
+    assert load.loaded == 0
+    found = [caption.text for _, caption in captioner.stream(photo for photo in (photos * 9)[: many + 5])]
+    assert (load.loaded, load.read) == (1, 5)
+    assert found == [captioner(photo).text for photo in (photos * 9)[: many + 5]]
+
+
+def test_where_there_is_no_encoder_for_many_the_other_reads_them(make, photos, many):
+    load = Loader(found=False)
+    captioner = make(load_for_many=load)
+    assert captioner.encoder_for(many) is captioner.encoder
+    found = captioner((photos * 9)[:many])
+    assert load.loaded == 1
+    assert [each.text for each in found] == [captioner(photo).text for photo in (photos * 9)[:many]]
