@@ -5,7 +5,8 @@
 one: the whole process `python predict.py photo.jpg`, against the same with the networks in Keras, in turn; of a compact
     model also the first call ever, in an empty home without a cache.
 folder: the whole process `python predict.py photos/ --format csv --output captions.csv`, against the bare encoder on
-    arrays already in memory, in LiteRT on all cores side by side and in TensorFlow in batches; and its peak memory.
+    arrays already in memory: in LiteRT and in ONNX Runtime, a core for each image, and in TensorFlow in batches.
+    And the peak memory of the process.
 search: from the features of a photo to its caption, at beam width 5.
 encoder: from a photo's pixels to its features in LiteRT, on all cores, against InceptionV3, in turn.
 
@@ -34,11 +35,13 @@ from made_up import make_photos, seconds
 from captioner import Captioner
 from captioner.cli.arguments import shipped_model
 from captioner.config import DecodingConfig, EncoderConfig
+from captioner.cores import available_cores
 from captioner.data.model_files import is_compact, read_config
 from captioner.data.photos import open_photo, preprocess
 from captioner.decoding.captions import generate
 from captioner.quiet import stderr_closed
-from captioner.runtime.encoder import LiteRTEncoder, available_cores
+from captioner.runtime.captioner import MANY, Encoder
+from captioner.runtime.encoder import LiteRTEncoder
 
 BATCH_SIZE = 32
 PARTS = ("one", "folder", "search", "encoder")
@@ -101,14 +104,17 @@ def whole_folder(model: Path, folder: Path, photos: list[Path], rounds: int) -> 
     size = captioner.encoder.image_size
     images = [preprocess(open_photo(photo), size) for photo in photos[:BATCH_SIZE]]
 
-    def in_litert() -> None:
+    def side_by_side(encoder: Encoder) -> None:
         with ThreadPoolExecutor(available_cores()) as pool:
-            list(pool.map(lambda at: captioner.encoder(images[at % BATCH_SIZE], True), range(len(photos))))
+            list(pool.map(lambda at: encoder(images[at % BATCH_SIZE], True), range(len(photos))))
 
     works: dict[str, Callable[[], object]] = {
-        "bare encoder, LiteRT": in_litert,
-        "bare encoder, TensorFlow": in_tensorflow(read_config(model).encoder, np.stack(images), len(photos)),
+        "LiteRT": lambda: side_by_side(captioner.encoder),
+        "TensorFlow": in_tensorflow(read_config(model).encoder, np.stack(images), len(photos)),
     }
+    for_many = captioner.encoder_for(MANY * available_cores())
+    if for_many is not captioner.encoder:  # a compact model has LiteRT alone
+        works["ONNX Runtime"] = lambda: side_by_side(for_many)
     times: dict[str, list[float]] = {name: [] for name in (*works, "predict.py photos/")}
     megabytes = 0.0
     for work in works.values():
@@ -121,14 +127,15 @@ def whole_folder(model: Path, folder: Path, photos: list[Path], rounds: int) -> 
         times["predict.py photos/"].append(took)
         megabytes = max(megabytes, used)
     medians = {name: statistics.median(each) for name, each in times.items()}
-    fastest = min(medians[name] for name in works)
     print(
-        f"| {len(photos)} photos | photos a second | of the faster bare encoder | peak memory, MB |\n|---|---|---|---|"
+        f"| {len(photos)} photos | photos a second | {' | '.join(f'of {name}' for name in works)} | peak memory, MB |"
     )
+    print("|---" * (len(works) + 3) + "|")
     for name, median in medians.items():
-        memory = f"{megabytes:.0f}" if name not in works else ""
-        print(f"| {name} | {len(photos) / median:.1f} | {fastest / median:.0%} | {memory} |")
-    print()
+        label, memory = (f"bare encoder, {name}", "") if name in works else (name, f"{megabytes:.0f}")
+        shares = " | ".join(f"{medians[work] / median:.0%}" for work in works)
+        print(f"| {label} | {len(photos) / median:.1f} | {shares} | {memory} |")
+    print(f"\nThe fastest bare encoder here: {min(works, key=lambda name: medians[name])}.\n")
 
 
 def in_tensorflow(config: EncoderConfig, images: np.ndarray, count: int) -> Callable[[], object]:
