@@ -51,7 +51,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--backend",
         choices=("litert", "keras"),
         default="litert",
-        help="what runs the networks; keras takes seconds to start, and is there to compare with (default: litert)",
+        help="what runs the networks; keras takes seconds to start, and is there to compare with (default: litert, with "
+        "ONNX Runtime for many photos)",
     )
     output = parser.add_argument_group("output")
     output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions a photo (default: 1)")
