@@ -51,7 +51,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--backend",
         choices=("litert", "keras"),
         default="litert",
-        help="what runs the networks; keras takes seconds to start, and is there to compare with (default: litert, with "
+        help="what runs the networks; keras takes seconds to start, and is there to compare with (default: litert, and "
         "ONNX Runtime for many photos)",
     )
     output = parser.add_argument_group("output")
