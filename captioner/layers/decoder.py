@@ -7,6 +7,7 @@ from keras import ops
 
 from captioner.layers.attention import BahdanauAttention
 from captioner.layers.cells import make_cell
+from captioner.layers.dropout import ByteDropout
 
 
 class Memory(NamedTuple):
@@ -95,7 +96,7 @@ class Decoder(keras.layers.Layer):
         # In half precision a logit of 8 is known to 0.03, which would be the noise of every probability.
         self.exact = keras.backend.result_type(self.compute_dtype, "float32")
         self.output_projection = keras.layers.Dense(vocabulary_size, name="output_projection", dtype=self.exact)
-        self.dropout = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)
+        self.dropout = ByteDropout(dropout, name="dropout", dtype=dtype)
 
     def build(self, features_shape: tuple[int | None, ...]) -> None:
         """Create all weights for features (B, L, D)."""
@@ -172,19 +173,44 @@ class Decoder(keras.layers.Layer):
         Returns:
             the glance of every step, (B, K, T, ...); `logits` makes predictions of it.
         """
-        return self.read(self.memory(features, training), tokens, training)
+        glance = self.read(self.memory(features, training), tokens, training)
+        return Glance(*(ops.moveaxis(part, 0, 2) for part in glance))
+
+    def predict(
+        self, memory: Memory, tokens: Any, positions: Any = None, training: bool = False, live: Any = None
+    ) -> Any:
+        """Predict the word after each given one.
+
+        Args:
+            memory: of B images.
+            tokens: int32 (B, K, T), beginning with the start token.
+            positions: int32 (N,), places in the flattened (B*K*T,) that are to be predicted, so that padding costs no
+                logits.
+            training: whether to drop out.
+            live: see `read`.
+
+        Returns:
+            logits (B, K, T, V), or (N, V) at the positions.
+        """
+        glance = self.read(memory, tokens, training, live)
+        if positions is None:
+            return ops.moveaxis(self.logits(glance, training=training), 0, 2)
+        T, sentences = tokens.shape[2], ops.shape(tokens)[0] * ops.shape(tokens)[1]
+        return self.logits(glance, positions % T * sentences + positions // T, training)
 
     def read(self, memory: Memory, tokens: Any, training: bool = False, live: Any = None) -> Glance:
-        """Read whole sentences as `call` does, with a memory at hand.
+        """Read whole sentences as `call` does, with a memory at hand, and return every step's glance (T, B, K, ...).
+
+        Time comes first because an array is taken apart into steps, and put together of them, without copying that way.
 
         Where the sentences of each image stand longest first, `live` int32 (T,) may tell how many of them have not
         ended at each step; the others cost nothing then, and their glances are 0.
         """
-        words = self.words(tokens, training)
+        words = self.words(ops.moveaxis(tokens, 2, 0), training)  # (T, B, K, ...) each
         count = ops.shape(tokens)[1]
         states = [ops.repeat(state, count, axis=1) for state in self.initial_states(memory)]
         hidden, context, attention = [], [], []
-        for t, word in enumerate(zip(*(ops.unstack(part, axis=2) for part in words), strict=True)):  # (B, K, ...)
+        for t, word in enumerate(zip(*(ops.unstack(part) for part in words), strict=True)):  # (B, K, ...) each
             now = Words(*word)
             if live is not None:
                 now, states = Words(*(part[:, : live[t]] for part in now)), [state[:, : live[t]] for state in states]
@@ -192,8 +218,7 @@ class Decoder(keras.layers.Layer):
             hidden.append(_widened(glance.hidden, count))
             context.append(_widened(glance.context, count))
             attention.append(_widened(glance.attention, count))
-        stacked = [ops.stack(each, axis=2) for each in (hidden, context, attention)]
-        return Glance(stacked[0], stacked[1], words.vectors, stacked[2])
+        return Glance(ops.stack(hidden), ops.stack(context), words.vectors, ops.stack(attention))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -49,8 +49,7 @@ class CaptionModel(keras.Model):
             logits (B, K, T, V), or (N, V) at the positions.
         """
         memory = self.decoder.memory(inputs["features"], training)
-        glance = self.decoder.read(memory, inputs["tokens"], training, inputs.get("live"))
-        return self.decoder.logits(glance, inputs.get("positions"), training=training)
+        return self.decoder.predict(memory, inputs["tokens"], inputs.get("positions"), training, inputs.get("live"))
 
     def reseed(self, seed: int, epoch: int) -> None:
         """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""

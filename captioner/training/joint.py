@@ -152,7 +152,7 @@ class JointStep:
         if words > known:  # words that the teacher has never heard
             tokens = tf.where(tokens < known, tokens, Vocabulary.unknown)
         memory = decoder.remember(tf.cast(wanted, decoder.compute_dtype))
-        logits = decoder.logits(decoder.read(memory, tokens, live=live_sentences(tokens)), positions)
+        logits = decoder.predict(memory, tokens, positions, live=live_sentences(tokens))
         return tf.pad(tf.nn.softmax(logits), [[0, 0], [0, words - known]])
 
 

@@ -207,5 +207,13 @@ def test_sentences_that_have_ended_are_left_out(decoder, features, tokens):
         expected, found = (keras.ops.convert_to_numpy(getattr(glance, name)) for glance in (whole, shorter))
         assert found.shape == expected.shape
         for k, end in enumerate(ends):
-            assert_close(found[:, k, :end], expected[:, k, :end])
-            assert not found[:, k, end:].any()
+            assert_close(found[:end, :, k], expected[:end, :, k])
+            assert not found[end:, :, k].any()
+
+
+def test_predictions_at_positions_are_those_of_the_whole(decoder, features, tokens):
+    positions = np.array([0, 1, T, 2 * T + 4, K * T + 3, B * K * T - 1], np.int32)
+    memory = decoder.memory(features)
+    whole = keras.ops.convert_to_numpy(decoder.predict(memory, tokens))
+    assert_close(whole, decoder.logits(decoder(features, tokens)))
+    assert_close(decoder.predict(memory, tokens, positions), whole.reshape(-1, V)[positions])

@@ -30,3 +30,21 @@ def test_the_mean_is_the_loss_by_default():
 def test_configuration_round_trip():
     loss = SmoothedCrossEntropy(0.2)
     assert SmoothedCrossEntropy.from_config(loss.get_config()).label_smoothing == 0.2
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_gradient_is_that_of_automatic_differentiation(smoothing):
+    import tensorflow as tf
+
+    weights = tf.constant([1.0, -0.5, 2.0])  # of the words, as a reward may weigh them
+    logits = tf.constant(LOGITS)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        ours = tf.reduce_sum(weights * SmoothedCrossEntropy(smoothing, reduction=None)(TARGETS, logits))
+    with tf.GradientTape() as plain:
+        plain.watch(logits)
+        wanted = (1 - smoothing) * np.eye(4, dtype=np.float32)[TARGETS] + np.float32(smoothing / 4)
+        theirs = -tf.reduce_sum(weights[:, None] * wanted * tf.nn.log_softmax(logits))
+    expected = plain.gradient(theirs, logits)
+    np.testing.assert_allclose(tape.gradient(ours, logits), expected, atol=1e-6)
+    assert np.abs(expected).max() > 0.1

@@ -1,0 +1,29 @@
+"""Dropout at a fraction of the usual cost."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+BYTE = 256
+
+
+@keras.saving.register_keras_serializable("captioner")
+class ByteDropout(keras.layers.Dropout):
+    """Drop numbers at random in training, and scale up those that stay (Srivastava et al. 2014).
+
+    As `keras.layers.Dropout`, but one random byte decides on a number where that spends four, and to draw them is what
+    dropout takes its time for. So the share that is dropped is a multiple of 1/256.
+    """
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return an array like `inputs` (..., W)."""
+        threshold = round(self.rate * BYTE)
+        if not training or not threshold:
+            return inputs
+        shape, width = ops.shape(inputs), inputs.shape[-1]
+        words = (*shape[:-1], -(-width // 4))
+        bits = keras.random.randint(words, -(2**31), 2**31 - 1, "int32", seed=self.seed_generator)
+        numbers = ops.view(bits, "uint8")[..., :width]  # (..., W)
+        scale = ops.cast(BYTE / (BYTE - threshold), inputs.dtype)
+        return inputs * ops.where(numbers >= threshold, scale, ops.zeros_like(scale))
