@@ -110,7 +110,7 @@ class KerasEncoder:
 def weights_fingerprint(encoder: keras.Model) -> str:
     """Name the weights of an encoder by their values, wherever they were read from: 32 hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=16)
-    for variable in encoder.variables:
+    for variable in encoder.weights:  # not the states of random numbers, which no two processes share
         digest.update(keras.ops.convert_to_numpy(variable).tobytes())
     return digest.hexdigest()
 
