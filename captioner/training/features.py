@@ -51,7 +51,8 @@ def extract_features(
     )
     bad: dict[int, str] = {}
     size = encoder.input_shape[1]
-    graph = tf.function(lambda images: encoder(images, training=False), reduce_retracing=True, autograph=False)
+    signature = [tf.TensorSpec((None, size, size, 3), tf.float32)]
+    graph = tf.function(lambda images: encoder(images, training=False), signature, autograph=False)
 
     def encode(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows that have features, and the features."""

@@ -216,9 +216,8 @@ class FeatureReader:
     """
 
     def __init__(self, encoder: keras.Model) -> None:
-        self._graph = tf.function(
-            lambda images: encoder(as_seen(images), training=False), reduce_retracing=True, autograph=False
-        )
+        signature = [tf.TensorSpec((None, *encoder.input_shape[1:]), tf.uint8)]
+        self._graph = tf.function(lambda images: encoder(as_seen(images), training=False), signature, autograph=False)
 
     def split(self, photos: Photos, batch_size: int = 50) -> Split:
         """Return a split as `captioner.training.evaluation` reads it; its photos are as large as what is read."""
