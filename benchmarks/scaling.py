@@ -3,7 +3,8 @@
     python benchmarks/scaling.py [--images 400]
 
 Each row is one process that trains as `python train.py` does, one epoch to warm up and three that are timed, on made-up
-features and captions of Flickr8k's shape: N, 2N and 4N photos with 2,540 words, then N photos with 1 to 8 times as many words.
+features and captions of Flickr8k's shape: N, 2N and 4N photos with 2,540 words, then N photos with 2 to 8 times as many
+words.
 """
 
 import argparse
