@@ -155,7 +155,7 @@ def search(model: Path, photo: Path, rounds: int) -> None:
     features = captioner.encoder(preprocess(open_photo(photo), captioner.encoder.image_size))[None]
     max_length = captioner.decoding.max_length
     print("| search, one photo | ms, median | least |\n|---|---|---|")
-    for width in (1, 5, captioner.decoding.beam_width):
+    for width in sorted({1, 5, captioner.decoding.beam_width}):
         decoding = DecodingConfig(width, captioner.decoding.length_penalty, max_length)
         times = [seconds(lambda d=decoding: generate(captioner.network, features, d)) for _ in range(20 * rounds)]
         print(f"| width {width} | {1000 * statistics.median(times):.1f} | {1000 * min(times):.1f} |")
