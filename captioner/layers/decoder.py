@@ -173,8 +173,7 @@ class Decoder(keras.layers.Layer):
         Returns:
             the glance of every step, (B, K, T, ...); `logits` makes predictions of it.
         """
-        glance = self.read(self.memory(features, training), tokens, training)
-        return Glance(*(ops.moveaxis(part, 0, 2) for part in glance))
+        return self.read(self.memory(features, training), tokens, training)
 
     def predict(
         self, memory: Memory, tokens: Any, positions: Any = None, training: bool = False, live: Any = None
@@ -192,25 +191,19 @@ class Decoder(keras.layers.Layer):
         Returns:
             logits (B, K, T, V), or (N, V) at the positions.
         """
-        glance = self.read(memory, tokens, training, live)
-        if positions is None:
-            return ops.moveaxis(self.logits(glance, training=training), 0, 2)
-        T, sentences = tokens.shape[2], ops.shape(tokens)[0] * ops.shape(tokens)[1]
-        return self.logits(glance, positions % T * sentences + positions // T, training)
+        return self.logits(self.read(memory, tokens, training, live), positions, training)
 
     def read(self, memory: Memory, tokens: Any, training: bool = False, live: Any = None) -> Glance:
-        """Read whole sentences as `call` does, with a memory at hand, and return every step's glance (T, B, K, ...).
-
-        Time comes first because an array is taken apart into steps, and put together of them, without copying that way.
+        """Read whole sentences as `call` does, with a memory at hand.
 
         Where the sentences of each image stand longest first, `live` int32 (T,) may tell how many of them have not
         ended at each step; the others cost nothing then, and their glances are 0.
         """
-        words = self.words(ops.moveaxis(tokens, 2, 0), training)  # (T, B, K, ...) each
+        words = self.words(tokens, training)
         count = ops.shape(tokens)[1]
         states = [ops.repeat(state, count, axis=1) for state in self.initial_states(memory)]
         hidden, context, attention = [], [], []
-        for t, word in enumerate(zip(*(ops.unstack(part) for part in words), strict=True)):  # (B, K, ...) each
+        for t, word in enumerate(zip(*(ops.unstack(part, axis=2) for part in words), strict=True)):  # (B, K, ...)
             now = Words(*word)
             if live is not None:
                 now, states = Words(*(part[:, : live[t]] for part in now)), [state[:, : live[t]] for state in states]
@@ -218,7 +211,8 @@ class Decoder(keras.layers.Layer):
             hidden.append(_widened(glance.hidden, count))
             context.append(_widened(glance.context, count))
             attention.append(_widened(glance.attention, count))
-        return Glance(ops.stack(hidden), ops.stack(context), words.vectors, ops.stack(attention))
+        stacked = [ops.stack(each, axis=2) for each in (hidden, context, attention)]
+        return Glance(stacked[0], stacked[1], words.vectors, stacked[2])
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -21,13 +21,13 @@ def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
         if metrics["imitation"]:
             last = min(metrics["imitation"], key=lambda row: row["dev_places"])
             story = (
-                f" In {len(metrics['imitation'])} epochs it first learned to see what a teacher sees, of whose "
-                f"variance on dev photos it then explained {1 - last['dev_places']:.0%}."
+                f"\n  In {len(metrics['imitation'])} epochs it first learned to see what a teacher sees, of whose "
+                f"variance on dev photos it then\n  explained {1 - last['dev_places']:.0%}."
             )
         return (
             f"- **Encoder**: a residual network of our own, {metrics['encoder_parameters']:,} parameters, trained from "
-            f"random weights on the same photos, which it reads at {encoder.image_size} x {encoder.image_size} pixels "
-            f"({grid}).{story}"
+            f"random weights on the\n  same photos, which it reads at {encoder.image_size} x {encoder.image_size} "
+            f"pixels ({grid}).{story}"
         )
     return (
         f"- **Encoder**: {encoder.network} with ImageNet weights, frozen, read at layer `{encoder.feature_layer}`\n"

@@ -207,8 +207,8 @@ def test_sentences_that_have_ended_are_left_out(decoder, features, tokens):
         expected, found = (keras.ops.convert_to_numpy(getattr(glance, name)) for glance in (whole, shorter))
         assert found.shape == expected.shape
         for k, end in enumerate(ends):
-            assert_close(found[:end, :, k], expected[:end, :, k])
-            assert not found[end:, :, k].any()
+            assert_close(found[:, k, :end], expected[:, k, :end])
+            assert not found[:, k, end:].any()
 
 
 def test_predictions_at_positions_are_those_of_the_whole(decoder, features, tokens):
