@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test lint format figures clean
+.PHONY: demo serve test lint format figures gallery clean
 
 # Those photos of scikit-image that lie near what Flickr8k shows.
 demo: .venv/.demo
@@ -32,6 +32,10 @@ format: .venv/.dev
 # All of docs/figures, in some minutes, or some of them: make figures FIGURES="tanh hello".
 figures: .venv/.demo
 	$(BIN)/python -m docs.figures.make $(FIGURES)
+
+# Photos that the shipped model captions best, middling and worst, where Flickr8k and InceptionV3's weights are.
+gallery: .venv/.demo
+	$(BIN)/python -m captioner evaluate --model saved_models/flickr8k --split dev --gallery gallery.png
 
 .venv/bin/python:
 	@$(PYTHON) -c "import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok or sys.exit('Python 3.11 to 3.13 is needed, this is ' + sys.version.split()[0] + '; call make PYTHON=python3.12')"

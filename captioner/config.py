@@ -36,6 +36,11 @@ def _between(least: float, most: float, default: Any, **more: Any) -> Any:
     return field(default=default, metadata={"least": least, "most": most}, **more)
 
 
+def _added(default: Any) -> Any:
+    """Give a field that files of before lack its default, which is what they mean."""
+    return field(default=default, metadata={"may_miss": True})
+
+
 @dataclass(frozen=True)
 class EncoderConfig:
     """Which network reads the photo, and where it is cut.
@@ -45,11 +50,13 @@ class EncoderConfig:
             weights are part of the model.
         feature_layer: the layer whose output is read, a grid of L places with D channels; "last" is the last such.
         image_size: side of the square that a photo is resized to, in pixels.
+        fine_tune_after: the layers behind this one were trained along, and are part of the model; empty: none was.
     """
 
     network: str = field(default="InceptionV3", metadata={"choices": ENCODERS})
     feature_layer: str = "mixed8"
     image_size: int = _between(75, 2048, 299)
+    fine_tune_after: str = _added("")
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class DecoderConfig:
     cell: str = field(default="rnn", metadata={"choices": CELLS})
     hidden_size: int = _between(1, 16384, 512)
     embedding_dim: int = _between(1, 16384, 256)
-    attention_dim: int = _between(1, 16384, 256)
+    attention_dim: int = _between(1, 16384, 128)
     dropout: float = _between(0.0, 0.95, 0.4)
     vocabulary_size: int = _between(4, 1_000_000, 4)
     locations: int = _between(1, 65536, 64)
@@ -106,7 +113,9 @@ class TrainingConfig:
     """How a captioning model is trained.
 
     Attributes:
-        epochs: passes over the training photos.
+        views: parts of each training photo that a frozen encoder, or a teacher, reads once: the whole, its mirror
+            image, then parts drawn at random. Each epoch one of them is learned from.
+        epochs: passes over the training photos; 0 leaves a model that one starts from as it is.
         batch_size: photos a step; each brings all its captions.
         learning_rate: the highest, after the warm-up and before the cosine decay.
         warmup_steps: steps over which the learning rate rises from 0.
@@ -115,6 +124,8 @@ class TrainingConfig:
         label_smoothing: probability given to all words alike in the target.
         ema_momentum: the weights that are scored and kept are a moving average of those trained; 0 switches it off.
         min_count: a word seen less often in the training captions is `<unk>`.
+        logit_adjustment: so many times its log-frequency is taken off a word's logits at the end; above 0 brings up
+            rare words.
         patience: epochs without a better dev CIDEr-D before training stops.
         limit: photos used of each split; 0 means all.
         precision: numbers that the layers compute with; the weights are float32 in either case. `auto` is
@@ -122,7 +133,8 @@ class TrainingConfig:
         seed: of every random number.
     """
 
-    epochs: int = _between(1, 100_000, 13)
+    views: int = _between(1, 1000, 1)
+    epochs: int = _between(0, 100_000, 13)
     batch_size: int = _between(1, 65536, 32)
     learning_rate: float = _between(0.0, 100.0, 1e-3)
     warmup_steps: int = _between(0, 10**9, 200)
@@ -131,10 +143,49 @@ class TrainingConfig:
     label_smoothing: float = _between(0.0, 0.99, 0.1)
     ema_momentum: float = _between(0.0, 0.999999, 0.99)
     min_count: int = _between(1, 10**9, 5)
+    logit_adjustment: float = _between(0.0, 10.0, 0.0)
     patience: int = _between(1, 100_000, 5)
     limit: int = _between(0, 10**9, 0)
     precision: str = field(default="auto", metadata={"choices": PRECISIONS})
     seed: int = _between(0, 2**31 - 1, 0)
+
+
+@dataclass(frozen=True)
+class FineTuningConfig:
+    """How the last layers of the encoder learn along with the decoder, after the cross-entropy on frozen features.
+
+    Attributes:
+        fine_tune_epochs: passes over the training photos; 0 leaves the stage out.
+        fine_tune_rate: the highest learning rate of the decoder in these passes.
+        encoder_rate: the highest learning rate of the encoder's layers.
+        fine_tune_views: parts of each photo that are read: the whole, its mirror image, then others.
+    """
+
+    fine_tune_epochs: int = _between(0, 100_000, 0)
+    fine_tune_rate: float = _between(1e-9, 100.0, 5e-4)
+    encoder_rate: float = _between(0.0, 100.0, 1e-4)
+    fine_tune_views: int = _between(1, 1000, 4)
+
+
+@dataclass(frozen=True)
+class SelfCriticalConfig:
+    """How a captioning model learns from what it says itself, after the cross-entropy.
+
+    Attributes:
+        self_critical_epochs: passes over the training photos; 0 leaves the stage out.
+        self_critical_rate: the highest learning rate of these passes.
+        samples: captions drawn for each photo of a step, which are compared with each other.
+        caption_weight: how much the cross-entropy of the captions counts beside the reward.
+        captions_beside: captions of each photo whose cross-entropy is that, drawn anew each time.
+        bleu_weight: share of the photo's BLEU-4 in the reward, the rest is CIDEr-D; both from 0 to 10.
+    """
+
+    self_critical_epochs: int = _between(0, 100_000, 0)
+    self_critical_rate: float = _between(0.0, 100.0, 1e-4)
+    samples: int = _between(2, 1000, 5)
+    caption_weight: float = _between(0.0, 1e6, 0.2)
+    captions_beside: int = _between(1, 1000, 1)
+    bleu_weight: float = _between(0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -143,7 +194,6 @@ class ImitationConfig:
 
     Attributes:
         imitation_epochs: passes over the training photos in which it learns to see what the teacher sees.
-        views: parts of each photo that the teacher is shown: the whole, its mirror image, then parts drawn at random.
         imitation_rate: the highest learning rate of these passes.
         imitation_weight: share of the imitation in the loss of the captions, where 1 weighs what is left unexplained
             of the teacher's variance like a nat a word.
@@ -151,9 +201,8 @@ class ImitationConfig:
         captions_per_photo: captions that a photo brings to a step, drawn anew each time.
     """
 
-    imitation_epochs: int = _between(0, 100_000, 24)
-    views: int = _between(1, 1000, 4)
-    imitation_rate: float = _between(0.0, 100.0, 2e-3)
+    imitation_epochs: int = _between(0, 100_000, 48)
+    imitation_rate: float = _between(0.0, 100.0, 1.5e-3)
     imitation_weight: float = _between(0.0, 1e6, 1.0)
     distillation: float = _between(0.0, 1.0, 0.5)
     captions_per_photo: int = _between(1, 1000, 2)
@@ -243,9 +292,11 @@ class Checksums:
 
     Attributes:
         weights: BLAKE2b of the weights file, 32 hexadecimal digits.
+        encoder: that of the file with the encoder's layers that were trained along; empty: there is none.
     """
 
     weights: str
+    encoder: str = _added("")
 
 
 @dataclass(frozen=True)
@@ -300,13 +351,14 @@ def from_json(kind: type[T], value: Any, where: str) -> T:
         raise CaptionerError(f"{where}: expected an object of settings, found {type(value).__name__}")
     hints = typing.get_type_hints(kind)
     fields = {each.name: each for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown, missing = sorted(value.keys() - fields.keys()), sorted(fields.keys() - value.keys())
+    needed = {name for name, each in fields.items() if "may_miss" not in each.metadata}
+    unknown, missing = sorted(value.keys() - fields.keys()), sorted(needed - value.keys())
     if unknown or missing:
         raise CaptionerError(
             f"{where}: unknown settings {unknown or 'none'}, missing settings {missing or 'none'}; "
             "this file was written by another version of captioner, or changed by hand"
         )
-    return kind(**{name: _checked(fields[name], hints[name], value[name], f"{where}: {name}") for name in fields})
+    return kind(**{name: _checked(fields[name], hints[name], value[name], f"{where}: {name}") for name in value})
 
 
 def _checked(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
@@ -376,12 +428,16 @@ def load_config(path: str | Path, name: str, kind: type[T]) -> T:
     return from_json(kind, value[name], f"{path}: {name}")
 
 
-def checksum_weights(weights: Path) -> Checksums:
-    """Read a weights file and return what `config.json` keeps of it.
+def checksum_weights(weights: Path, encoder: Path | None = None) -> Checksums:
+    """Read a weights file, and one of the encoder's layers if there is, and return what `config.json` keeps of them.
 
     Raises:
-        CaptionerError: the file is missing or cannot be read.
+        CaptionerError: a file is missing or cannot be read.
     """
+    return Checksums(_checksum(weights), _checksum(encoder) if encoder else "")
+
+
+def _checksum(weights: Path) -> str:
     try:
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
@@ -389,17 +445,19 @@ def checksum_weights(weights: Path) -> Checksums:
         raise CaptionerError(
             f"cannot read the weights {weights}: {error.strerror}; copy the directory again, or train again"
         ) from error
-    return Checksums(digest.hexdigest())
+    return digest.hexdigest()
 
 
-def check_weights(path: Path, weights: Path) -> None:
-    """Compare a weights file with the checksum that the configuration at `path` keeps of it.
+def check_weights(path: Path, weights: Path, encoder: Path | None = None) -> None:
+    """Compare a weights file, and that of the encoder's layers, with what the configuration at `path` keeps of them.
 
     Raises:
-        CaptionerError: the two do not belong together, or one of them cannot be read.
+        CaptionerError: they do not belong together, or one of them cannot be read.
     """
-    if load_config(path, "checksums", Checksums) != checksum_weights(weights):
-        raise CaptionerError(
-            f"the weights {weights} are not those that {path.name} was written with (their checksum differs): "
-            "they are damaged or from another model; copy the directory again, or train again"
-        )
+    expected = load_config(path, "checksums", Checksums)
+    for file, checksum in ((weights, expected.weights), (encoder, expected.encoder)):
+        if file is not None and _checksum(file) != checksum:
+            raise CaptionerError(
+                f"the weights {file} are not those that {path.name} was written with (their checksum differs): "
+                "they are damaged or from another model; copy the directory again, or train again"
+            )

@@ -43,7 +43,7 @@ class Captioner(LoadedCaptioner):
 
         A compact model, and a directory with a ready bundle, such as `captioner export --format litert` writes, is read
         as it is, whatever `encoder_weights` says. For another one, Keras and TensorFlow are imported the first time and
-        the networks are converted, which takes some 30 seconds; the result is kept in the cache. From then on neither
+        the networks are converted, which takes some 20 seconds; the result is kept in the cache. From then on neither
         is imported: few photos are read in LiteRT, many (`captioner.runtime.captioner.MANY` a core) in ONNX Runtime,
         which is imported then. What is read as it is has LiteRT alone. Nothing is ever downloaded.
 
@@ -78,7 +78,7 @@ class Captioner(LoadedCaptioner):
         network, arrays = ready or _from_cache(directory, config, weights, report)
         litert = LiteRTEncoder(network)
         check_features(directory, config, litert.feature_shape)
-        path = None if ready else bundle.encoder_path(config.encoder, weights)
+        path = None if ready else _encoder_path(directory, config, weights)
         load_for_many = partial(_load_for_many, path, report)
         return cls(vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions, load_for_many)
 
@@ -96,7 +96,7 @@ def default_model(weights: str, report: Callable[[str], object]) -> Path:
     large, compact = shipped_model(), shipped_model("compact")
     if not (compact / CONFIG).is_file():
         return large
-    prepared = bundle.encoder_path(read_config(large).encoder, IMAGENET) if (large / CONFIG).is_file() else None
+    prepared = _encoder_path(large, read_config(large), IMAGENET) if (large / CONFIG).is_file() else None
     if prepared and (weights != IMAGENET or is_here() or prepared.is_file()):
         report(f"captioning with {shown(large)}; --model {shown(compact)} is smaller and quicker")
         return large
@@ -161,7 +161,7 @@ def _from_cache(
     directory: Path, config: ModelConfig, weights: str, report: Callable[[str], object]
 ) -> tuple[bytes, dict[str, np.ndarray]]:
     check_networks(directory, config)
-    encoder_path = bundle.encoder_path(config.encoder, weights)
+    encoder_path = _encoder_path(directory, config, weights)
     network = bundle.read_encoder(encoder_path) if encoder_path else None
     decoder_path = bundle.decoder_path(config.decoder, load_config(directory / CONFIG, "checksums", Checksums))
     arrays = bundle.read_decoder(decoder_path, config.decoder)
@@ -170,7 +170,7 @@ def _from_cache(
 
     if network is None:
         weights = needed_weights(directory, config, weights)
-    report(f"preparing {directory} for fast starts; this takes some 30 seconds, once")
+    report(f"preparing {directory} for fast starts; this takes some 20 seconds, once")
     load_keras()
     from captioner.models.directory import load_model
     from captioner.models.networks import load_networks
@@ -191,6 +191,11 @@ def _from_cache(
     except OSError as error:
         report(f"{decoder_path.parent}: {error.strerror}; what was prepared cannot be kept for the next time")
     return network, arrays
+
+
+def _encoder_path(directory: Path, config: ModelConfig, weights: str) -> Path | None:
+    checksums = load_config(directory / CONFIG, "checksums", Checksums)
+    return bundle.encoder_path(config.encoder, weights, checksums.encoder)
 
 
 def _converted(encoder: Any, report: Callable[[str], object]) -> tuple[bytes, bytes | None]:

@@ -128,6 +128,27 @@ def draw_attention(path: Path, photo: np.ndarray, words: Sequence[str], attentio
     _save(figure, path)
 
 
+def draw_gallery(path: Path, rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]]) -> None:
+    """Draw photos with texts below them, in titled rows.
+
+    Args:
+        path: the picture to write; its suffix chooses the format.
+        rows: the title of each, and its photos uint8 (H, W, 3) with their texts.
+    """
+    from matplotlib.figure import Figure
+
+    columns = max(len(photos) for _, photos in rows)
+    figure = Figure(figsize=(3.4 * columns, 3.9 * len(rows)), layout="constrained")
+    for part, (title, photos) in zip(figure.subfigures(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
+        part.suptitle(title, fontsize=13)
+        for axes in part.subplots(1, columns, squeeze=False)[0]:
+            axes.axis("off")
+        for axes, (photo, text) in zip(part.axes, photos, strict=False):
+            axes.imshow(photo)
+            axes.text(0.5, -0.03, text, transform=axes.transAxes, fontsize=9, ha="center", va="top", wrap=False)
+    _save(figure, path)
+
+
 def _save(figure: "Figure", path: Path) -> None:
     with replacing(path) as beside:
         figure.savefig(beside, dpi=110)

@@ -25,7 +25,8 @@ def shipped(tmp_path, monkeypatch, no_inception) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(library, "shipped_model", lambda name="flickr8k": tmp_path / "saved_models" / name)
     for name, encoder in (("flickr8k", EncoderConfig()), ("compact", EncoderConfig("compact", "grid", 144))):
-        save_config(tmp_path / "saved_models" / name / "config.json", model=replace(ModelConfig(), encoder=encoder))
+        about = {"model": replace(ModelConfig(), encoder=encoder), "checksums": library.Checksums("0")}
+        save_config(tmp_path / "saved_models" / name / "config.json", **about)
     return tmp_path / "saved_models"
 
 

@@ -1,13 +1,18 @@
 """`evaluate`: a model and a split in, scores out."""
 
 import argparse
+import textwrap
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from captioner.cli.arguments import add_data, add_encoder_weights, add_search, chosen
 from captioner.cli.main import complain
 from captioner.cli.quiet import load_keras
 from captioner.config import DecodingConfig
+from captioner.data.dataset import Example
+from captioner.data.photos import open_photo
 from captioner.files import write_json
 
 EXAMPLES = """\
@@ -34,6 +39,12 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_encoder_weights(parser)
     add_search(parser)
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the scores as one JSON object")
+    parser.add_argument(
+        "--gallery",
+        metavar="FILE",
+        type=Path,
+        help="also draw the photos whose captions have the highest, middle and lowest CIDEr-D, such as gallery.png",
+    )
     parser.add_argument("--predictions", metavar="FILE", type=Path, help="also write each caption, as JSON lines")
     return parser
 
@@ -48,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     load_keras()
     from captioner.cli.table import scores_table
     from captioner.models.networks import load_networks
-    from captioner.training.evaluation import caption_split, score_captions, write_predictions
+    from captioner.training.evaluation import caption_split, describe_captions, score_captions, write_predictions
     from captioner.training.shards import give_each_shard_its_core
     from captioner.training.split import read_split
 
@@ -61,7 +72,25 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.predictions:
         write_predictions(arguments.predictions, split, captions)
     metrics = score_captions(captions, split, arguments.split, decoding)
+    if arguments.gallery:
+        _draw(arguments.gallery, describe_captions(captions, split, [])["examples"], dataset.split(arguments.split))
     if arguments.json:
         write_json(arguments.json, metrics)
     print(scores_table(metrics))
     return 0
+
+
+def _draw(path: Path, chosen_by_score: dict[str, list[dict[str, Any]]], photos: Iterable[Example]) -> None:
+    from captioner.plots import draw_gallery
+
+    files = {example.image.name: example.image for example in photos}
+
+    def text(each: dict[str, Any]) -> str:
+        said, person = (textwrap.fill(each[name], 36) for name in ("caption", "reference"))
+        return f"{said}\n({each['cider']:.0f})\n\na person: {person}"
+
+    rows = [
+        (f"{name} CIDEr-D", [(open_photo(files[each["image"]]), text(each)) for each in some])
+        for name, some in chosen_by_score.items()
+    ]
+    draw_gallery(path, rows)

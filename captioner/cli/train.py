@@ -18,8 +18,10 @@ from captioner.config import (
     DecoderConfig,
     DecodingConfig,
     EncoderConfig,
+    FineTuningConfig,
     ImitationConfig,
     ModelConfig,
+    SelfCriticalConfig,
     TrainingConfig,
 )
 from captioner.errors import UsageError
@@ -34,14 +36,33 @@ FINE_TUNING_MIN_COUNT = 1
 IMITATION_OPTIONS = tuple(field.name for field in dataclasses.fields(ImitationConfig))
 """What only the compact encoder has."""
 
+LATER_OPTIONS = (
+    "fine_tune_after",
+    *(field.name for config in (FineTuningConfig, SelfCriticalConfig) for field in dataclasses.fields(config)),
+)
+"""What only the others have: the stages after the cross-entropy."""
+
+FINE_TUNE_AFTER = "mixed6"
+"""The layer of InceptionV3 behind which fine-tuning begins: what comes then is 4 million parameters of 11."""
+
 CAPTION_OPTIONS = (
-    *("limit", "min_count", "max_length", "init_from", "encoder_weights", "feature_layer", "attention_dim"),
-    *("network", "image_size", "teacher", *IMITATION_OPTIONS),
+    *(
+        "limit",
+        "views",
+        "min_count",
+        "logit_adjustment",
+        "max_length",
+        "init_from",
+        "encoder_weights",
+        "feature_layer",
+        "attention_dim",
+    ),
+    *("network", "image_size", "teacher", *IMITATION_OPTIONS, *LATER_OPTIONS),
 )
 """What only captioning models have."""
 
 COMPACT_TRAINING = {"batch_size": 64, "epochs": 30}
-TAUGHT_TRAINING = {"batch_size": 64, "epochs": 12, "learning_rate": 4e-4}
+TAUGHT_TRAINING = {"views": 4, "epochs": 16, "learning_rate": 3e-4}
 """What is different by default where a compact encoder learns from captions alone, and where it has a teacher."""
 
 IMAGE_SIZES = {
@@ -64,6 +85,9 @@ examples:
   python train.py --data my_photos --init-from saved_models/flickr8k --epochs 5
                                                      fine-tune on a folder with a captions.csv (image,caption)
   python train.py --cell gru --output saved_models/mine
+  python train.py --fine-tune-epochs 12 --self-critical-epochs 5
+                                                     the best captions: the encoder's last layers learn too, then the
+                                                     model learns from captions of its own
   python train.py --encoder compact --teacher saved_models/flickr8k
                                                      a small encoder of our own, which first learns to see what the
                                                      teacher sees; without --teacher from the captions alone
@@ -132,6 +156,40 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_setting(model, DecoderConfig, "attention_dim", "size of the attention space")
     add_setting(model, DecoderConfig, "dropout", "share of activations dropped in training", _defaults("dropout"))
 
+    tuning = parser.add_argument_group(
+        "fine-tuning the encoder",
+        "After the cross-entropy on frozen features the encoder's last layers are trained along. What the layers "
+        "before see is kept in ~/.cache/captioner (2.7 GB a view for Flickr8k); the new layers are part of the model.",
+    )
+    add_setting(tuning, FineTuningConfig, "fine_tune_epochs", "passes over the training photos")
+    add_setting(
+        tuning,
+        EncoderConfig,
+        "fine_tune_after",
+        "the layer behind which all are trained",
+        f"{FINE_TUNE_AFTER} of InceptionV3; to be named for others",
+    )
+    add_setting(tuning, FineTuningConfig, "fine_tune_rate", "the decoder's highest learning rate in these passes")
+    add_setting(tuning, FineTuningConfig, "encoder_rate", "that of the encoder's layers")
+    add_setting(
+        tuning,
+        FineTuningConfig,
+        "fine_tune_views",
+        "parts of each photo that are read: the whole, its mirror image, then others",
+    )
+
+    criticism = parser.add_argument_group(
+        "self-critical training",
+        "After the cross-entropy the model draws captions of its own, and those that agree better with a photo's "
+        "captions (CIDEr-D) than the others become likelier.",
+    )
+    add_setting(criticism, SelfCriticalConfig, "self_critical_epochs", "passes over the training photos")
+    add_setting(criticism, SelfCriticalConfig, "self_critical_rate", "the highest learning rate of these passes")
+    add_setting(criticism, SelfCriticalConfig, "samples", "captions drawn for a photo each time")
+    add_setting(criticism, SelfCriticalConfig, "caption_weight", "how much people's captions count beside the reward")
+    add_setting(criticism, SelfCriticalConfig, "captions_beside", "captions of people that a photo brings to a step")
+    add_setting(criticism, SelfCriticalConfig, "bleu_weight", "share of BLEU-4 in the reward")
+
     compact = parser.add_argument_group(
         "compact encoder (--encoder compact)",
         "It is trained along with the decoder. With --teacher it first imitates what the teacher's encoder sees, and "
@@ -144,13 +202,19 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         help="a trained model with a large encoder, such as saved_models/flickr8k; --encoder-weights are its",
     )
     add_setting(compact, ImitationConfig, "imitation_epochs", "passes over the photos before the captions")
-    add_setting(compact, ImitationConfig, "views", "parts of each photo that the teacher is shown, once")
     add_setting(compact, ImitationConfig, "imitation_rate", "the highest learning rate of the imitation")
     add_setting(compact, ImitationConfig, "imitation_weight", "how much it counts beside the captions")
     add_setting(compact, ImitationConfig, "distillation", "share of the teacher's probabilities in what words to say")
     add_setting(compact, ImitationConfig, "captions_per_photo", "captions that a photo brings to a step")
 
     training = parser.add_argument_group("training")
+    add_setting(
+        training,
+        TrainingConfig,
+        "views",
+        "parts of each photo that the encoder reads: the whole, its mirror image, then others; "
+        f"with a teacher {TAUGHT_TRAINING['views']}",
+    )
     add_setting(training, TrainingConfig, "epochs", "passes over the training photos or text", _defaults("epochs"))
     add_setting(
         training,
@@ -165,6 +229,12 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "learning_rate",
         f"the highest; with --init-from {FINE_TUNING_RATE:g}",
         _defaults("learning_rate"),
+    )
+    add_setting(
+        training,
+        TrainingConfig,
+        "logit_adjustment",
+        "so many times its log-frequency is taken off a word's logits at the end; 0.05 brings up rare words",
     )
     add_setting(
         training,
@@ -223,7 +293,16 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or Path("saved_models") / f"{dataset.name}-{model.decoder.cell}"
     profile = Profile()
     metrics = train_captioner(
-        Run(dataset, model, training, output, arguments.encoder_weights, arguments.init_from),
+        Run(
+            dataset,
+            model,
+            training,
+            output,
+            FineTuningConfig(**chosen(arguments, FineTuningConfig)),
+            SelfCriticalConfig(**chosen(arguments, SelfCriticalConfig)),
+            arguments.encoder_weights,
+            arguments.init_from,
+        ),
         resume=not arguments.no_resume,
         report=_report,
         profile=profile,
@@ -248,6 +327,8 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
         model = read_config(arguments.init_from)
         _refuse_other_sizes(arguments, "init_from", (model.encoder, model.decoder, model.decoding))
         model = replace(model, decoder=replace(model.decoder, **chosen(arguments, DecoderConfig)))
+        if arguments.fine_tune_after is not None:
+            model = replace(model, encoder=replace(model.encoder, fine_tune_after=arguments.fine_tune_after))
     else:
         name = arguments.network or EncoderConfig.network
         encoder = {
@@ -261,10 +342,20 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
             DecodingConfig(**chosen(arguments, DecodingConfig)),
         )
     compact = model.encoder.network == COMPACT
-    given = [name for name in ("teacher", *IMITATION_OPTIONS) if getattr(arguments, name) is not None]
-    if given and not compact:
+    foreign = LATER_OPTIONS if compact else ("teacher", *IMITATION_OPTIONS)
+    given = [name for name in foreign if getattr(arguments, name) is not None]
+    if given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UsageError(f"{names}: only for --encoder {COMPACT}, not for {model.encoder.network}")
+        other = "encoders of keras.applications" if compact else f"--encoder {COMPACT}"
+        raise UsageError(f"{names}: only for {other}, not for {model.encoder.network}")
+    if arguments.fine_tune_epochs and not model.encoder.fine_tune_after:
+        if model.encoder.network != EncoderConfig.network:
+            raise UsageError(
+                f"--fine-tune-epochs: name the layer of {model.encoder.network} to begin behind with --fine-tune-after"
+            )
+        model = replace(model, encoder=replace(model.encoder, fine_tune_after=FINE_TUNE_AFTER))
+    if arguments.fine_tune_after is not None and not arguments.fine_tune_epochs:
+        raise UsageError("--fine-tune-after: nothing is fine-tuned without --fine-tune-epochs")
     if compact:
         if arguments.profile:
             raise UsageError(f"--profile: not for --encoder {COMPACT}; leave it out")
@@ -293,7 +384,8 @@ def _refuse_other_sizes(arguments: argparse.Namespace, option: str, parts: tuple
     """Raise UsageError when a size was given that the model named by an option has decided otherwise."""
     for part in parts:
         for name, value in chosen(arguments, type(part)).items():
-            if name != "dropout" and value != getattr(part, name):
+            settled = name != "fine_tune_after" or getattr(part, name)
+            if name != "dropout" and settled and value != getattr(part, name):
                 flag = "encoder" if name == "network" else name.replace("_", "-")
                 raise UsageError(
                     f"--{flag} {value}: --{option.replace('_', '-')} {getattr(arguments, option)} has "

@@ -1,6 +1,7 @@
 """The files of a captioning model's directory, as far as they can be read without the networks.
 
-A model that reads with a network of `keras.applications` keeps its decoder alone (WEIGHTS). One with a compact encoder
+A model that reads with a network of `keras.applications` keeps its decoder (WEIGHTS), and those of the encoder's layers
+that were trained along, if any (TUNED). One with a compact encoder
 is whole: NETWORK is the encoder as LiteRT runs it, ARRAYS the decoder's weights by name, both in half precision and
 each number stored once. So these files are its ready bundle and its weights for Keras alike, and neither can be older
 than the other.
@@ -14,6 +15,7 @@ from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
 
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "decoder.weights.h5"
+TUNED = "encoder.weights.h5"
 NETWORK, ARRAYS = "encoder.tflite", "decoder.npz"
 COMPACT_FILES = "files"
 """What CONFIG calls what it knows of the files of a compact model."""
@@ -23,7 +25,7 @@ BUNDLE = "bundle.json"
 
 
 def is_compact(config: ModelConfig) -> bool:
-    """Tell whether the encoder's weights are part of the model directory."""
+    """Tell whether all of the encoder's weights are part of the model directory."""
     return config.encoder.network == COMPACT
 
 
@@ -93,7 +95,9 @@ def check_networks(directory: Path, config: ModelConfig) -> None:
             f"{directory} holds a LiteRT bundle alone, which captions photos and no more ({WEIGHTS} is missing); "
             "name the model directory that it was exported from"
         )
-    check_weights(directory / CONFIG, directory / WEIGHTS)
+    check_weights(
+        directory / CONFIG, directory / WEIGHTS, directory / TUNED if config.encoder.fine_tune_after else None
+    )
 
 
 def check_features(directory: Path, config: ModelConfig, shape: tuple[int, ...]) -> None:

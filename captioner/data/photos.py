@@ -97,7 +97,12 @@ def preprocess(photo: np.ndarray, size: int = 299) -> np.ndarray:
     the same pixels.
     """
     resized = Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(resized, np.float32) / np.float32(127.5) - np.float32(1)
+    return scale(np.asarray(resized))
+
+
+def scale(pixels: np.ndarray) -> np.ndarray:
+    """Make of pixels, uint8 of any shape, what InceptionV3's weights expect: float32 in [-1, 1]."""
+    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
 def preprocessing(size: int) -> str:

@@ -10,6 +10,7 @@ from keras import ops
 from captioner.config import DecoderConfig, from_json, to_json
 from captioner.decoding.step import Step
 from captioner.layers.decoder import Decoder
+from captioner.text import SPECIAL_TOKENS
 
 
 @keras.saving.register_keras_serializable("captioner")
@@ -63,6 +64,22 @@ class CaptionModel(keras.Model):
         """
         frequency = (counts + 1.0) / (counts + 1.0).sum()
         self.decoder.output_projection.bias.assign(np.log(frequency))
+
+    def adjust_logits(self, counts: np.ndarray, strength: float) -> None:
+        """Take `strength` times the log-frequency of each word off its logits (Menon et al. 2021, equation 9).
+
+        A network is too fond of what it saw often. Relative to the mean over all words said, so that words and the end
+        of a sentence keep their balance. The output bias takes it up; searches need not know.
+
+        Args:
+            counts: of the words (V,) in the training captions.
+            strength: 0 changes nothing; 1 would make up for the frequencies altogether.
+        """
+        frequency = (counts + 1.0) / (counts + 1.0).sum()
+        surprise = -np.log(frequency)  # (V,)
+        words = np.arange(len(counts)) >= len(SPECIAL_TOKENS)
+        mean = (frequency * surprise)[words].sum() / frequency[words].sum()
+        self.decoder.output_projection.bias.assign_add(np.where(words, strength * (surprise - mean), 0.0))
 
     def named_weights(self) -> dict[str, np.ndarray]:
         """Return all weights by the names of layer and weight, such as `attention/query/kernel`."""

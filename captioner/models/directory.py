@@ -8,7 +8,16 @@ from pathlib import Path
 import keras
 
 from captioner.config import ModelConfig, checksum_weights, save_config
-from captioner.data.model_files import ARRAYS, CONFIG, VOCABULARY, WEIGHTS, check_networks, is_compact, read_words
+from captioner.data.model_files import (
+    ARRAYS,
+    CONFIG,
+    TUNED,
+    VOCABULARY,
+    WEIGHTS,
+    check_networks,
+    is_compact,
+    read_words,
+)
 from captioner.data.weights_file import read_weights
 from captioner.errors import CaptionerError
 from captioner.files import replacing
@@ -31,10 +40,23 @@ class SavedModel:
     network: CaptionModel
 
 
-def save_model(directory: str | Path, config: ModelConfig, vocabulary: Vocabulary, network: CaptionModel) -> None:
-    """Write the directory of a model whose encoder is a network of `keras.applications`, without that.
+def save_model(
+    directory: str | Path,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    network: CaptionModel,
+    tuned: keras.Model | None = None,
+) -> None:
+    """Write the directory of a model whose encoder is a network of `keras.applications`, without what is frozen of it.
 
     Each file is replaced whole, and the optimiser's state is left out. `captioner.export.compact` writes the others.
+
+    Args:
+        directory: made if it is not there.
+        config: what the networks are built from.
+        vocabulary: the words behind the decoder's numbers.
+        network: the decoder.
+        tuned: the encoder's layers behind `fine_tune_after`, if that names one.
 
     Raises:
         OSError: the directory cannot be written to.
@@ -44,7 +66,12 @@ def save_model(directory: str | Path, config: ModelConfig, vocabulary: Vocabular
     bare = CaptionModel(config.decoder)
     bare.set_weights(network.get_weights())
     save_weights(bare, directory / WEIGHTS)
-    save_config(directory / CONFIG, model=config, checksums=checksum_weights(directory / WEIGHTS))
+    if tuned is not None:
+        save_weights(tuned, directory / TUNED)
+    checksums = checksum_weights(directory / WEIGHTS, directory / TUNED if tuned is not None else None)
+    save_config(directory / CONFIG, model=config, checksums=checksums)
+    if tuned is None:
+        (directory / TUNED).unlink(missing_ok=True)  # of an earlier training in the same place
 
 
 def load_model(directory: str | Path) -> SavedModel:

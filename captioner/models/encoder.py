@@ -89,6 +89,39 @@ def _preprocessing(network: keras.Model, preprocess_input: Callable[..., Any]) -
     return keras.Model(image, network(preprocess_input((image + 1.0) * 127.5)), name="encoder")
 
 
+def last_layers(encoder: keras.Model, after: str) -> keras.Model:
+    """Return the layers of an encoder behind one of them as a network of their own, which shares its weights.
+
+    Args:
+        encoder: what `build_encoder` made of a network of `keras.applications`.
+        after: the name of a layer with a grid of L' places and D' channels, past which nothing else leads.
+
+    Returns:
+        a model from that layer's output, as an encoder cut there gives it (B, L', D'), to features (B, L, D).
+
+    Raises:
+        CaptionerError: there is no such layer, or other layers lead past it.
+    """
+    network = next((layer for layer in encoder.layers if isinstance(layer, keras.Model)), encoder)
+    grids = [layer.name for layer in network.layers[1:] if _is_grid(layer)]
+    if after not in grids:
+        several = [name for name in grids if name.startswith("mixed")] or grids[-8:]
+        raise CaptionerError(
+            f"--fine-tune-after: the encoder has no layer {after!r} with a grid of features; expected one such as "
+            f"{', '.join(several)}"
+        )
+    grid = network.get_layer(after).output
+    try:
+        rest = keras.Model(grid, network.output)
+    except ValueError as error:  # the graph hangs on other layers too
+        raise CaptionerError(
+            f"--fine-tune-after: the layers behind {after!r} read others before it too; name the end of a block"
+        ) from error
+    _, rows, columns, channels = grid.shape
+    places = keras.Input((rows * columns, channels), name="grid")
+    return keras.Model(places, rest(keras.layers.Reshape((rows, columns, channels))(places)), name="last_layers")
+
+
 class KerasEncoder:
     """An encoder as `captioner.runtime.captioner` calls it, an image at a time; may be called from several threads.
 

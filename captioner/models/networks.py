@@ -5,17 +5,17 @@ from pathlib import Path
 import keras
 
 from captioner.config import EncoderConfig
-from captioner.data.model_files import CONFIG, NETWORK, check_features, is_compact, read_checked, read_files
+from captioner.data.model_files import CONFIG, NETWORK, TUNED, check_features, is_compact, read_checked, read_files
 from captioner.errors import CaptionerError
 from captioner.models.compact_file import load_compact
-from captioner.models.directory import SavedModel, load_model
-from captioner.models.encoder import build_encoder
+from captioner.models.directory import SavedModel, load_model, load_weights
+from captioner.models.encoder import build_encoder, last_layers
 
 
 def load_networks(directory: Path, encoder_weights: str | Path = "imagenet") -> tuple[SavedModel, keras.Model]:
     """Load a model directory, and the encoder it names with weights from a file, or with Keras's own ("imagenet").
 
-    A compact encoder's weights are those in the directory.
+    A compact encoder's weights are those in the directory, and so are those of layers that were trained along.
 
     Raises:
         CaptionerError: the directory or the weights cannot be used.
@@ -25,6 +25,8 @@ def load_networks(directory: Path, encoder_weights: str | Path = "imagenet") -> 
         encoder = _compact(directory, model.config.encoder)
     else:
         encoder = build_encoder(model.config.encoder, encoder_weights)
+        if model.config.encoder.fine_tune_after:
+            load_weights(last_layers(encoder, model.config.encoder.fine_tune_after), directory / TUNED)
     check_features(directory, model.config, encoder.output_shape[1:])
     return model, encoder
 

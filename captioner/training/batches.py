@@ -22,12 +22,13 @@ class CaptionBatches:
     longest caption, rounded up to even, so that few different shapes are traced.
 
     Args:
-        features: (N, L, D), a row a photo.
-        rows: the rows of the images of this split, M of them.
+        features: (N, L, D), a row for each view of a photo.
+        rows: the first rows of the images of this split, M of them.
         captions: of each of these images, its captions as `Vocabulary.encode` gives them.
         batch_size: images a batch (B).
         captions_per_image: captions an image brings (K); of more, others are drawn each epoch, of fewer, rows stay
             empty.
+        views: rows of an image (V), of which one is drawn each epoch.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class CaptionBatches:
         captions: Sequence[Sequence[Sequence[int]]],
         batch_size: int,
         captions_per_image: int = 5,
+        views: int = 1,
     ) -> None:
         self.features = features
         self.rows = np.asarray(rows)
         self.captions = captions
         self.batch_size = batch_size
+        self.views = views
         self.captions_per_image = min(captions_per_image, max(map(len, captions)))
 
     def __len__(self) -> int:
@@ -76,19 +79,27 @@ class CaptionBatches:
 
     def _batch(self, images: np.ndarray, rng: np.random.Generator | None) -> Batch:
         chosen = [sorted(self._choose(self.captions[image], rng), key=len, reverse=True) for image in images]
-        longest = max(len(caption) for captions in chosen for caption in captions)
-        shape = (len(images), self.captions_per_image, longest + longest % 2)
-        tokens = np.full(shape, Vocabulary.pad, np.int32)  # (B, K, T)
-        targets = np.full(shape, Vocabulary.pad, np.int32)
-        for place, captions in enumerate(chosen):
-            for number, caption in enumerate(captions):
-                tokens[place, number, : len(caption)] = [Vocabulary.start, *caption[:-1]]
-                targets[place, number, : len(caption)] = caption
-        positions = np.flatnonzero(targets).astype(np.int32)  # padding is 0, and no target
-        inputs = {"features": self.features[self.rows[images]], "tokens": tokens, "positions": positions}
-        return inputs, targets.reshape(-1)[positions]
+        inputs, targets = pack(chosen, self.captions_per_image)
+        rows = self.rows[images]
+        if rng is not None:
+            rows = rows + rng.integers(self.views, size=len(rows))
+        return {"features": self.features[rows], **inputs}, targets
 
     def _choose(self, captions: Sequence[Sequence[int]], rng: np.random.Generator | None) -> Sequence[Sequence[int]]:
         if rng is None or len(captions) <= self.captions_per_image:
             return captions[: self.captions_per_image]
         return [captions[number] for number in rng.choice(len(captions), self.captions_per_image, replace=False)]
+
+
+def pack(captions: Sequence[Sequence[Sequence[int]]], captions_per_image: int) -> Batch:
+    """Lay out encoded captions as `CaptionBatches` describes it, without features: those of an image longest first."""
+    longest = max(len(caption) for each in captions for caption in each)
+    shape = (len(captions), captions_per_image, longest + longest % 2)
+    tokens = np.full(shape, Vocabulary.pad, np.int32)  # (B, K, T)
+    targets = np.full(shape, Vocabulary.pad, np.int32)
+    for place, each in enumerate(captions):
+        for number, caption in enumerate(each):
+            tokens[place, number, : len(caption)] = [Vocabulary.start, *caption[:-1]]
+            targets[place, number, : len(caption)] = caption
+    positions = np.flatnonzero(targets).astype(np.int32)  # padding is 0, and no target
+    return {"tokens": tokens, "positions": positions}, targets.reshape(-1)[positions]

@@ -1,5 +1,6 @@
 """The model card: what a model is, how it was made and how well it does, beside its weights."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,65 @@ def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
             f"random weights on the\n  same photos, which it reads at {encoder.image_size} x {encoder.image_size} "
             f"pixels ({grid}).{story}"
         )
+    of_imagenet = f"- **Encoder**: {encoder.network} with ImageNet weights"
+    if encoder.fine_tune_after:
+        return (
+            f"{of_imagenet}, read at layer `{encoder.feature_layer}` ({grid}).\n  What lies behind "
+            f"`{encoder.fine_tune_after}`, {metrics['tuned_parameters']:,} parameters, was trained along and is in "
+            "`encoder.weights.h5`;\n  the rest is frozen, and not in this directory."
+        )
     return (
-        f"- **Encoder**: {encoder.network} with ImageNet weights, frozen, read at layer `{encoder.feature_layer}`\n"
-        f"  ({grid}). Its weights are not in this directory."
+        f"{of_imagenet}, frozen, read at layer `{encoder.feature_layer}`\n  ({grid}). Its weights are not in this "
+        "directory."
     )
+
+
+def _stages(settings: dict[str, Any]) -> str:
+    """Tell what came after the cross-entropy on frozen features."""
+    lines = ""
+    if settings.get("fine_tune_epochs"):
+        lines += (
+            f"- **Fine-tuning**: then {settings['fine_tune_epochs']} epochs in which the encoder's layers behind "
+            f"`{settings['fine_tune_after']}` learned too, at\n  {settings['encoder_rate']:g}, the decoder at "
+            f"{settings['fine_tune_rate']:g}; {settings['fine_tune_views']} views of each photo.\n"
+        )
+    if settings.get("self_critical_epochs"):
+        lines += (
+            f"- **Self-critical training**: then {settings['self_critical_epochs']} epochs at "
+            f"{settings['self_critical_rate']:g}, {settings['samples']} captions of its own a photo, rewarded by "
+            f"CIDEr-D;\n  cross-entropy of people's captions beside, at {settings['caption_weight']:g}.\n"
+        )
+    return lines
+
+
+def _says(metrics: dict[str, Any]) -> str:
+    return textwrap.fill(
+        f"Of these {metrics['images']} captions, {metrics['copied']:.0f}% stand in the training captions word for "
+        f"word. They use {metrics['distinct_words']} different words, {metrics['mean_length']:.1f} a caption. Those "
+        "with the highest, middle and lowest CIDEr-D, as they fell out:",
+        120,
+    )
+
+
+def _gets_wrong(metrics: dict[str, Any]) -> str:
+    return textwrap.fill(
+        f"Of the captions that name a colour, {metrics['groundless_colours']:.0f}% have one that nobody who described "
+        f"the photo named; of those with a number, {metrics['groundless_numbers']:.0f}%. Of those that tell male from "
+        f"female, {metrics['wrong_gender']:.0f}% contradict all who told. It says what its training photos showed, "
+        "with their words and their prejudices, and takes what is not in them for something that is. Read what it says "
+        "before you publish it.",
+        120,
+    )
+
+
+def _examples(examples: dict[str, list[dict[str, Any]]]) -> str:
+    """Lay examples out as a table."""
+    rows = [
+        f"| {name} | `{each['image']}` | {each['caption']} | {each['reference']} | {each['cider']:.0f} |"
+        for name, some in examples.items()
+        for each in some
+    ]
+    return "\n".join(["| | photo | caption | a person's | CIDEr-D |", "|---|---|---|---|---|", *rows])
 
 
 def write_card(path: Path, data: str, model: ModelConfig, training: TrainingConfig, metrics: dict[str, Any]) -> None:
@@ -64,8 +120,16 @@ chosen on these same photos, and so was the epoch: expect a little less on photo
   {training.weight_decay:g}, gradient norm cut at {training.clip_norm:g}, moving average of the weights
   {training.ema_momentum:g}, {training.batch_size} photos a batch, seed {training.seed}. Best epoch
   {metrics["best_epoch"]} of {metrics["epochs"]}; {metrics["training_seconds"] / 60:.0f} minutes, scores included.
-- **Limits**: it says what its training photos showed, with their words and their prejudices; it miscounts, mistakes
-  colours, and guesses gender and activity. Read what it says before you publish it.
+{_stages(metrics["settings"])}
+## What it says
+
+{_says(metrics)}
+
+{_examples(metrics["examples"])}
+
+## What it gets wrong
+
+{_gets_wrong(metrics)}
 
 `history.csv` and `training.png` show every epoch, `metrics.json` all settings.
 

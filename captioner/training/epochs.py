@@ -80,12 +80,13 @@ def run_epochs(
     scored: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     batches: int,
-    learn: Callable[[int, Callable[[float], None]], tuple[float, float]],
+    learn: Callable[[int, Callable[[float], None]], dict[str, float]],
     judge: Judge,
     config: TrainingConfig,
     checkpoint: Checkpoint,
     report: Callable[[str], None],
     profile: Profile | None = None,
+    lead: str = "loss",
 ) -> Progress:
     """Train and score epoch by epoch, until all are done or none got better for long; leave the best epoch's weights.
 
@@ -97,13 +98,14 @@ def run_epochs(
         scored: its like in float32, which is given the moving average of its weights after each epoch.
         optimizer: of `network`.
         batches: of an epoch.
-        learn: trains for the epoch of this number, tells the mean loss after each batch, and returns the smoothed loss
-            and the plain cross-entropy of the whole.
+        learn: trains for the epoch of this number, tells how well it goes after each batch, and returns the figures of
+            the whole.
         judge: scores `scored`.
         config: epochs and patience.
         checkpoint: goes on where it stopped.
         report: takes lines for people.
         profile: takes the time.
+        lead: the name of what `learn` tells after each batch, one of its figures.
 
     Returns:
         the epochs' figures and which was best.
@@ -119,24 +121,23 @@ def run_epochs(
             began = time.monotonic()
             with tqdm(total=batches, desc=f"epoch {epoch}/{config.epochs}", unit="batch", leave=False) as bar:
 
-                def seen(loss: float, bar: tqdm = bar) -> None:
-                    bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                def seen(value: float, bar: tqdm = bar) -> None:
+                    bar.set_postfix({lead: f"{value:.3f}"}, refresh=False)
                     bar.update()
 
-                loss, cross_entropy = learn(epoch, seen)
+                learned = learn(epoch, seen)
             scored.set_weights(averaged_weights(network, optimizer))
             figures, examples = judge()
-            if not np.isfinite([loss, figures["dev_loss"]]).all():
+            if not np.isfinite([*learned.values(), figures["dev_loss"]]).all():
                 raise CaptionerError(
-                    f"training diverged in epoch {epoch}: the loss is {loss}, on dev {figures['dev_loss']}; lower "
-                    "--learning-rate"
+                    f"training diverged in epoch {epoch}: the {lead} is {learned[lead]}, the loss on dev "
+                    f"{figures['dev_loss']}; lower the learning rate"
                 )
             row = {
                 "epoch": epoch,
                 "seconds": round(time.monotonic() - began, 1),
                 "learning_rate": float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
-                "loss": loss,
-                "cross_entropy": cross_entropy,
+                **learned,
                 **figures,
             }
             improved = better(row, progress.history[progress.best_epoch - 1] if progress.best_epoch else None)
@@ -145,10 +146,11 @@ def run_epochs(
                 progress.best_epoch, progress.best_score = epoch, row["cider"]
             with profile.phase("save a checkpoint"):
                 checkpoint.save(network, scored.get_weights() if improved else None, progress)
-            report(line(row, config.epochs, improved))
+            report(line(row, lead, config.epochs, improved))
             for example in examples:
                 report(f"    {example}")
-    checkpoint.load_best(network, progress)
+    if progress.epoch:
+        checkpoint.load_best(network, progress)
     return progress
 
 
@@ -157,10 +159,10 @@ def better(row: dict[str, float], best: dict[str, float] | None) -> bool:
     return best is None or (row["cider"], -row["dev_loss"]) > (best["cider"], -best["dev_loss"])
 
 
-def line(row: dict[str, float], epochs: int, improved: bool) -> str:
+def line(row: dict[str, float], lead: str, epochs: int, improved: bool) -> str:
     """Tell of an epoch in a line."""
     return (
-        f"epoch {row['epoch']}/{epochs} {row['seconds']:.0f} s: loss {row['loss']:.3f}, dev {row['dev_loss']:.3f}, "
+        f"epoch {row['epoch']}/{epochs} {row['seconds']:.0f} s: {lead} {row[lead]:.3f}, dev {row['dev_loss']:.3f}, "
         f"BLEU {row['bleu1']:.1f} {row['bleu2']:.1f} {row['bleu3']:.1f} {row['bleu4']:.1f}, "
         f"ROUGE-L {row['rouge_l']:.1f}, CIDEr-D {row['cider']:.1f}{' (best)' if improved else ''}"
     )

@@ -17,6 +17,7 @@ from captioner.files import write_text
 from captioner.metrics.bleu import BleuCounts, bleu_counts, bleu_of
 from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
+from captioner.metrics.traits import traits
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
 from captioner.training.shards import shard_count
@@ -83,6 +84,40 @@ def write_predictions(path: Path, split: Split, captions: Sequence[Sequence[str]
         for name, words, references in rows
     ]
     write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def describe_captions(
+    captions: Sequence[Sequence[str]], split: Split, training: Sequence[Sequence[str]]
+) -> dict[str, Any]:
+    """Tell what captions are like (`captioner.metrics.traits`), with examples that no one has chosen.
+
+    Args:
+        captions: of the photos of the split.
+        split: with its references.
+        training: the captions that the model was trained on.
+
+    Returns:
+        the traits, and `examples`: for `best`, `median` and `worst` the three photos with the highest, middle and
+        lowest CIDEr-D, each with `image`, `caption`, `cider` (x 100) and its first `reference`.
+    """
+    cider = CiderD(split.captions)
+    scores = [100 * cider.score(number, words) for number, words in enumerate(captions)]
+    order = sorted(range(len(scores)), key=lambda number: (-scores[number], split.names[number]))
+    middle = max(0, len(order) // 2 - 1)
+    parts = {"best": order[:3], "median": order[middle : middle + 3], "worst": order[-3:]}
+    examples = {
+        name: [
+            {
+                "image": split.names[number],
+                "caption": " ".join(captions[number]),
+                "cider": scores[number],
+                "reference": " ".join(split.captions[number][0]),
+            }
+            for number in numbers
+        ]
+        for name, numbers in parts.items()
+    }
+    return {**traits(captions, split.captions, training), "examples": examples}
 
 
 def score_captions(

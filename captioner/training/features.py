@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import keras
@@ -10,12 +11,13 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from captioner.ahead import ahead
-from captioner.data.photos import PhotoError, open_photo, preprocess, preprocessing
+from captioner.data.photos import PhotoError, open_photo, preprocessing, scale
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory
 from captioner.models.encoder import weights_fingerprint
 from captioner.training.shards import shard_count
+from captioner.training.views import Views
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class PhotoFeatures:
     """The features of photos, and those that have none.
 
     Attributes:
-        array: float16 (N, L, D), a row a photo.
-        bad: for each row that could not be made, the reason.
+        array: float16 (N * V, L, D), a row for each of the V views of a photo, side by side.
+        bad: for each photo that could not be read, the reason.
     """
 
     array: np.ndarray
@@ -32,9 +34,11 @@ class PhotoFeatures:
 
 
 def extract_features(
-    photos: Sequence[Path], encoder: keras.Model, feature_layer: str, batch_size: int = 32
+    photos: Sequence[Path], encoder: keras.Model, feature_layer: str, views: int = 1, batch_size: int = 32
 ) -> PhotoFeatures:
     """Return the features of `photos`, from the cache where they are there, else through `encoder`.
+
+    The first view of a photo is the whole, the next its mirror image, others are parts of it (`Views`).
 
     Each core opens the photos of a batch and reads them through the encoder. Killed at any moment, the next
     call goes on where this one stopped. A photo that cannot be opened is no error here; it is tried again next time.
@@ -43,11 +47,14 @@ def extract_features(
         CaptionerError: the cache cannot be written to, or the encoder's weights are unusable.
     """
     identity = (weights_fingerprint(encoder), feature_layer, preprocessing(encoder.input_shape[1]))
-    name = fingerprint(photos, *identity)
+    about = dict(zip(("weights", "feature_layer", "preprocessing"), identity, strict=True))
+    drawn = Views.draw(len(photos), views, 0)
+    if views > 1:
+        about["views"] = drawn.fingerprint()
     store = FeatureStore(
-        cache_directory() / "features" / name,
-        (len(photos), *encoder.output_shape[1:]),
-        dict(zip(("weights", "feature_layer", "preprocessing"), identity, strict=True)),
+        cache_directory() / "features" / fingerprint(photos, *about.values()),
+        (len(photos) * views, *encoder.output_shape[1:]),
+        about,
     )
     bad: dict[int, str] = {}
     size = encoder.input_shape[1]
@@ -57,19 +64,23 @@ def extract_features(
     def encode(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows that have features, and the features."""
         images, readable = [], []
-        for row in rows.tolist():
+        for number, of_photo in groupby(rows.tolist(), lambda row: row // views):
             try:
-                images.append(preprocess(open_photo(photos[row]), size))
-                readable.append(row)
+                photo = open_photo(photos[number])
             except PhotoError as error:
-                bad[row] = str(error)
+                bad[number] = str(error)
+                continue
+            for row in of_photo:
+                images.append(scale(drawn.of(photo, number, row % views, size)))
+                readable.append(row)
         if not images:
             return np.array([], int), np.empty((0, *encoder.output_shape[1:]), np.float32)
         return np.array(readable), graph(np.stack(images)).numpy()
 
-    missing = store.missing()
+    missing, total = store.missing(), len(photos) * views
     batches = [missing[at : at + batch_size] for at in range(0, len(missing), batch_size)]
-    with tqdm(total=len(photos), initial=len(photos) - len(missing), desc="features", unit="photo", delay=2) as bar:
+    unit = "photo" if views == 1 else "view"
+    with tqdm(total=total, initial=total - len(missing), desc="features", unit=unit, delay=2) as bar:
         for batch, (rows, features) in zip(batches, ahead(encode, batches, shard_count()), strict=True):
             _check(features, feature_layer)
             store.write(rows, features)

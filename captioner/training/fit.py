@@ -33,13 +33,14 @@ def fit(
     """
     profile = profile or Profile()
     encoded = [[vocabulary.encode(words, decoding.max_length) for words in each] for each in train.captions]
-    batches = CaptionBatches(train.features, train.rows, encoded, config.batch_size)
+    batches = CaptionBatches(train.features, train.rows, encoded, config.batch_size, views=train.views)
     optimizer = make_optimizer(network, config, config.epochs * len(batches))
     training = LossStep(network, config.label_smoothing, optimizer, profile)
 
-    def learn(epoch: int, seen: Callable[[float], None]) -> tuple[float, float]:
+    def learn(epoch: int, seen: Callable[[float], None]) -> dict[str, float]:
         network.reseed(config.seed, epoch)
-        return training.over(batches.shuffled(config.seed, epoch), seen)
+        loss, cross_entropy = training.over(batches.shuffled(config.seed, epoch), seen)
+        return {"loss": loss, "cross_entropy": cross_entropy}
 
     scored = in_float32(network)
     judge = Judge(scored, vocabulary, lambda: dev, config, decoding, profile)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from captioner.ahead import ahead
 from captioner.config import ImitationConfig, TrainingConfig
-from captioner.data.photos import preprocessing
+from captioner.data.photos import preprocessing, scale
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory
@@ -21,8 +21,9 @@ from captioner.models.encoder import weights_fingerprint
 from captioner.models.photo_model import PhotoModel
 from captioner.training.checkpoint import Checkpoint
 from captioner.training.optimizer import averaged_weights, make_optimizer
-from captioner.training.pictures import Look, Pictures, Views, cut, fill, seen
+from captioner.training.pictures import Look, Pictures, fill, seen
 from captioner.training.shards import shard_bounds
+from captioner.training.views import Views
 
 SAMPLE = 500
 """Photos from which the variances of the targets are taken."""
@@ -74,7 +75,7 @@ def make_targets(
         "feature_layer": feature_layer,
         "preprocessing": preprocessing(size),
         "decoder": weights_fingerprint(teacher),
-        "views": fingerprint([], views.boxes.tobytes().hex(), views.mirrored.tobytes().hex()),
+        "views": views.fingerprint(),
     }
     shape = (encoder.output_shape[1], teacher.config.hidden_size)
     store = FeatureStore(
@@ -89,9 +90,9 @@ def make_targets(
     )
 
     def make(photo: np.ndarray, number: int) -> np.ndarray:
-        parts = zip(views.boxes[number], views.mirrored[number], strict=True)
-        images = np.stack([cut(photo, box, mirrored, size) for box, mirrored in parts])
-        return look(images.astype(np.float32) / np.float32(127.5) - np.float32(1)).numpy()  # (V, L, U)
+        return look(
+            scale(np.stack([views.of(photo, number, view, size) for view in range(count)]))
+        ).numpy()  # (V, L, U)
 
     bad = fill(store, photos, f"{count} views of each photo, as the teacher sees them", make, count)
     values = store.features.reshape(len(photos), count, *shape)

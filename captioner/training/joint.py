@@ -21,7 +21,7 @@ from captioner.training.loss import SmoothedCrossEntropy
 from captioner.training.optimizer import make_optimizer
 from captioner.training.pictures import Pictures, seen
 from captioner.training.profile import Profile
-from captioner.training.shards import live_sentences, shard_bounds, shard_count
+from captioner.training.shards import shard_count, shards
 from captioner.training.split import Split
 
 Batch = dict[str, np.ndarray]
@@ -119,24 +119,19 @@ class JointStep:
 
     def _sums(self, batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:
         """Return sums over the words, of what is learned and of both cross-entropies, and of what is unexplained."""
-        tokens, positions = batch["tokens"], batch["positions"]
-        of_a_photo = tokens.shape[1] * tokens.shape[2]  # words and padding
         sums = []
-        for begin, end in shard_bounds(tf.shape(tokens)[0]):
-            first, last = tf.unstack(tf.searchsorted(positions, tf.stack([begin, end]) * of_a_photo))
-            own = {name: value[begin:end] for name, value in batch.items() if name not in ("positions", "next")}
-            own_positions, following = positions[first:last] - begin * of_a_photo, batch["next"][first:last]
+        given = {name: value for name, value in batch.items() if name != "next"}
+        for own, (following,) in shards(given, batch["next"]):
             images = seen(own["images"], own["turns"], own["colours"])
             places = self.network.places(images, training=True)  # (B, L, U)
-            live = live_sentences(own["tokens"])
             logits = self.network.predict_words(
-                places, own["tokens"], own_positions, training=True, live=live
+                places, own["tokens"], own["positions"], training=True, live=own["live"]
             )  # (N, V)
             smoothed, plain = (tf.reduce_sum(loss(following, logits)) for loss in (self._smoothed, self._plain))
             learned, unexplained = smoothed, tf.zeros([])
             if self.teaching:
                 share = self.teaching.config.distillation
-                said = self._said(own["wanted"], own["tokens"], own_positions)  # (N, V)
+                said = self._said(own)  # (N, V)
                 learned = (1 - share) * smoothed + share * tf.reduce_sum(
                     tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(said), logits)
                 )
@@ -144,15 +139,15 @@ class JointStep:
             sums.append([learned, smoothed, plain, unexplained])
         return [tf.add_n(each) for each in zip(*sums, strict=True)]
 
-    def _said(self, wanted: tf.Tensor, tokens: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+    def _said(self, own: dict[str, Any]) -> tf.Tensor:
         """Return the teacher's probabilities (N, V) of the next words, given what it sees (B, L, U)."""
         assert self.teaching
         decoder, words = self.teaching.teacher.decoder, self.network.config.decoder.vocabulary_size
-        known = self.teaching.teacher.config.vocabulary_size
+        known, tokens = self.teaching.teacher.config.vocabulary_size, own["tokens"]
         if words > known:  # words that the teacher has never heard
             tokens = tf.where(tokens < known, tokens, Vocabulary.unknown)
-        memory = decoder.remember(tf.cast(wanted, decoder.compute_dtype))
-        logits = decoder.predict(memory, tokens, positions, live=live_sentences(tokens))
+        memory = decoder.remember(tf.cast(own["wanted"], decoder.compute_dtype))
+        logits = decoder.predict(memory, tokens, own["positions"], live=own["live"])
         return tf.pad(tf.nn.softmax(logits), [[0, 0], [0, words - known]])
 
 
@@ -198,9 +193,10 @@ def fit_jointly(
 
         return ahead(make, enumerate(batches.shuffled(config.seed, epoch)))
 
-    def learn(epoch: int, seen_loss: Callable[[float], None]) -> tuple[float, float]:
+    def learn(epoch: int, seen_loss: Callable[[float], None]) -> dict[str, float]:
         network.captioner.reseed(config.seed, epoch)
-        return step.over(looked(epoch), seen_loss)
+        loss, cross_entropy = step.over(looked(epoch), seen_loss)
+        return {"loss": loss, "cross_entropy": cross_entropy}
 
     scored = network.in_float32()
     read = FeatureReader(scored.encoder)

@@ -23,12 +23,13 @@ from captioner.models.photo_model import PhotoModel
 from captioner.quiet import stderr_closed
 from captioner.text import normalise
 from captioner.training.checkpoint import Checkpoint, open_run
-from captioner.training.evaluation import score_captions, tune_decoding
+from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
 from captioner.training.imitation import Unexplained, imitate, make_targets
 from captioner.training.joint import FeatureReader, Photos, Teaching, fit_jointly
-from captioner.training.pictures import Pictures, Views, read_pixels, seen
+from captioner.training.pictures import Pictures, read_pixels, seen
 from captioner.training.precision import choose_precision
 from captioner.training.run import flat_settings, make_vocabulary, word_counts, write_story
+from captioner.training.views import Views
 
 STORED = 4 / 3
 """How many times as large as the encoder's input the training photos are kept: parts of them are still sharp."""
@@ -109,7 +110,7 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
 
     size = run.model.encoder.image_size
     examples = {name: run.dataset.split(name) for name in ("train", "dev")}
-    views = Views.draw(len(examples["train"]), run.imitation.views, run.training.seed) if teacher else None
+    views = Views.draw(len(examples["train"]), run.training.views, run.training.seed) if teacher else None
     train = _read(examples["train"], "train", round(size * STORED), size, views, report)
     dev = _read(examples["dev"], "dev", size, size, None, report)
     sentences = [words for captions in train.captions for words in captions]
@@ -157,6 +158,7 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     )
     report("choosing beam width and length penalty on dev")
     network = network.in_float32()
+    network.captioner.adjust_logits(word_counts(vocabulary, sentences), run.training.logit_adjustment)
     # What is scored is what is kept: without batch normalisation, and in half precision.
     encoder, captioner = folded(network.encoder), rounded(network.captioner)
     split = FeatureReader(encoder).split(dev)
@@ -164,6 +166,7 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     config = replace(config, decoding=decoding)
     metrics = {
         **score_captions(captions, split, "dev", decoding),
+        **describe_captions(captions, split, sentences),
         "best_epoch": progress.best_epoch,
         "epochs": progress.epoch,
         "parameters": captioner.count_params(),

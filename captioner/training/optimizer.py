@@ -1,5 +1,8 @@
 """The optimiser that all models here are trained with."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -11,10 +14,17 @@ def make_optimizer(
     config: TrainingConfig | CharTrainingConfig,
     steps: int,
     variables: list[keras.Variable] | None = None,
+    slow: tuple[Sequence[keras.Variable], float] = ((), 0.0),
 ) -> keras.optimizers.Optimizer:
     """Make AdamW (Loshchilov & Hutter 2019) for `network`, with warm-up and cosine decay over `steps`.
 
-    Where only some `variables` are to be trained, they are given.
+    Args:
+        network: what is trained.
+        config: rates, decay, clipping and averaging.
+        steps: of the whole training.
+        variables: those that are to be trained, where these are not all.
+        slow: some of them that are trained at another highest rate, and without weight decay, which would pull them
+            away from where they began.
     """
     warmup = min(config.warmup_steps, steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -23,16 +33,31 @@ def make_optimizer(
         warmup_steps=warmup,
         decay_steps=max(1, steps - warmup),
     )
-    optimizer = keras.optimizers.AdamW(
+    variables = network.trainable_variables if variables is None else variables
+    own = {id(variable) for variable in slow[0]}
+    optimizer = _ScaledAdamW(
+        [slow[1] / config.learning_rate if id(variable) in own else 1.0 for variable in variables],
         schedule,
         weight_decay=config.weight_decay,
         global_clipnorm=config.clip_norm,
+        name="adamw",
         use_ema=config.ema_momentum > 0,
         ema_momentum=config.ema_momentum or 0.99,
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(network.trainable_variables if variables is None else variables)
+    optimizer.exclude_from_weight_decay(var_list=list(slow[0]), var_names=["bias", "gamma", "beta"])
+    optimizer.build(variables)
     return optimizer
+
+
+class _ScaledAdamW(keras.optimizers.AdamW):
+    """AdamW in which each variable's learning rate is the schedule's times a number of its own."""
+
+    def __init__(self, scales: Sequence[float], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._scales = list(scales)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super().update_step(gradient, variable, learning_rate * self._scales[self._get_variable_index(variable)])
 
 
 def averaged_weights(

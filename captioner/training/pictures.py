@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from keras import ops
-from PIL import Image
 from tqdm import tqdm
 
 from captioner.ahead import ahead
@@ -15,9 +14,7 @@ from captioner.cores import available_cores
 from captioner.data.photos import PhotoError, open_photo
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.files import cache_directory
-
-LEAST_SIDE = 0.65
-"""The least width and height of a part that is drawn, as a share of the photo's."""
+from captioner.training.views import Views, cut, draw_parts
 
 SHIFT = 0.03
 """How far the edges of a part may move each time it is looked at, as a share of the photo's sides."""
@@ -27,46 +24,6 @@ TURN = 0.07
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """How bright red, green and blue seem (ITU-R BT.601)."""
-
-
-@dataclass(frozen=True)
-class Views:
-    """Parts of photos, the same at each call: V of each photo.
-
-    Attributes:
-        boxes: float (N, V, 4): left, top, right and bottom edge, as shares of the photo's sides.
-        mirrored: bool (N, V).
-    """
-
-    boxes: np.ndarray
-    mirrored: np.ndarray
-
-    @classmethod
-    def draw(cls, photos: int, views: int, seed: int) -> "Views":
-        """Draw views of N photos: the whole, its mirror image, then parts at random, half of them mirrored."""
-        rng = np.random.default_rng([seed, photos, views])
-        boxes, mirrored = draw_parts(rng, photos * views)
-        boxes, mirrored = boxes.reshape(photos, views, 4), mirrored.reshape(photos, views)
-        boxes[:, :2] = [0.0, 0.0, 1.0, 1.0]
-        mirrored[:, :1], mirrored[:, 1:2] = False, True
-        return cls(boxes, mirrored)
-
-
-def draw_parts(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw parts of photos: boxes (count, 4) as in `Views`, and which are mirrored (count,)."""
-    sides = rng.uniform(LEAST_SIDE, 1.0, (count, 2))
-    corners = rng.uniform(0.0, 1.0, (count, 2)) * (1.0 - sides)
-    return np.concatenate([corners, corners + sides], axis=1), rng.random(count) < 0.5
-
-
-def cut(photo: np.ndarray, box: np.ndarray, mirrored: bool, size: int) -> np.ndarray:
-    """Resize a part of a photo uint8 (H, W, 3) to uint8 (size, size, 3), as `captioner.data.photos.preprocess` does."""
-    height, width = photo.shape[:2]
-    left, top, right, bottom = (box * [width, height, width, height]).tolist()
-    image = np.asarray(
-        Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
-    )
-    return image[:, ::-1] if mirrored else image
 
 
 @dataclass(frozen=True)

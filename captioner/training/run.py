@@ -6,29 +6,36 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from captioner.config import ModelConfig, TrainingConfig
+from captioner.config import FineTuningConfig, ModelConfig, SelfCriticalConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset
 from captioner.errors import CaptionerError
 from captioner.files import replacing, write_json
 from captioner.models.captioner import CaptionModel
-from captioner.models.directory import SavedModel, load_model, save_model
-from captioner.models.encoder import build_encoder, weights_fingerprint
+from captioner.models.directory import SavedModel, save_model
+from captioner.models.encoder import build_encoder, last_layers, weights_fingerprint
+from captioner.models.networks import load_networks
+from captioner.models.tuned_model import TunedModel
 from captioner.plots import draw_training_curve
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.card import write_card
-from captioner.training.checkpoint import METRICS, Progress, open_run
-from captioner.training.evaluation import score_captions, tune_decoding
+from captioner.training.checkpoint import METRICS, Checkpoint, Progress, open_run
+from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
+from captioner.training.fine_tuning import GridReader, fine_tune
 from captioner.training.fit import fit
 from captioner.training.precision import choose_precision, in_float32
 from captioner.training.profile import Profile
-from captioner.training.split import read_split
+from captioner.training.self_critical import fit_self_critically
+from captioner.training.split import Split, read_split
+
+WHOLE_VIEWS = 2
+"""The whole photo and its mirror image, which come first."""
 
 HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
 
@@ -42,6 +49,8 @@ class Run:
         model: encoder layer, decoder sizes, longest caption; the sizes that follow from the data are filled in.
         training: epochs, rates, seed.
         output: the model directory to write.
+        fine_tuning: what follows the cross-entropy on frozen features.
+        self_critical: what follows that.
         encoder_weights: a Keras weights file, or "imagenet".
         init_from: a model directory to start from; its sizes, vocabulary and weights are taken over.
     """
@@ -50,12 +59,15 @@ class Run:
     model: ModelConfig
     training: TrainingConfig
     output: Path
+    fine_tuning: FineTuningConfig = field(default_factory=FineTuningConfig)
+    self_critical: SelfCriticalConfig = field(default_factory=SelfCriticalConfig)
     encoder_weights: str = "imagenet"
     init_from: Path | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the outcome, flat, by the names that users know."""
-        return flat_settings(self.dataset, self.model, self.training, self.init_from)
+        own = dataclasses.asdict(self.fine_tuning) | dataclasses.asdict(self.self_critical)
+        return flat_settings(self.dataset, self.model, self.training, self.init_from, **own)
 
 
 def train_captioner(
@@ -80,13 +92,23 @@ def train_captioner(
     checkpoint, metrics = open_run(run.output, run.settings(), resume=resume, report=report)
     if metrics is not None:
         return metrics
+    second, third = (
+        Checkpoint(checkpoint.directory / name, checkpoint.settings) for name in ("fine_tuning", "self_critical")
+    )
+    profile = profile or Profile()
     began = time.monotonic()
     run.dataset.split("train"), run.dataset.split("dev")
     checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
-    base = load_model(run.init_from) if run.init_from else None
-    encoder = build_encoder(run.model.encoder, run.encoder_weights)
+    base, encoder = (
+        load_networks(run.init_from, run.encoder_weights)
+        if run.init_from
+        else (None, build_encoder(run.model.encoder, run.encoder_weights))
+    )
+    behind = run.model.encoder.fine_tune_after
+    tuned = last_layers(encoder, behind) if behind else None
     checkpoint.settings["encoder_weights"] = weights_fingerprint(encoder)
-    train, dev = (read_split(run.dataset, name, encoder, run.model.encoder, report) for name in ("train", "dev"))
+    train = read_split(run.dataset, "train", encoder, run.model.encoder, report, run.training.views)
+    dev = read_split(run.dataset, "dev", encoder, run.model.encoder, report)
     sentences = [words for captions in train.captions for words in captions]
     vocabulary = make_vocabulary(base, sentences, run.training.min_count)
     config = replace(
@@ -107,26 +129,70 @@ def train_captioner(
     network.set_word_frequencies(word_counts(vocabulary, sentences))
     if base:
         take_over(network, base)
-    progress = fit(
-        network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report, profile or Profile()
-    )
+    progress = fit(network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report, profile)
+    if tuned is not None and run.fine_tuning.fine_tune_epochs:
+        joined, train, dev = _join(run, config, network, tuned, report)
+        report(f"fine-tuning the encoder behind {behind}")
+        before = joined.get_weights()
+        joint = fine_tune(
+            joined, vocabulary, train, dev, run.training, run.fine_tuning, config.decoding, second, report, profile
+        )
+        progress = _followed_by(joint, progress, joined, before, report)
+        network = joined.captioner
+        tuned.set_weights(joined.layers_behind.get_weights())
+        reader = GridReader(tuned)
+        train, dev = reader.split(train, min(WHOLE_VIEWS, train.views)), reader.split(dev, 1)
+    if run.self_critical.self_critical_epochs:
+        report("learning from captions of its own")
+        before = network.get_weights()
+        own = fit_self_critically(
+            network, vocabulary, train, dev, run.training, run.self_critical, config.decoding, third, report
+        )
+        progress = _followed_by(own, progress, network, before, report)
     network = in_float32(network)
+    network.adjust_logits(word_counts(vocabulary, sentences), run.training.logit_adjustment)
     report("choosing beam width and length penalty on dev")
     decoding, captions = tune_decoding(network, vocabulary, dev, config.decoding)
     config = replace(config, decoding=decoding)
     metrics = {
         **score_captions(captions, dev, "dev", decoding),
+        **describe_captions(captions, dev, sentences),
         "best_epoch": progress.best_epoch,
         "epochs": progress.epoch,
         "parameters": network.count_params(),
+        "tuned_parameters": tuned.count_params() if tuned is not None else 0,
         "training_seconds": round(sum(row["seconds"] for row in progress.history)),
         "settings": run.settings(),
     }
-    save_model(run.output, config, vocabulary, network)
+    save_model(run.output, config, vocabulary, network, tuned)
     write_story(run.output, run.dataset, config, run.training, progress, metrics)
     checkpoint.remove()
     report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")
     return metrics
+
+
+def _followed_by(
+    stage: Progress, progress: Progress, network: keras.Model, before: list[np.ndarray], report: Callable[[str], None]
+) -> Progress:
+    """Join the epochs of a stage to those before; where none of them was better, put back the weights from before."""
+    if stage.best_score <= progress.best_score:
+        report("no epoch of this stage was better than what was there before it, which is kept")
+        network.set_weights(before)
+    return progress.followed_by(stage)
+
+
+def _join(
+    run: Run, config: ModelConfig, network: CaptionModel, tuned: keras.Model, report: Callable[[str], None]
+) -> tuple[TunedModel, Split, Split]:
+    """Put the encoder's last layers and the decoder together; return also what the layers before see of each split."""
+    frozen = replace(config.encoder, feature_layer=config.encoder.fine_tune_after, fine_tune_after="")
+    encoder = build_encoder(frozen, run.encoder_weights)
+    train = read_split(run.dataset, "train", encoder, frozen, report, run.fine_tuning.fine_tune_views)
+    dev = read_split(run.dataset, "dev", encoder, frozen, report)
+    joined = TunedModel(config, dtype=run.training.precision)
+    joined.layers_behind.set_weights(tuned.get_weights())
+    joined.captioner.set_weights(network.get_weights())
+    return joined, train, dev
 
 
 def flat_settings(

@@ -5,6 +5,7 @@ batch do not wait for each other: TensorFlow runs their operations side by side,
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -37,6 +38,26 @@ def shard_bounds(batch_size: tf.Tensor | int) -> Iterator[tuple[tf.Tensor | int,
     count = shard_count()
     for number in range(count):
         yield batch_size * number // count, batch_size * (number + 1) // count
+
+
+def shards(inputs: dict[str, tf.Tensor], *of_words: tf.Tensor) -> Iterator[tuple[dict[str, Any], list[tf.Tensor]]]:
+    """Yield the parts of a batch of `CaptionBatches`, each with `live` for `captioner.layers.decoder.Decoder.read`.
+
+    Args:
+        inputs: `tokens` (B, K, T), `positions` (N,) and whatever else has a row an image.
+        of_words: arrays (N,), a value for each position.
+
+    Yields:
+        the inputs of the part's images, and the values of its words.
+    """
+    tokens, positions = inputs["tokens"], inputs["positions"]
+    of_an_image = tokens.shape[1] * tokens.shape[2]  # words and padding
+    for begin, end in shard_bounds(tf.shape(tokens)[0]):
+        first, last = tf.unstack(tf.searchsorted(positions, tf.stack([begin, end]) * of_an_image))
+        own: dict[str, Any] = {name: each[begin:end] for name, each in inputs.items() if name != "positions"}
+        own["positions"] = positions[first:last] - begin * of_an_image
+        own["live"] = live_sentences(own["tokens"])
+        yield own, [each[first:last] for each in of_words]
 
 
 def live_sentences(tokens: tf.Tensor) -> tf.Tensor:

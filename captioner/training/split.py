@@ -18,28 +18,35 @@ class Split:
     """The photos of a split as a training reads them.
 
     Attributes:
-        features: float16 (N, L, D), a row a photo; photos that cannot be used have rows too.
-        rows: the rows of the photos that can (M,).
+        features: float16 (N * V, L, D), a row for each view of a photo; photos that cannot be used have rows too.
+        rows: the first rows of the photos that can (M,).
         captions: of each photo, its captions as lists of words.
         names: file names, for samples.
+        views: rows of a photo (V), the first of the whole photo.
     """
 
     features: np.ndarray
     rows: Sequence[int]
     captions: Sequence[Sequence[Sequence[str]]]
     names: Sequence[str]
+    views: int = 1
 
 
 def read_split(
-    dataset: CaptionDataset, name: str, encoder: keras.Model, config: EncoderConfig, report: Callable[[str], None]
+    dataset: CaptionDataset,
+    name: str,
+    encoder: keras.Model,
+    config: EncoderConfig,
+    report: Callable[[str], None],
+    views: int = 1,
 ) -> Split:
-    """Read the photos and captions of a split; photos that cannot be used are reported and left out.
+    """Read captions of a split, and photos in so many views; photos that cannot be used are reported and left out.
 
     Raises:
         CaptionerError: none can be used.
     """
     examples = dataset.split(name)
-    found = extract_features([example.image for example in examples], encoder, config.feature_layer)
+    found = extract_features([example.image for example in examples], encoder, config.feature_layer, views)
     reasons = list(found.bad.values())
     for reason in reasons[:5]:
         report(f"left out: {reason}")
@@ -49,8 +56,8 @@ def read_split(
     for row, example in enumerate(examples):
         captions = [words for caption in example.captions if (words := normalise(caption))]
         if row not in found.bad and captions:
-            kept.append((row, captions, example.image.name))
+            kept.append((row * views, captions, example.image.name))
     if not kept:
         raise CaptionerError(f"no photo of the {name} split can be used; look at the reasons above")
     rows, sentences, names = zip(*kept, strict=True)
-    return Split(found.array, rows, sentences, names)
+    return Split(found.array, rows, sentences, names, views)

@@ -11,7 +11,7 @@ from captioner.models.captioner import CaptionModel
 from captioner.training.batches import Batch
 from captioner.training.loss import SmoothedCrossEntropy
 from captioner.training.profile import Profile
-from captioner.training.shards import live_sentences, shard_bounds
+from captioner.training.shards import shards
 
 
 class LossStep:
@@ -74,19 +74,10 @@ class LossStep:
         return tf.stack([smoothed, plain])
 
     def _sums(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        features, tokens, positions = inputs["features"], inputs["tokens"], inputs["positions"]
-        places = tokens.shape[1] * tokens.shape[2]  # of an image's words and padding
         sums = []
-        for begin, end in shard_bounds(tf.shape(tokens)[0]):
-            first, last = tf.unstack(tf.searchsorted(positions, tf.stack([begin, end]) * places))
-            own = {
-                "features": features[begin:end],
-                "tokens": tokens[begin:end],
-                "positions": positions[first:last] - begin * places,
-                "live": live_sentences(tokens[begin:end]),
-            }
+        for own, (following,) in shards(inputs, targets):
             logits = self.network(own, training=training)
-            sums.append([tf.reduce_sum(loss(targets[first:last], logits)) for loss in (self._smoothed, self._plain)])
+            sums.append([tf.reduce_sum(loss(following, logits)) for loss in (self._smoothed, self._plain)])
         smoothed, plain = zip(*sums, strict=True)
         return tf.add_n(smoothed), tf.add_n(plain)
 

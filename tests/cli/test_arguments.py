@@ -36,7 +36,7 @@ def test_a_setting_is_read_as_its_type(config, name, text, value):
 @pytest.mark.parametrize(
     ("config", "name", "text", "complaint"),
     [
-        (TrainingConfig, "epochs", "0", "from 1 to 100000, found 0"),
+        (TrainingConfig, "epochs", "-1", "from 0 to 100000, found -1"),
         (TrainingConfig, "epochs", "2.5", "expected int, found '2.5'"),
         (TrainingConfig, "epochs", "", "expected int, found ''"),
         (TrainingConfig, "seed", "-1", "from 0 to 2147483647, found -1"),

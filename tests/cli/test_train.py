@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -106,3 +107,30 @@ def test_the_seed_does_not_move_photos_between_the_splits(tmp_path, monkeypatch)
         with pytest.raises(SeenError) as caught:
             command.run(command.make_parser("captioner").parse_args(argv))
         assert caught.value.args[0] == expected
+
+
+def test_fine_tuning_begins_behind_a_layer_that_is_known_for_inception_alone(base):
+    model, _ = configured("--fine-tune-epochs", 2)
+    assert model.encoder == EncoderConfig(fine_tune_after="mixed6")
+    model, _ = configured("--fine-tune-epochs", 2, "--fine-tune-after", "mixed3")
+    assert model.encoder.fine_tune_after == "mixed3"
+    model, _ = configured("--init-from", base, "--fine-tune-epochs", 2, "--fine-tune-after", "mixed4")
+    assert model.encoder == dataclasses.replace(BASE.encoder, fine_tune_after="mixed4")
+    with pytest.raises(UsageError, match="name the layer of ResNet50 to begin behind with --fine-tune-after"):
+        configured("--encoder", "ResNet50", "--fine-tune-epochs", 2)
+    with pytest.raises(UsageError, match="nothing is fine-tuned without --fine-tune-epochs"):
+        configured("--fine-tune-after", "mixed3")
+
+
+def test_a_fine_tuned_model_to_start_from_has_decided_where(tmp_path):
+    tuned = dataclasses.replace(BASE, encoder=dataclasses.replace(BASE.encoder, fine_tune_after="mixed3"))
+    save_config(tmp_path / "config.json", model=tuned)
+    assert configured("--init-from", tmp_path)[0] == tuned
+    with pytest.raises(UsageError, match=r"--fine-tune-after mixed4: --init-from .* has mixed3"):
+        configured("--init-from", tmp_path, "--fine-tune-epochs", 1, "--fine-tune-after", "mixed4")
+
+
+def test_the_stages_after_the_cross_entropy_are_not_for_a_compact_encoder():
+    message = "--fine-tune-epochs: only for encoders of keras.applications, not for compact"
+    with pytest.raises(UsageError, match=re.escape(message)):
+        configured("--encoder", "compact", "--fine-tune-epochs", 2)

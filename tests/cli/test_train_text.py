@@ -65,6 +65,7 @@ VALUES = {
     "network": "compact",
     "image_size": "144",
     "distillation": "0.5",
+    "bleu_weight": "0.5",
 }
 """What the options are given that do not take a 3."""
 

@@ -160,6 +160,19 @@ def trained(session_patch: Callable, train_arguments: Sequence[object], folder: 
         return directory, call(*train_arguments, "--epochs", "2", "--output", directory)
 
 
+@pytest.fixture(scope="session")
+def fine_tuned(session_patch: Callable, train_arguments: Sequence[object], folder: Path) -> tuple[Path, Outcome]:
+    """A model whose encoder's last block was trained along, and which then learned from captions of its own."""
+    directory = folder / "models" / "tuned"
+    with pytest.MonkeyPatch.context() as patch:
+        session_patch(patch)
+        return directory, call(
+            *(*train_arguments, "--feature-layer", "mixed2", "--image-size", 75, "--fine-tune-after", "mixed1"),
+            *("--epochs", 1, "--fine-tune-epochs", 2, "--fine-tune-views", 2, "--encoder-rate", 0.01),
+            *("--self-critical-epochs", 1, "--output", directory),
+        )
+
+
 @pytest.fixture(autouse=True)
 def patched(session_patch: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     session_patch(monkeypatch)

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from PIL import Image
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
@@ -77,3 +78,12 @@ def test_a_split_that_is_not_there_is_named(evaluate, other_data):
     outcome = evaluate("--split", "test", "--data", other_data)
     assert outcome.status == 1
     assert "the test split of my_photos holds no photos; those that do: train (4 photos), dev (2 photos)" in outcome.err
+
+
+def test_a_gallery_is_drawn(evaluate, tmp_path):
+    outcome = evaluate("--split", "dev", "--gallery", tmp_path / "gallery.png")
+    assert outcome.status == 0
+    with Image.open(tmp_path / "gallery.png") as picture:
+        assert picture.width > 600
+        assert picture.height > 900
+        assert len(picture.convert("RGB").getcolors(2**24)) > 50

@@ -3,10 +3,14 @@ import json
 import re
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
+from captioner.data.model_files import read_config
+from captioner.models import encoder as encoder_module
 from captioner.models.directory import load_model
+from captioner.models.encoder import last_layers
 
 FILES = {
     *("config.json", "vocabulary.json", "decoder.weights.h5", "metrics.json"),
@@ -174,3 +178,62 @@ def test_features_are_read_once(trained, train_arguments, command, tmp_path, mon
     outcome = command(*arguments)  # features come before the vocabulary
     assert outcome.status == 1
     assert "no word stands 1000 times in the 30 training captions" in outcome.err
+
+
+def test_fine_tuning_the_encoder_leaves_its_last_layers_in_the_directory(fine_tuned):
+    directory, outcome = fine_tuned
+    assert outcome.status == 0
+    assert {path.name for path in directory.iterdir()} == FILES | {"encoder.weights.h5"}
+    assert outcome.err.count("fine-tuning the encoder behind mixed1") == 1
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert metrics["epochs"] == 4
+    with (directory / "history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    assert [row["epoch"] for row in history] == ["1", "2", "3", "4"]
+    assert [bool(row["reward"]) for row in history] == [False, False, False, True]
+    assert "behind `mixed1`" in (directory / "README.md").read_text()
+
+
+def test_a_fine_tuned_model_captions_alike_from_its_files_alone(fine_tuned, encoder_weights, photos, data, command):
+    directory, _ = fine_tuned
+    config = read_config(directory).encoder
+    encoder = encoder_module.build_encoder(config, encoder_weights)  # the one that all tests of this process share
+    for weight in last_layers(encoder, "mixed1").weights:
+        weight.assign(np.zeros(weight.shape))
+    given = ("--model", directory, "--encoder-weights", encoder_weights)
+    in_litert = command("predict", *given, photos)
+    for weight in last_layers(encoder, "mixed1").weights:
+        weight.assign(np.zeros(weight.shape))
+    in_keras = command("predict", *given, "--backend", "keras", photos)
+    assert in_litert.status == 0
+    assert in_litert.out == in_keras.out
+    evaluated = command("evaluate", *given, "--data", data, "--split", "dev")
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert float(evaluated.out.splitlines()[2].split()[0]) == pytest.approx(metrics["bleu1"], abs=0.005)
+
+
+def test_damaged_layers_are_refused(fine_tuned, encoder_weights, photos, command, tmp_path):
+    directory = shutil.copytree(fine_tuned[0], tmp_path / "damaged")
+    content = bytearray((directory / "encoder.weights.h5").read_bytes())
+    content[-100] ^= 1
+    (directory / "encoder.weights.h5").write_bytes(content)
+    outcome = command("predict", "--model", directory, "--encoder-weights", encoder_weights, photos / "red_circle.png")
+    assert outcome.status == 1
+    assert f"{directory / 'encoder.weights.h5'} are not those that config.json was written with" in outcome.err
+
+
+def test_a_training_that_starts_from_a_fine_tuned_model_keeps_its_layers(
+    fine_tuned, other_data, encoder_weights, command, tmp_path
+):
+    outcome = command(
+        *("train", "--data", other_data, "--encoder-weights", encoder_weights, "--init-from", fine_tuned[0]),
+        *("--epochs", 1, "--batch-size", 2, "--output", tmp_path / "mine"),
+    )
+    assert outcome.status == 0
+    ours, theirs = ((place / "encoder.weights.h5") for place in (tmp_path / "mine", fine_tuned[0]))
+    with h5py.File(ours) as one, h5py.File(theirs) as other:
+        names = []
+        one.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        assert len(names) == 28  # seven convolutions: kernel, shift, mean, variance
+        for name in names:
+            np.testing.assert_array_equal(one[name][()], other[name][()], err_msg=name)

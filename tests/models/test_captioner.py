@@ -191,3 +191,17 @@ def test_configuration_round_trip(network):
     twin = CaptionModel.from_config(model.get_config())
     assert twin.config == model.config
     assert [weight.shape for weight in twin.weights] == [weight.shape for weight in model.weights]
+
+
+def test_logits_are_adjusted_by_the_frequency_of_words_alone(network, features, tokens):
+    model = network("rnn")
+    inputs = {"features": features, "tokens": tokens}
+    before = to_numpy(model(inputs))
+    counts = np.array([0, 0, 50, 5, 99, 9, 9, 0, 0, 0])
+    model.adjust_logits(counts, 0.5)
+    moved = to_numpy(model(inputs)) - before
+    np.testing.assert_allclose(moved[..., :4], 0, atol=1e-6)  # <end> too
+    np.testing.assert_allclose(moved[..., 5] - moved[..., 4], 0.5 * np.log(100 / 10), rtol=1e-4)
+    np.testing.assert_allclose(moved[..., 9] - moved[..., 5], 0.5 * np.log(10 / 1), rtol=1e-4)
+    share = (counts + 1)[4:] / (counts + 1)[4:].sum()
+    np.testing.assert_allclose(moved[..., 4:] @ share, 0, atol=1e-5)

@@ -29,6 +29,8 @@ def test_each_encoder_and_each_decoder_has_a_name_of_its_own(weights, cache):
         bundle.encoder_path(EncoderConfig(), "imagenet"),
         bundle.encoder_path(EncoderConfig(), str(weights)),
         bundle.encoder_path(EncoderConfig(feature_layer="mixed7"), str(weights)),
+        bundle.encoder_path(EncoderConfig(), str(weights), "a"),
+        bundle.encoder_path(EncoderConfig(), str(weights), "b"),
         bundle.decoder_path(CONFIG, Checksums("a")),
         bundle.decoder_path(CONFIG, Checksums("b")),
         bundle.decoder_path(DecoderConfig(), Checksums("a")),

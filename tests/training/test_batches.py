@@ -99,3 +99,11 @@ def test_of_equally_long_captions_those_go_together_whose_next_are_of_like_lengt
         batches = CaptionBatches(FEATURES, range(6), captions, batch_size=3)
         words = sorted(len(targets) for _, targets in list(batches.shuffled(0, epoch)))
         assert words == [3 * (6 + 2), 3 * (6 + 5)]
+
+
+def test_each_epoch_an_image_brings_one_of_its_views():
+    batches = CaptionBatches(FEATURES, [0, 3], [[[4, 2]], [[5, 2]]], batch_size=2, views=3)
+    assert images_of(batches.in_order()) == [0, 3]  # the whole photo
+    drawn = [sorted(images_of(batches.shuffled(0, epoch))) for epoch in range(30)]
+    assert {first for first, _ in drawn} == {0, 1, 2}
+    assert {second for _, second in drawn} == {3, 4, 5}

@@ -5,10 +5,17 @@ import pytest
 
 from captioner.config import DecodingConfig
 from captioner.decoding.hypothesis import Hypothesis
+from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
 from captioner.text import Vocabulary
 from captioner.training import evaluation
-from captioner.training.evaluation import caption_split, score_captions, tune_decoding, write_predictions
+from captioner.training.evaluation import (
+    caption_split,
+    describe_captions,
+    score_captions,
+    tune_decoding,
+    write_predictions,
+)
 from captioner.training.split import Split
 
 DECODING = DecodingConfig(4, 0.7, 12)
@@ -109,3 +116,20 @@ def test_a_split_is_searched_in_batches_by_its_rows(make_split, make_network, vo
     found = caption_split(network, split, decoding)
     assert [beam[0].tokens for beam in found] == [all_at_once[row][0].tokens for row in rows]
     assert len({beam[0].log_prob for beam in found}) == 3, "photos that look alike to the model prove nothing"
+
+
+def test_examples_are_those_that_the_scores_choose():
+    references = [[["a", "dog", "runs", "fast", str(number)]] for number in range(9)]
+    captions = [each[0][:5] for each in references]
+    for number in range(9):
+        captions[number] = captions[number][: 1 + number % 5] + ["x"] * number  # worse and worse, in no order
+    split = Split(np.zeros((9, 1, 1)), range(9), references, [f"{number}.jpg" for number in range(9)])
+    found = describe_captions(captions, split, [])
+    cider = CiderD(references)
+    scores = sorted((100 * cider.score(number, captions[number]) for number in range(9)), reverse=True)
+    assert [each["cider"] for each in found["examples"]["best"]] == scores[:3]
+    assert [each["cider"] for each in found["examples"]["median"]] == scores[3:6]
+    assert [each["cider"] for each in found["examples"]["worst"]] == scores[6:]
+    best = found["examples"]["best"][0]
+    number = int(best["image"].removesuffix(".jpg"))
+    assert (best["caption"], best["reference"]) == (" ".join(captions[number]), " ".join(references[number][0]))

@@ -156,3 +156,28 @@ def test_a_full_disk_is_said_before_the_work_begins(photos, opened, monkeypatch)
     with pytest.raises(CaptionerError, match=r"the disk is full; make room.*XDG_CACHE_HOME"):
         extract_features(photos, make_encoder(), "pool")
     assert opened == []
+
+
+def test_views_are_the_whole_its_mirror_image_and_parts(tmp_path, cache):
+    left, right = np.full((16, 8, 3), [255, 0, 0], np.uint8), np.full((16, 8, 3), [0, 0, 255], np.uint8)
+    Image.fromarray(np.concatenate([left, right], axis=1)).save(tmp_path / "halves.png")
+    Image.new("RGB", (16, 16), (0, 255, 0)).save(tmp_path / "lime.png")
+    (tmp_path / "broken.png").write_bytes(b"no photo")
+    photos = [tmp_path / f"{name}.png" for name in ("halves", "broken", "lime")]
+    found = extract_features(photos, make_encoder(), "quarters", views=4)
+    assert found.array.shape == (12, 4, 3)
+    assert list(found.bad) == [1]
+    halves = found.array[:4]
+    np.testing.assert_allclose(halves[0, 0], [1, -1, -1], atol=0.07)  # the upper left quarter is red, and a little blue
+    np.testing.assert_allclose(halves[0, 1], [-1, -1, 1], atol=0.07)
+    np.testing.assert_allclose(halves[1], halves[0][[1, 0, 3, 2]], atol=0.01)
+    for part in halves[2:]:
+        assert not np.allclose(part, halves[0])
+        assert not np.allclose(part, halves[1])
+    np.testing.assert_allclose(found.array[8:], np.broadcast_to([-1.0, 1.0, -1.0], (4, 4, 3)))
+    again = extract_features(photos, make_encoder(), "quarters", views=4)
+    np.testing.assert_array_equal(again.array, found.array)
+    assert len(list(cache.iterdir())) == 1
+    whole = extract_features(photos, make_encoder(), "quarters")
+    np.testing.assert_array_equal(whole.array, found.array[::4])
+    assert len(list(cache.iterdir())) == 2

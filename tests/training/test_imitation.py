@@ -13,7 +13,8 @@ from captioner.models.captioner import CaptionModel
 from captioner.models.photo_model import PhotoModel
 from captioner.training.checkpoint import Checkpoint
 from captioner.training.imitation import Targets, Unexplained, imitate, make_targets
-from captioner.training.pictures import Pictures, Views
+from captioner.training.pictures import Pictures
+from captioner.training.views import Views
 
 SIZE, PLACES, UNITS = 32, 1, 8
 TRAINING = TrainingConfig(batch_size=4, warmup_steps=2, ema_momentum=0.5, precision="float32")
@@ -110,7 +111,7 @@ def lesson(tmp_path: Path, targets: Targets, pixels: np.ndarray, teacher: Captio
         (pixels, values),
         Unexplained(values, teacher),
         TRAINING,
-        ImitationConfig(imitation_epochs=epochs, views=2, imitation_rate=0.01),
+        ImitationConfig(imitation_epochs=epochs, imitation_rate=0.01),
         Checkpoint(tmp_path / "checkpoint", {}),
         lambda line: None,
     )

@@ -32,9 +32,16 @@ MODEL = ModelConfig(
     DecodingConfig(max_length=4),
 )
 TRAINING = TrainingConfig(
-    epochs=1, batch_size=4, warmup_steps=1, min_count=1, ema_momentum=0.5, precision="float32", learning_rate=0.01
+    views=2,
+    epochs=1,
+    batch_size=4,
+    warmup_steps=1,
+    min_count=1,
+    ema_momentum=0.5,
+    precision="float32",
+    learning_rate=0.01,
 )
-IMITATION = ImitationConfig(imitation_epochs=2, views=2)
+IMITATION = ImitationConfig(imitation_epochs=2)
 
 
 @contextmanager

@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from captioner.data.photos import preprocess
-from captioner.training.pictures import LEAST_SIDE, Pictures, Views, cut, read_pixels, seen
+from captioner.training.pictures import Pictures, read_pixels, seen
+from captioner.training.views import LEAST_SIDE, Views, cut
 
 
 @pytest.fixture

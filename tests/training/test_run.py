@@ -11,7 +11,7 @@ from captioner.models.directory import SavedModel
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.card import write_card
 from captioner.training.checkpoint import Progress
-from captioner.training.run import Run, take_over, write_history
+from captioner.training.run import Run, _followed_by, take_over, write_history
 
 
 def saved(network, size):
@@ -97,6 +97,14 @@ METRICS = {"bleu1": 61.24, "bleu2": 43.0, "bleu3": 30.0, "bleu4": 20.06, "rouge_
     "best_epoch": 9,
     "epochs": 14,
     "training_seconds": 1260,
+    "copied": 12.4,
+    "distinct_words": 321,
+    "mean_length": 9.94,
+    "groundless_colours": 41.0,
+    "groundless_numbers": 22.0,
+    "wrong_gender": 7.6,
+    "examples": {"worst": [{"image": "7.jpg", "caption": "a cat", "reference": "a dog runs", "cider": 0.2}]},
+    "settings": {},
 }
 
 
@@ -110,3 +118,42 @@ def test_the_card_says_how_good_and_from_what(tmp_path, data, licence):
         assert expected in card
     for expected in ("2500 words", "1,234,567 parameters", "Best epoch\n  9 of 14; 21 minutes", "seed 7", licence):
         assert expected in card
+
+
+def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
+    stages = {"fine_tune_epochs": 12, "fine_tune_after": "mixed6", "encoder_rate": 1e-4, "fine_tune_rate": 5e-4}
+    stages |= {"fine_tune_views": 4, "self_critical_epochs": 0}
+    model = ModelConfig(EncoderConfig(fine_tune_after="mixed6"))
+    metrics = METRICS | {"settings": stages, "tuned_parameters": 3_826_368}
+    write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics)
+    card = (tmp_path / "README.md").read_text()
+    for expected in (
+        *("| worst | `7.jpg` | a cat | a dog runs | 0 |", "12% stand in the training captions", "321 different words"),
+        *(
+            "a colour, 41%",
+            "with a number, 22%",
+            "8% contradict",
+            "12 epochs",
+            "`mixed6`, 3,826,368 parameters",
+        ),
+    ):
+        assert expected in card, expected
+    assert "Self-critical" not in card
+
+
+def test_a_stage_that_makes_nothing_better_leaves_the_weights_as_they_were(make_network):
+    network, lines = make_network(7, seed=1), []
+    before = network.get_weights()
+    first = Progress(2, 2, 35.0, HISTORY)
+    network.set_weights(make_network(7, seed=2).get_weights())
+    after = network.get_weights()
+    joined = _followed_by(Progress(1, 1, 35.5, HISTORY[:1]), first, network, before, lines.append)
+    assert (joined.epoch, joined.best_epoch, joined.best_score, lines) == (3, 3, 35.5, [])
+    np.testing.assert_array_equal(network.get_weights()[0], after[0])
+
+    joined = _followed_by(Progress(1, 1, 34.0, HISTORY[:1]), first, network, before, lines.append)
+    assert (joined.epoch, joined.best_epoch, joined.best_score) == (3, 2, 35.0)
+    assert [row["epoch"] for row in joined.history] == [1, 2, 3]
+    assert lines == ["no epoch of this stage was better than what was there before it, which is kept"]
+    for ours, theirs in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -19,7 +19,7 @@ def read(monkeypatch):
         examples = tuple(Example(Path("photos", f"{n}.jpg"), tuple(each)) for n, each in enumerate(captions))
         array = np.zeros((len(examples), 1, 1), np.float16)
 
-        def extract_features(photos, encoder, feature_layer):
+        def extract_features(photos, encoder, feature_layer, views):
             assert (feature_layer, encoder) == ("mixed3", "the encoder")
             assert list(photos) == [example.image for example in examples]
             return PhotoFeatures(array, {row: f"{photos[row]}: broken" for row in bad})

@@ -1,0 +1,121 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from captioner.config import (
+    DecoderConfig,
+    DecodingConfig,
+    EncoderConfig,
+    FineTuningConfig,
+    ModelConfig,
+    TrainingConfig,
+)
+from captioner.models.tuned_model import TunedModel
+from captioner.training.checkpoint import Checkpoint
+from captioner.training.fine_tuning import GridReader, fine_tune
+from captioner.training.optimizer import make_optimizer
+from captioner.training.profile import Profile
+from captioner.training.split import Split
+
+TRAINING = TrainingConfig(batch_size=4, warmup_steps=0, ema_momentum=0.0, seed=1)
+CONFIG = FineTuningConfig(2, fine_tune_rate=0.01, encoder_rate=0.002, fine_tune_views=2)
+DECODING = DecodingConfig(1, 0.7, 5)
+
+
+@pytest.fixture(scope="module")
+def initial():
+    encoder = EncoderConfig(feature_layer="mixed2", image_size=75, fine_tune_after="mixed1")
+    network = TunedModel(ModelConfig(encoder, DecoderConfig("rnn", 8, 6, 5, 0.0, 11, 49, 288)))
+    return network, network.get_weights()
+
+
+@pytest.fixture
+def network(initial):
+    network, weights = initial
+    network.set_weights(weights)
+    return network
+
+
+@pytest.fixture
+def make_grids(make_split):
+    """Returns a function that makes what the first layers see of `count` photos, in so many views."""
+
+    def make(count: int, seed: int, views: int) -> Split:
+        split = make_split(count, seed)
+        grids = np.random.default_rng(seed).normal(size=(count * views, 49, 288)).astype(np.float16)
+        return replace(split, features=grids, rows=[row * views for row in split.rows], views=views)
+
+    return make
+
+
+def tune(network, vocabulary, train, dev, directory, config=CONFIG):
+    checkpoint = Checkpoint(directory, {})
+    lines = []
+    progress = fine_tune(
+        network, vocabulary, train, dev, TRAINING, config, DECODING, checkpoint, lines.append, Profile()
+    )
+    return progress, lines
+
+
+def test_encoder_and_decoder_learn(network, vocabulary, make_grids, tmp_path):
+    before = [weight.numpy() for weight in network.trainable_variables]
+    progress, _ = tune(network, vocabulary, make_grids(8, 1, 2), make_grids(4, 2, 1), tmp_path)
+    assert progress.epoch == 2
+    assert progress.history[1]["loss"] < progress.history[0]["loss"]
+    moved = [np.abs(new.numpy() - old).max() for new, old in zip(network.trainable_variables, before, strict=True)]
+    unused = [
+        weight.path
+        for weight, most in zip(network.trainable_variables, moved, strict=True)
+        if not most and "embedding" not in weight.path
+    ]
+    assert unused == []
+
+
+def test_stopped_and_resumed_it_ends_with_the_same_weights(network, initial, vocabulary, make_grids, tmp_path):
+    train, dev = make_grids(8, 1, 2), make_grids(4, 2, 1)
+    tune(network, vocabulary, train, dev, tmp_path / "whole")
+    expected = network.get_weights()
+
+    def stop(line):
+        if line.startswith("epoch 1/2"):
+            raise KeyboardInterrupt
+
+    network.set_weights(initial[1])
+    checkpoint = Checkpoint(tmp_path / "stopped", {})
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(network, vocabulary, train, dev, TRAINING, CONFIG, DECODING, checkpoint, stop, Profile())
+    network.set_weights(initial[1])
+    progress, lines = tune(network, vocabulary, train, dev, tmp_path / "stopped")
+    assert lines[0] == "going on after epoch 1 of 2"
+    assert progress.epoch == 2
+    for ours, theirs in zip(network.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_encoder_moves_at_its_own_rate_and_is_not_drawn_to_zero(network):
+    """Adam's first step moves every weight by the learning rate, whatever its gradient: m / sqrt(v) is 1."""
+    slow = network.layers_behind.trainable_variables
+    assert len(slow) == 14  # seven convolutions, each with a shift
+    training = replace(TRAINING, learning_rate=0.01, weight_decay=0.1, clip_norm=1e6)
+    optimizer = make_optimizer(network, training, 10**6, slow=(slow, 0.002))
+    before = [weight.numpy() for weight in network.trainable_variables]
+    optimizer.apply([np.ones(weight.shape, np.float32) for weight in network.trainable_variables])
+    for weight, old in zip(network.trainable_variables, before, strict=True):
+        own = any(weight is each for each in slow)
+        rate = 0.002 if own else 0.01
+        decay = 0.0 if own or weight.path.split("/")[-1] in ("bias", "gamma", "beta") else 0.01 * 0.1 * old
+        np.testing.assert_allclose(weight.numpy(), old - decay - rate, atol=2e-6, err_msg=weight.path)
+
+
+def test_grids_are_read_through_the_last_layers_view_by_view(network, make_grids):
+    grids = make_grids(5, 3, 3)
+    grids = replace(grids, rows=grids.rows[1:], captions=grids.captions[1:], names=grids.names[1:])  # one is damaged
+    read = GridReader(network.layers_behind).split(grids, 2, batch_size=4)
+    assert (read.features.shape, read.views, list(read.rows)) == ((10, 49, 288), 2, [2, 4, 6, 8])
+    expected = network.features(grids.features).numpy()
+    for photo in range(5):
+        for view in range(2):
+            np.testing.assert_allclose(
+                read.features[photo * 2 + view], expected[photo * 3 + view], rtol=2e-3, atol=1e-3
+            )

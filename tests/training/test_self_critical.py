@@ -1,0 +1,158 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from captioner.config import DecodingConfig, SelfCriticalConfig, TrainingConfig
+from captioner.metrics.cider import CiderD
+from captioner.text import END, Vocabulary
+from captioner.training.checkpoint import Checkpoint
+from captioner.training.fit import fit
+from captioner.training.self_critical import Reward, Sampler, SelfCriticalTraining, fit_self_critically
+
+CAPTIONS = [[["red", "dog", "runs"], ["a", "dog", "runs"]], [["blue", "cat", "sits"], ["a", "cat", "sits"]]]
+
+
+def test_the_reward_is_cider_with_the_end_as_a_word():
+    ended = [[[*words, END] for words in each] for each in CAPTIONS]
+    reward, cider = Reward(CAPTIONS), CiderD(ended)
+    assert reward(0, ["red", "dog", "runs"], True) == pytest.approx(cider.score(0, ["red", "dog", "runs", END]))
+    assert reward(0, ["red", "dog"], False) == pytest.approx(cider.score(0, ["red", "dog"]))
+    assert reward(1, ["red", "dog", "runs"], True) < 1e-9
+
+
+def test_who_breaks_off_is_rewarded_less_than_who_finishes():
+    reward = Reward(CAPTIONS)
+    assert reward(0, ["red", "dog", "runs"], False) < reward(0, ["red", "dog", "runs"], True)
+
+
+def test_the_reward_may_be_bleu_too():
+    assert Reward(CAPTIONS, 1.0)(0, ["red", "dog", "runs"], True) == pytest.approx(10)
+    assert Reward(CAPTIONS, 1.0)(0, ["red", "dog"], False) == 0  # no four words in a row
+    halves = Reward(CAPTIONS, 0.5)(0, ["red", "dog", "runs"], True)
+    assert halves == pytest.approx(5 + Reward(CAPTIONS)(0, ["red", "dog", "runs"], True) / 2)
+
+
+def test_words_are_drawn_with_the_probabilities_of_the_model(make_network, make_split, vocabulary):
+    network, features = make_network(len(vocabulary), seed=2), make_split(3, seed=1).features
+    sampler = Sampler(network, 4000, 5)
+    said = sampler(features, [1, 2])
+    assert said.shape == (3, 4000, 5)
+    step, states = network.start(features)
+    log_probs, _, _ = step(np.full((3, 1), Vocabulary.start, np.int32), states)
+    allowed = np.exp(log_probs[:, 0])
+    allowed[:, [Vocabulary.pad, Vocabulary.start, Vocabulary.unknown]] = 0
+    allowed /= allowed.sum(axis=1, keepdims=True)
+    for image in range(3):
+        found = np.bincount(said[image, :, 0], minlength=len(vocabulary)) / 4000
+        np.testing.assert_allclose(found, allowed[image], atol=5 * np.sqrt(0.25 / 4000))
+    assert not np.isin(said, [Vocabulary.start, Vocabulary.unknown]).any()
+    ended = np.cumsum(said == Vocabulary.end, axis=2) - (said == Vocabulary.end) > 0
+    assert ended.any()
+    np.testing.assert_array_equal(said == Vocabulary.pad, ended)
+    np.testing.assert_array_equal(sampler(features, [1, 2]), said)
+    assert (sampler(features, [1, 3]) != said).mean() > 0.1
+
+
+def test_the_gradient_is_that_of_the_formula(make_network, make_split, vocabulary):
+    """One step of plain gradient descent against the formula, caption by caption, without packing or shards."""
+    network, split = make_network(len(vocabulary), seed=2), make_split(4, seed=1)
+    before = [weight.numpy() for weight in network.trainable_variables]
+    optimizer = keras.optimizers.SGD(1.0)
+    optimizer.build(network.trainable_variables)
+    config = SelfCriticalConfig(1, samples=3, caption_weight=0.5, captions_beside=2)
+    training = SelfCriticalTraining(network, vocabulary, split, config, 4, 0.1, 5, optimizer)
+    images = np.arange(4)
+    sampled = training._sampler(split.features, [0, 1])
+    advantages, mean = training._judge(images, sampled)
+    np.testing.assert_allclose(advantages.sum(axis=1), 0, atol=1e-9)
+    inputs, *rest = training._packed(images, sampled, advantages, [0, 1, 0])
+    training._step({"features": split.features, **inputs}, *rest)
+    moved = [old - new.numpy() for old, new in zip(before, network.trainable_variables, strict=True)]
+
+    for weight, value in zip(network.trainable_variables, before, strict=True):
+        weight.assign(value)
+    rewards = np.array(
+        [
+            [training.reward(image, vocabulary.decode(each), Vocabulary.end in each) for each in sampled[image]]
+            for image in images
+        ]
+    )
+    assert mean == pytest.approx(rewards.mean())
+    with tf.GradientTape() as tape:
+        policy, smoothed, words, of_data = 0.0, 0.0, 0, 0
+        for image in images:
+            memory = network.decoder.memory(split.features[image : image + 1])
+
+            def log_probs(caption, memory=memory):
+                tokens = np.array([[[Vocabulary.start, *caption[:-1]]]], np.int32)
+                return tf.nn.log_softmax(network.decoder.predict(memory, tokens))[0, 0]  # (T, V)
+
+            for number, each in enumerate(sampled[image]):
+                caption = [int(token) for token in each if token != Vocabulary.pad]
+                advantage = rewards[image, number] - np.delete(rewards[image], number).mean()
+                said = tf.gather(log_probs(caption), caption, batch_dims=1)
+                policy, words = policy - advantage * tf.reduce_sum(said), words + len(caption)
+            for each in split.captions[image]:
+                caption = vocabulary.encode(each, 5)
+                found = log_probs(caption)
+                target = 0.9 * np.eye(len(vocabulary), dtype=np.float32)[caption] + np.float32(0.1 / len(vocabulary))
+                smoothed, of_data = smoothed - tf.reduce_sum(target * found), of_data + len(caption)
+        loss = policy / words + 0.5 * smoothed / of_data
+    for expected, found in zip(tape.gradient(loss, network.trainable_variables), moved, strict=True):
+        np.testing.assert_allclose(found, tf.convert_to_tensor(expected), atol=2e-6)
+    assert max(np.abs(each).max() for each in moved) > 1e-3
+
+
+TRAINING = TrainingConfig(epochs=2, batch_size=4, learning_rate=0.05, warmup_steps=2, ema_momentum=0.5, seed=3)
+CONFIG = SelfCriticalConfig(4, 0.02, samples=4)
+DECODING = DecodingConfig(2, 0.5, 5)
+
+
+@pytest.fixture
+def train(make_network, make_split, vocabulary, tmp_path):
+    """Returns a function that trains by cross-entropy, then self-critically, as a process started again would."""
+
+    def run(directory, report=lambda line: None):
+        network, splits = make_network(len(vocabulary), seed=5, dropout=0.2), (make_split(8, 1), make_split(4, 2))
+        first, second = (Checkpoint(tmp_path / directory / name, {}) for name in ("first", "second"))
+        fit(network, vocabulary, *splits, TRAINING, DECODING, first, lambda line: None)
+        return network, fit_self_critically(network, vocabulary, *splits, TRAINING, CONFIG, DECODING, second, report)
+
+    return run
+
+
+def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(train):
+    whole, expected = train("whole")
+
+    def stop(line):
+        if line.startswith("epoch 2/4"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("stopped", stop)
+    lines = []
+    resumed, found = train("stopped", lines.append)
+    assert lines[0] == "going on after epoch 2 of 4"
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(expected.history, found.history, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+def test_captions_of_its_own_become_better(make_network, make_split, vocabulary, tmp_path):
+    network, split = make_network(len(vocabulary), seed=5), make_split(8, 1)
+    training = dataclasses.replace(TRAINING, epochs=3, batch_size=2, patience=100)
+    config = SelfCriticalConfig(30, 0.01, samples=8, caption_weight=0.0)
+    first, second = (Checkpoint(tmp_path / name, {}) for name in ("first", "second"))
+    silent = {"report": lambda line: None}
+    before = fit(network, vocabulary, split, split, training, DECODING, first, **silent)
+    after = fit_self_critically(network, vocabulary, split, split, training, config, DECODING, second, **silent)
+    rewards = [row["reward"] for row in after.history]
+    assert np.mean(rewards[-3:]) > 1.5 * rewards[0]
+    both = before.followed_by(after)
+    assert [row["epoch"] for row in both.history] == list(range(1, 34))
+    assert both.best_epoch == 3 + after.best_epoch
+    assert both.history[-1]["mean_length"] >= 2  # "dog runs" is what both captions of a photo agree on
