@@ -76,7 +76,18 @@ class Captioner(LoadedCaptioner):
             return cls(vocabulary, KerasEncoder(encoder), saved.network, decoding, num_captions)
         ready = bundle.read_ready(directory, config)
         network, arrays = ready or _from_cache(directory, config, weights, report)
-        litert = LiteRTEncoder(network)
+        try:
+            litert = LiteRTEncoder(network)
+        except (ValueError, RuntimeError, LookupError) as error:  # whose checksum is right may still be no network
+            raise CaptionerError(
+                f"the encoder of {directory} is no network that LiteRT can run ({error}); copy or export the directory "
+                "again"
+            ) from error
+        if litert.image_size != config.encoder.image_size:
+            raise CaptionerError(
+                f"{directory}: the encoder reads images of {litert.image_size} pixels, but {CONFIG} expects "
+                f"{config.encoder.image_size}; the files are from different models"
+            )
         check_features(directory, config, litert.feature_shape)
         path = None if ready else bundle.encoder_path(config.encoder, weights)
         load_for_many = partial(_load_for_many, path, report)
