@@ -53,9 +53,9 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                 if not candidates:
                     left_out += 1
                     continue
-                if photo not in held:
-                    put(photo, write(photo, candidates))
                 bad += extras.write(photo, candidates[0])
+                if photo not in held:  # last: a line says that all else is done, also of a run that was killed
+                    put(photo, write(photo, candidates))
         finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
             for each in bad:
                 complain(each)

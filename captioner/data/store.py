@@ -109,7 +109,9 @@ class FeatureStore:
         return (features.shape, features.dtype, sums.shape) == (shape, self._dtype, shape[:1])
 
     def _refused(self, error: OSError) -> CaptionerError:
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        reasons = {errno.EFBIG: "no file may become so large here (see ulimit -f)"}
+        reasons |= dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "the disk is full")
+        reason = reasons.get(error.errno or 0, error.strerror)
         return CaptionerError(
             f"cannot write features to {self._features.parent}: {reason}; make room ({self._size / 2**30:.1f} GiB in "
             "all), or set XDG_CACHE_HOME to a disk that has it. What was made so far is kept"
