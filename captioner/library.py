@@ -14,6 +14,7 @@ from captioner.config import Checksums, DecodingConfig, ModelConfig, load_config
 from captioner.data.encoder_weights import BY_OTHER_MEANS, IMAGENET, INCEPTION, is_here, keras_file
 from captioner.data.model_files import CONFIG, check_features, check_networks, read_config, read_words
 from captioner.errors import CaptionerError
+from captioner.files import sweep
 from captioner.quiet import stderr_closed
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
@@ -175,6 +176,7 @@ def _from_cache(
     encoder_path = bundle.encoder_path(config.encoder, weights)
     network = bundle.read_encoder(encoder_path) if encoder_path else None
     decoder_path = bundle.decoder_path(config.decoder, load_config(directory / CONFIG, "checksums", Checksums))
+    sweep(decoder_path.parent)
     arrays = bundle.read_decoder(decoder_path, config.decoder)
     if network is not None and arrays is not None:
         return network, arrays

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from captioner.errors import CaptionerError
-from captioner.files import replacing, write_json
+from captioner.files import replacing, sweep, write_json
 
 
 def fingerprint(photos: Sequence[Path], *parts: str) -> str:
@@ -60,6 +60,7 @@ class FeatureStore:
         self._features, self._checksums = directory / "features.npy", directory / "checksums.npy"
         self._row_bytes = self._dtype.itemsize * math.prod(shape[1:])
         self._size = shape[0] * self._row_bytes
+        sweep(directory)
         try:
             if not self._usable(shape):
                 write_json(directory / "about.json", about)

@@ -10,7 +10,7 @@ import keras
 
 from captioner.config import checksum_weights, digest
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import read_json, write_json
+from captioner.files import read_json, sweep, write_json
 from captioner.models.directory import save_weights
 
 METRICS = "metrics.json"
@@ -147,6 +147,7 @@ def open_run(
     """
     metrics_file = output / METRICS
     checkpoint = Checkpoint(output / "checkpoint", settings)
+    sweep(output)
     if not resume:
         checkpoint.remove()
         metrics_file.unlink(missing_ok=True)
