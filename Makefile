@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test lint format figures gallery clean
+.PHONY: demo serve test soak lint format figures gallery clean
 
 # Those photos of scikit-image that lie near what Flickr8k shows.
 demo: .venv/.demo
@@ -20,6 +20,10 @@ test: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# Kills, full disks, broken photos, fuzzing's finds, a server under load: all that takes minutes.
+soak: .venv/.dev
+	$(BIN)/python -m pytest -m slow --durations=0
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

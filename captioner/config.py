@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import types
 import typing
 from collections.abc import Sequence
@@ -300,6 +301,17 @@ class Checksums:
 
 
 @dataclass(frozen=True)
+class FileChecksum:
+    """What a configuration knows of another file beside it.
+
+    Attributes:
+        checksum: BLAKE2b of the file, 32 hexadecimal digits.
+    """
+
+    checksum: str
+
+
+@dataclass(frozen=True)
 class CompactFiles:
     """What a configuration knows of the files of a model whose encoder is compact; BLAKE2b, 32 hexadecimal digits.
 
@@ -395,9 +407,24 @@ def check_bounds(about: dataclasses.Field[Any], value: Any, where: str) -> None:
         )
 
 
+DIGEST = "digest"
+"""What a configuration file calls the checksum of all else in it."""
+
+
 def save_config(path: str | Path, **configs: Any) -> None:
-    """Write named configurations into one JSON file with its format version."""
-    write_json(path, {"format_version": FORMAT_VERSION} | {name: to_json(each) for name, each in configs.items()})
+    """Write named configurations into one JSON file with its format version and a checksum of itself."""
+    value = {"format_version": FORMAT_VERSION} | {name: to_json(each) for name, each in configs.items()}
+    write_json(path, value | {DIGEST: digest(value)})
+
+
+def digest(value: Any) -> str:
+    """Return BLAKE2b of a JSON value, however it is indented and ordered: 32 hexadecimal digits.
+
+    Raises:
+        RecursionError: it is nested too deep.
+    """
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def holds_config(path: str | Path, name: str) -> bool:
@@ -414,7 +441,7 @@ def load_config(path: str | Path, name: str, kind: type[T]) -> T:
     """Read the configuration `name` from a file that `save_config` wrote.
 
     Raises:
-        CaptionerError: the file is missing, not JSON, of a newer format, or holds unusable settings.
+        CaptionerError: the file is missing, not JSON, of a newer format, damaged, or holds unusable settings.
     """
     value = read_json(path, "configuration")
     version = value.get("format_version") if isinstance(value, dict) else None
@@ -425,7 +452,49 @@ def load_config(path: str | Path, name: str, kind: type[T]) -> T:
         )
     if name not in value:
         raise CaptionerError(f"{path}: the settings {name!r} are missing; restore the file from where it came")
-    return from_json(kind, value[name], f"{path}: {name}")
+    config = from_json(kind, value[name], f"{path}: {name}")
+    # Last, since whoever changed a value by hand wants to know what is wrong with it. Older files have no checksum.
+    if not _is_whole(value):
+        raise CaptionerError(
+            f"{path} is damaged or was changed by hand (its checksum differs); restore it from where it came. How to "
+            "search can be said on the command line"
+        )
+    return config
+
+
+def _is_whole(value: dict[str, Any]) -> bool:
+    try:
+        return DIGEST not in value or value[DIGEST] == digest({key: value[key] for key in value if key != DIGEST})
+    except RecursionError:  # whoever nested it so deep did not write it with us
+        return False
+
+
+def checksum_vocabulary(path: Path) -> FileChecksum:
+    """Read a vocabulary file and return what `config.json` keeps of it.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+    """
+    return FileChecksum(hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest())
+
+
+def check_vocabulary(path: Path, vocabulary: Path) -> None:
+    """Compare a vocabulary file with the checksum that the configuration at `path` keeps of it, if it does.
+
+    Raises:
+        CaptionerError: the two do not belong together, or one of them cannot be read.
+    """
+    if not holds_config(path, "vocabulary"):  # written before there was one
+        return
+    try:
+        found = checksum_vocabulary(vocabulary)
+    except OSError as error:
+        raise CaptionerError(f"cannot read the vocabulary {vocabulary}: {error.strerror}") from error
+    if load_config(path, "vocabulary", FileChecksum) != found:
+        raise CaptionerError(
+            f"the vocabulary {vocabulary} is not the one that {path.name} was written with (its checksum differs): it "
+            "is damaged or from another model; copy the directory again, or train again"
+        )
 
 
 def checksum_weights(weights: Path, encoder: Path | None = None) -> Checksums:

@@ -2,13 +2,24 @@
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from captioner.errors import CaptionerError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+STAND_IN = ".captioner-"
+"""How the names of the directories begin in which something is written, beside its place."""
+
+_swept: set[Path] = set()
 
 
 @contextmanager
@@ -16,24 +27,72 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; rename it over `path` when the block ends well.
 
     The stand-in's name ends like that of `path`, since many writers choose their format by it. When the
-    block raises, or is interrupted, the stand-in is removed and `path` stays as it was.
+    block raises, or is interrupted, the stand-in is removed and `path` stays as it was. One that a killed process has
+    left in the directory is removed too.
 
     Raises:
         OSError: the directory cannot be made or written to, or the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=f"-{path.name}", dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
-    try:
+    if path.parent not in _swept:  # once, since a folder may hold as many files as are written
+        sweep(path.parent)
+        _swept.add(path.parent)
+    with stand_in(path) as folder:
+        beside = folder / path.name
+        beside.touch()
         yield beside
         with beside.open("rb+") as written:
             os.fsync(written.fileno())
         beside.chmod(0o666 & ~_umask())
         beside.replace(path)
+
+
+@contextmanager
+def stand_in(path: Path) -> Iterator[Path]:
+    """Yield a directory beside `path`; it goes when the block ends, or by `sweep` where its process was killed."""
+    folder = Path(tempfile.mkdtemp(prefix=STAND_IN, suffix=f"-{path.name}", dir=path.parent))
+    handle = os.open(folder, os.O_RDONLY) if fcntl else -1
+    try:
+        if handle >= 0:
+            _claim(handle)
+        yield folder
     finally:
-        beside.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle >= 0:
+            os.close(handle)
+
+
+def sweep(directory: Path, rescue: Callable[[Path, str], object] = lambda folder, name: None) -> None:
+    """Remove the stand-ins that killed processes have left in a directory.
+
+    Args:
+        directory: where they may be.
+        rescue: called before with each, and with the name of what it stood in for.
+    """
+    if not fcntl:
+        return
+    with suppress(OSError):  # whatever cannot be removed stays
+        for folder in directory.glob(f"{STAND_IN}*-*"):
+            handle = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+            try:
+                if _claim(handle):
+                    rescue(folder, folder.name.removeprefix(STAND_IN).split("-", 1)[1])
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)
+
+
+def _claim(handle: int) -> bool:
+    """Lock an open directory until it is closed, or its process ends however; False where another has it.
+
+    Not a file, since HDF5 locks those that it writes itself.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # or the file system knows no locks
+        return False
+    return True
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -14,6 +14,7 @@ from captioner.config import Checksums, DecodingConfig, ModelConfig, load_config
 from captioner.data.encoder_weights import BY_OTHER_MEANS, IMAGENET, INCEPTION, is_here, keras_file
 from captioner.data.model_files import CONFIG, check_features, check_networks, read_config, read_words
 from captioner.errors import CaptionerError
+from captioner.files import sweep
 from captioner.quiet import stderr_closed
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
@@ -76,7 +77,18 @@ class Captioner(LoadedCaptioner):
             return cls(vocabulary, KerasEncoder(encoder), saved.network, decoding, num_captions)
         ready = bundle.read_ready(directory, config)
         network, arrays = ready or _from_cache(directory, config, weights, report)
-        litert = LiteRTEncoder(network)
+        try:
+            litert = LiteRTEncoder(network)
+        except (ValueError, RuntimeError, LookupError) as error:  # whose checksum is right may still be no network
+            raise CaptionerError(
+                f"the encoder of {directory} is no network that LiteRT can run ({error}); copy or export the directory "
+                "again"
+            ) from error
+        if litert.image_size != config.encoder.image_size:
+            raise CaptionerError(
+                f"{directory}: the encoder reads images of {litert.image_size} pixels, but {CONFIG} expects "
+                f"{config.encoder.image_size}; the files are from different models"
+            )
         check_features(directory, config, litert.feature_shape)
         path = None if ready else _encoder_path(directory, config, weights)
         load_for_many = partial(_load_for_many, path, report)
@@ -164,6 +176,7 @@ def _from_cache(
     encoder_path = _encoder_path(directory, config, weights)
     network = bundle.read_encoder(encoder_path) if encoder_path else None
     decoder_path = bundle.decoder_path(config.decoder, load_config(directory / CONFIG, "checksums", Checksums))
+    sweep(decoder_path.parent)
     arrays = bundle.read_decoder(decoder_path, config.decoder)
     if network is not None and arrays is not None:
         return network, arrays

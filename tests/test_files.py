@@ -1,14 +1,20 @@
 import contextlib
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from captioner import files
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory, read_json, replacing, write_json, write_text
+
+ROOT = Path(__file__).parents[1]
 
 
 def names(folder: Path) -> list[str]:
@@ -27,7 +33,7 @@ def test_a_new_file_is_whole_and_alone(tmp_path):
     with replacing(path) as beside:
         beside.write_text("new", encoding="utf-8")
         assert not path.exists()
-        assert beside.parent == path.parent
+        assert beside.parent.parent == path.parent
     assert path.read_text(encoding="utf-8") == "new"
     assert names(path.parent) == ["file.txt"]
 
@@ -36,7 +42,7 @@ def test_a_new_file_is_whole_and_alone(tmp_path):
 def test_the_stand_in_ends_like_the_file(tmp_path, name):
     with replacing(tmp_path / name) as beside:
         assert beside.name.endswith(name)
-        assert beside.name.startswith(".")
+        assert beside.parent.name.startswith(".")
 
 
 @pytest.mark.parametrize(
@@ -166,3 +172,28 @@ def test_nothing_stays_behind_when_a_block_removes_its_own_file(old):
         beside.unlink()
     assert old.read_text(encoding="utf-8") == "old"
     assert names(old.parent) == ["file.txt"]
+
+
+KILLED = """
+import os, signal, sys
+from captioner.files import replacing
+with replacing(sys.argv[1]) as beside:
+    beside.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no locks that end with a process")
+def test_what_a_killed_process_has_left_goes_and_what_a_living_one_writes_stays(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    killed = subprocess.run([sys.executable, "-c", KILLED, path], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
+    with replacing(tmp_path / "other.txt") as living:
+        living.write_text("other")
+        files._swept.clear()  # as in another process
+        write_text(path, "new")
+        assert sorted(tmp_path.iterdir()) == sorted([path, living.parent])
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file.txt", "other.txt"]

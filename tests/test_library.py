@@ -1,5 +1,7 @@
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,8 +12,17 @@ from PIL import Image
 import captioner
 from captioner import library
 from captioner.cli.main import main
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config import (
+    BundleChecksums,
+    DecoderConfig,
+    DecodingConfig,
+    EncoderConfig,
+    ModelConfig,
+    load_config,
+    save_config,
+)
 from captioner.cores import available_cores
+from captioner.data.model_files import checksum
 from captioner.errors import CaptionerError
 from captioner.export import onnx as export_onnx
 from captioner.export.bundle import export_bundle
@@ -268,8 +279,10 @@ def test_what_is_wrong_is_told_as_by_the_commands(directory, tmp_path):
     with pytest.raises(ValueError, match="expected one of litert, keras, found 'onnx'"):
         library.Captioner.load(directory, backend="onnx")
     library.Captioner.load(directory)
-    text = (directory / "config.json").read_text()
-    (directory / "config.json").write_text(text.replace('"locations": 4', '"locations": 9'))
+    whole = json.loads((directory / "config.json").read_text())
+    whole["model"]["decoder"]["locations"] = 9
+    del whole["digest"]
+    (directory / "config.json").write_text(json.dumps(whole))
     with pytest.raises(CaptionerError, match=r"made for features \(9, 6\), but .*'mixed2'.* gives \(4, 6\)"):
         library.Captioner.load(directory)
 
@@ -314,3 +327,15 @@ def test_what_is_downloaded_is_prepared(directory, built, photos, cold, monkeypa
     monkeypatch.setattr("captioner.data.encoder_download.download_encoder", lambda: False)
     assert main(["download", "encoder"]) == 0
     assert capsys.readouterr().err.splitlines() == [fetched.replace("are in", "were already in"), ready]
+
+
+@pytest.mark.parametrize("network", [b"", b"no network", bytes(1000), "half"])
+def test_a_network_that_is_none_is_named_though_its_checksum_is_right(directory, tmp_path, network):
+    ready = export(directory, tmp_path / "ready")
+    if network == "half":
+        network = (ready / "encoder.tflite").read_bytes()[:5000]
+    (ready / "encoder.tflite").write_bytes(network)
+    about = load_config(ready / "bundle.json", "bundle", BundleChecksums)
+    save_config(ready / "bundle.json", bundle=replace(about, encoder=checksum(network)))
+    with pytest.raises(CaptionerError, match="is no network that LiteRT can run"):
+        library.Captioner.load(ready)

@@ -21,6 +21,14 @@ COMMANDS = {
 }
 
 
+_FULL = "the disk is full; make room and run the same command again"
+_REASONS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "no file may become so large here (see ulimit -f); raise the limit and run the same command again",
+}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: that of the process) and return the exit status.
 
@@ -62,8 +70,7 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         _drop_stuck_output()
         if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has what it wanted
             return 1
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "the disk is full; make room and run the same command again" if full else error.strerror or str(error)
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
         name = error.filename2 or error.filename  # a stand-in that could not take the place of what the user named
         complain(f"{name}: {reason}" if name else reason)
         return 1

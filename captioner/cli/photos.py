@@ -13,7 +13,7 @@ from captioner.cli.main import complain
 from captioner.cli.results import Table, opened
 from captioner.data.photos import PhotoError, find_photos
 from captioner.errors import CaptionerError
-from captioner.files import write_text
+from captioner.files import sweep, write_text
 from captioner.runtime.caption import Candidate, Caption
 
 Result = tuple[Path, Caption | PhotoError]
@@ -35,6 +35,8 @@ def caption_photos(arguments: argparse.Namespace) -> int:
         else {},
         overwrite=arguments.overwrite,
     )
+    for folder in extras.folders():  # a killed run may have left something where this one writes nothing
+        sweep(folder)
     write = make_writer(arguments.format, arguments.num_captions, single)
     bad: list[str] = []
     captioned = left_out = 0
@@ -53,9 +55,9 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                 if not candidates:
                     left_out += 1
                     continue
-                if photo not in held:
-                    put(photo, write(photo, candidates))
                 bad += extras.write(photo, candidates[0])
+                if photo not in held:  # last: a line says that all else is done, also of a run that was killed
+                    put(photo, write(photo, candidates))
         finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
             for each in bad:
                 complain(each)
@@ -82,6 +84,10 @@ class Extras:
     sidecars: dict[Path, Path]
     copies: dict[Path, Path]
     overwrite: bool
+
+    def folders(self) -> set[Path]:
+        """Return where something is written."""
+        return {path.parent for paths in (self.pictures, self.sidecars, self.copies) for path in paths.values()}
 
     def are_there(self, photo: Path) -> bool:
         """Tell whether a former run wrote all that is wanted for the photo."""

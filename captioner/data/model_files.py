@@ -10,7 +10,7 @@ than the other.
 import hashlib
 from pathlib import Path
 
-from captioner.config import COMPACT, Checksums, CompactFiles, ModelConfig, check_weights, load_config
+from captioner.config import COMPACT, Checksums, CompactFiles, ModelConfig, check_vocabulary, check_weights, load_config
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
 
@@ -56,6 +56,7 @@ def read_words(directory: Path) -> tuple[ModelConfig, Vocabulary]:
             f"{directory / VOCABULARY} has {len(vocabulary)} tokens, but {CONFIG} expects "
             f"{config.decoder.vocabulary_size}; the files are from different models"
         )
+    check_vocabulary(directory / CONFIG, directory / VOCABULARY)
     return config, vocabulary
 
 

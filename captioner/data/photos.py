@@ -2,6 +2,7 @@
 
 import glob
 import io
+import math
 import os
 import re
 import stat
@@ -18,8 +19,18 @@ from PIL import Image, UnidentifiedImageError
 from captioner.errors import CaptionerError
 
 MAX_PIXELS = 178_956_970
-"""Pillow's own limit for an error, twice that of its warning: the largest cameras stay below it, and a small
-file cannot take more than a few gigabytes of memory."""
+"""Pillow's own limit for an error, twice that of its warning: the largest cameras stay below it."""
+
+LARGE = 40_000_000
+"""Pixels from which on a photo is made smaller as it is read, and that are decoded at once in all threads, so that
+no file takes more than a gigabyte of memory."""
+
+_MOST = {"WEBP": 60_000_000, "TIFF": 120_000_000, "progressive": 100_000_000, "bmp_rle": 8_000_000}
+"""Pixels at most where the decoder keeps more than the picture itself: WebP four of them, TIFF a strip that may be all,
+a progressive JPEG its coefficients; and where it is written in Python, as that of packed BMP is."""
+
+_NOT_AVERAGED = ("1", "P", "PA", "LA", "La", "RGBA", "RGBa", "I", "F")
+"""Modes whose numbers cannot be averaged, or not without another copy of the picture."""
 
 PREPROCESSING = "pillow-bilinear-299-tf"
 """What `preprocess` does, for fingerprints: whatever changes its values must change this name."""
@@ -47,6 +58,30 @@ _UPRIGHT = {
 _warnings_lock = threading.Lock()
 
 
+class _Room:
+    """Lets so many pixels be decoded at once, and a larger photo alone, however many threads ask."""
+
+    def __init__(self, pixels: int) -> None:
+        self._pixels, self._taken = pixels, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, pixels: int) -> Iterator[None]:
+        share = min(pixels, self._pixels)
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken + share <= self._pixels)
+            self._taken += share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= share
+                self._changed.notify_all()
+
+
+_room = _Room(LARGE)
+
+
 class PhotoError(CaptionerError):
     """A photo cannot be used; the message begins with its name and gives the reason."""
 
@@ -64,7 +99,8 @@ def open_photo(source: str | Path | bytes | Image.Image | np.ndarray, *, max_pix
 
     The EXIF orientation is applied, transparency is laid over white, 16 bits are scaled to 8, and of an
     animation the first frame is taken. The number of pixels is read from the header and held against
-    `max_pixels`, `MAX_PIXELS` at most, before anything is decoded. May be called from several threads.
+    `max_pixels`, `MAX_PIXELS` at most (less for some formats), before anything is decoded. A photo of more than `LARGE`
+    pixels comes smaller, by a whole factor. May be called from several threads.
 
     Raises:
         PhotoError: there is no such file, or it is empty, truncated, damaged, too large (`TooManyPixelsError`) or not a
@@ -199,19 +235,38 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> np.ndarra
         raise PhotoError(f"{name}: the file is empty")
     with _without_warnings():
         image = Image.open(file, formats=_FORMATS)
-    return _to_rgb(image, name, max_pixels)
+    return _to_rgb(image, name, max_pixels, ours=True)
 
 
-def _to_rgb(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
-    """uint8 (H, W, 3) of a Pillow image of any mode, which stays as it is."""
-    if image.width * image.height > min(max_pixels, MAX_PIXELS):
+def _to_rgb(image: Image.Image, name: str, max_pixels: int, ours: bool = False) -> np.ndarray:
+    """uint8 (H, W, 3) of a Pillow image of any mode, which stays as it is unless it is `ours`."""
+    max_pixels = min(max_pixels, _most(image))
+    if image.width * image.height > max_pixels:
         raise _too_many(name, max_pixels)
     if image.width * image.height == 0:
         raise PhotoError(f"{name}: the image has no pixels")
+    with _room.take(image.width * image.height):
+        return _decoded(image, ours)
+
+
+def _most(image: Image.Image) -> int:
+    """Say how many pixels an image may have for what its decoder does with them."""
+    decoders = [entry[0] for entry in getattr(image, "tile", ())]
+    kinds = [image.format, *decoders, *(["progressive"] if image.info.get("progressive") else [])]
+    return min(_MOST.get(str(kind), MAX_PIXELS) for kind in kinds)
+
+
+def _decoded(image: Image.Image, ours: bool) -> np.ndarray:
+    factor = math.ceil(math.sqrt(image.width * image.height / LARGE))
+    if factor > 1 and ours:  # a JPEG decodes to half its sides sooner than to all; others pass over it
+        image.draft(None, (image.width // 2, image.height // 2))
     # Only TIFF reads more of its header, and remarks on it, while it decodes; the others may decode side by side
     with _without_warnings() if image.format == "TIFF" else nullcontext():
         image.load()
     upright = _UPRIGHT.get(_orientation(image))
+    factor = math.ceil(math.sqrt(image.width * image.height / LARGE))
+    if factor > 1:
+        image = _smaller(image, factor)
     if image.mode.startswith("I;16"):
         image = Image.fromarray(_from_16_bits(np.asarray(image)))
     elif image.mode in ("I", "F"):
@@ -223,6 +278,13 @@ def _to_rgb(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
         image.paste(rgba, mask=rgba.getchannel("A"))
     image = image.convert("RGB")
     return np.array(image if upright is None else image.transpose(upright))
+
+
+def _smaller(image: Image.Image, factor: int) -> Image.Image:
+    if image.mode in _NOT_AVERAGED or ";" in image.mode:
+        size = (max(1, image.width // factor), max(1, image.height // factor))
+        return image.resize(size, Image.Resampling.NEAREST)
+    return image.reduce(factor)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from captioner.errors import CaptionerError
-from captioner.files import replacing, write_json
+from captioner.files import replacing, sweep, write_json
 
 
 def fingerprint(photos: Sequence[Path], *parts: str) -> str:
@@ -60,6 +60,7 @@ class FeatureStore:
         self._features, self._checksums = directory / "features.npy", directory / "checksums.npy"
         self._row_bytes = self._dtype.itemsize * math.prod(shape[1:])
         self._size = shape[0] * self._row_bytes
+        sweep(directory)
         try:
             if not self._usable(shape):
                 write_json(directory / "about.json", about)
@@ -109,7 +110,9 @@ class FeatureStore:
         return (features.shape, features.dtype, sums.shape) == (shape, self._dtype, shape[:1])
 
     def _refused(self, error: OSError) -> CaptionerError:
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        reasons = {errno.EFBIG: "no file may become so large here (see ulimit -f)"}
+        reasons |= dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "the disk is full")
+        reason = reasons.get(error.errno or 0, error.strerror)
         return CaptionerError(
             f"cannot write features to {self._features.parent}: {reason}; make room ({self._size / 2**30:.1f} GiB in "
             "all), or set XDG_CACHE_HOME to a disk that has it. What was made so far is kept"

@@ -28,12 +28,27 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
         CaptionerError: the file is missing or damaged, or holds arrays of other shapes.
     """
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            weights = {name: file[name] for name in shapes}
+        with path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
+            for name, shape in shapes.items():
+                _expect(archive, path, name, shape)
+            raw.seek(0)
+            with np.load(raw, allow_pickle=False) as file:
+                weights = {name: file[name] for name in shapes}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
         raise CaptionerError(f"the weights {path} cannot be read ({error}); copy them again, or train again") from error
-    for name, shape in shapes.items():
-        if weights[name].shape != shape or not np.issubdtype(weights[name].dtype, np.floating):
-            found = f"{weights[name].dtype} {weights[name].shape}"
-            raise CaptionerError(f"the weights {path}: {name} is {found}, but config.json expects {shape}; train again")
     return weights
+
+
+def _expect(archive: zipfile.ZipFile, path: Path, name: str, shape: tuple[int, ...]) -> None:
+    """Look at what an array says it is, before it is given the memory that it asks for.
+
+    Raises:
+        CaptionerError: its shape is another one, or its numbers are no floats.
+    """
+    with archive.open(f"{name}.npy") as file:
+        np.lib.format.read_magic(file)  # 1.0, as NumPy writes all but the oddest
+        found, _, kind = np.lib.format.read_array_header_1_0(file)
+    if found != shape or not np.issubdtype(kind, np.floating):
+        raise CaptionerError(
+            f"the weights {path}: {name} is {kind} {found}, but config.json expects {shape}; train again"
+        )

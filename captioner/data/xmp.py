@@ -12,10 +12,10 @@ _BLOCK = (
     '<rdf:Description rdf:about="{}" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description><rdf:Alt>'
     '<rdf:li xml:lang="x-default">{}</rdf:li></rdf:Alt></dc:description></rdf:Description>'
 )
-_OLD = re.compile(
-    r"""<dc:description\b[^>]*?/>|<dc:description\b.*?</dc:description\s*>|\sdc:description\s*=\s*("[^"]*"|'[^']*')""",
-    re.DOTALL,
-)
+_OPENED = re.compile(r"<dc:description\b")
+_CLOSED = re.compile(r"</dc:description\s*>")
+_ATTRIBUTE = re.compile(r"""\sdc:description\s*=\s*("[^"]*"|'[^']*')""")
+_LARGEST = 1 << 20  # characters; cameras and programs write some thousands
 
 
 def with_description(packet: bytes | None, text: str) -> bytes:
@@ -28,10 +28,12 @@ def with_description(packet: bytes | None, text: str) -> bytes:
     Raises:
         ValueError: the packet is damaged, or written in a way that this function does not know.
     """
+    if packet is not None and len(packet) > _LARGEST:
+        raise ValueError(f"what other programs keep there has more than {_LARGEST} bytes")
     xml = _EMPTY if packet is None else packet.decode("utf-8").rstrip("\0")
     about = re.search(r"""rdf:about\s*=\s*(?:"([^"]*)"|'([^']*)')""", xml)
     block = _BLOCK.format(about[1] or about[2] or "" if about else "", escape(text))
-    changed, count = re.subn(r"</rdf:RDF\s*>", lambda end: block + end[0], _OLD.sub("", xml))
+    changed, count = re.subn(r"</rdf:RDF\s*>", lambda end: block + end[0], _without_description(xml))
     if count != 1:
         raise ValueError("expected one rdf:RDF element")
     try:
@@ -39,3 +41,24 @@ def with_description(packet: bytes | None, text: str) -> bytes:
     except ElementTree.ParseError as error:
         raise ValueError(f"not valid XML ({error})") from error
     return changed.encode()
+
+
+def _without_description(xml: str) -> str:
+    """Leave out the descriptions that are there: elements, and attributes. Goes through the text once.
+
+    Raises:
+        ValueError: an element has no end.
+    """
+    kept, at = [], 0
+    while opened := _OPENED.search(xml, at):
+        kept.append(xml[at : opened.start()])
+        tag = xml.find(">", opened.end())
+        if tag < 0:
+            raise ValueError("a description has no end")
+        at = tag + 1
+        if xml[tag - 1] != "/":
+            closed = _CLOSED.search(xml, at)
+            if closed is None:
+                raise ValueError("a description has no end")
+            at = closed.end()
+    return _ATTRIBUTE.sub("", "".join([*kept, xml[at:]]))

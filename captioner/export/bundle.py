@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from captioner.config import Checksums, ModelConfig, load_config, save_config
+from captioner.config import Checksums, ModelConfig, checksum_vocabulary, load_config, save_config
 from captioner.data.model_files import ARRAYS, CONFIG, NETWORK, VOCABULARY, is_compact
 from captioner.export.directory import replacing_directory
 from captioner.runtime.bundle import write_ready
@@ -44,5 +44,6 @@ def export_bundle(
             return
         checksums = load_config(model / CONFIG, "checksums", Checksums)
         vocabulary.save(beside / VOCABULARY)
-        save_config(beside / CONFIG, model=config, checksums=checksums)
+        known = checksum_vocabulary(beside / VOCABULARY)
+        save_config(beside / CONFIG, model=config, checksums=checksums, vocabulary=known)
         write_ready(beside, network, arrays, checksums)

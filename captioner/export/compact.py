@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from captioner.config import CompactFiles, ModelConfig, save_config
+from captioner.config import CompactFiles, ModelConfig, checksum_vocabulary, save_config
 from captioner.data.model_files import ARRAYS, COMPACT_FILES, CONFIG, NETWORK, VOCABULARY, checksum
 from captioner.data.weights_file import save_weights
 from captioner.export.litert import convert_encoder
@@ -39,4 +39,5 @@ def save_compact(
     arrays = {name: values.astype(np.float16) for name, values in network.named_weights().items()}
     save_weights(directory / ARRAYS, arrays)
     files = CompactFiles(checksum(content), checksum((directory / ARRAYS).read_bytes()), tensors)
-    save_config(directory / CONFIG, **{"model": config, COMPACT_FILES: files})
+    known = checksum_vocabulary(directory / VOCABULARY)
+    save_config(directory / CONFIG, **{"model": config, COMPACT_FILES: files, "vocabulary": known})

@@ -1,14 +1,12 @@
 """Write an export, which is a directory, so that a reader finds the old one or the new one, never half of either."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from captioner import __version__
 from captioner.errors import CaptionerError
-from captioner.files import write_json
+from captioner.files import stand_in, sweep, write_json
 
 MARKER = "export.json"
 """The file by which an export is known as ours, and may be replaced by the next one."""
@@ -48,9 +46,9 @@ def replacing_directory(output: Path, **about: str) -> Iterator[Path]:
     output = output.resolve()  # a link's target is replaced, not the link
     check_output(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".", suffix=f"-{output.name}", dir=output.parent))
-    new, old = beside / "new", beside / "old"
-    try:
+    sweep(output.parent, _rescue)
+    with stand_in(output) as beside:
+        new, old = beside / "new", beside / "old"
         new.mkdir()  # unlike `beside`, with the permissions that the user's other directories get
         yield new
         write_json(new / MARKER, {**about, "captioner": __version__})
@@ -62,5 +60,11 @@ def replacing_directory(output: Path, **about: str) -> Iterator[Path]:
         finally:
             if old.exists() and not output.exists():
                 old.rename(output)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _rescue(beside: Path, name: str) -> None:
+    """Let one of the two exports take the place that a kill in their exchange has left empty."""
+    output = beside.with_name(name)
+    for export in (beside / "new", beside / "old"):
+        if (beside / "old").is_dir() and (export / MARKER).is_file() and not output.exists():
+            export.rename(output)

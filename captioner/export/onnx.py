@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from captioner.config import save_config
+from captioner.config import checksum_vocabulary, save_config
 from captioner.data.model_files import CONFIG, VOCABULARY, read_checksums
 from captioner.export.directory import replacing_directory
 from captioner.layers.decoder import Memory
@@ -37,7 +37,9 @@ def export_onnx(model: Path, encoder_weights: str, output: Path) -> None:
     saved, encoder = load_networks(model, encoder_weights)
     with replacing_directory(output, format="onnx", model="captioner") as beside:
         saved.vocabulary.save(beside / VOCABULARY)
-        save_config(beside / CONFIG, model=saved.config, **read_checksums(model, saved.config))
+        checksums = read_checksums(model, saved.config)
+        known = checksum_vocabulary(beside / VOCABULARY)
+        save_config(beside / CONFIG, model=saved.config, **checksums, vocabulary=known)
         (beside / "encoder.onnx").write_bytes(_encoder(encoder))
         (beside / "start.onnx").write_bytes(_start(saved.network))
         (beside / "step.onnx").write_bytes(_step(saved.network))

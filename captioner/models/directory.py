@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from captioner.config import ModelConfig, checksum_weights, save_config
+from captioner.config import ModelConfig, checksum_vocabulary, checksum_weights, save_config
 from captioner.data.model_files import (
     ARRAYS,
     CONFIG,
@@ -22,6 +22,7 @@ from captioner.data.weights_file import read_weights
 from captioner.errors import CaptionerError
 from captioner.files import replacing
 from captioner.models.captioner import CaptionModel
+from captioner.models.hdf5 import refuse_hostile
 from captioner.text import Vocabulary
 
 
@@ -68,8 +69,12 @@ def save_model(
     save_weights(bare, directory / WEIGHTS)
     if tuned is not None:
         save_weights(tuned, directory / TUNED)
-    checksums = checksum_weights(directory / WEIGHTS, directory / TUNED if tuned is not None else None)
-    save_config(directory / CONFIG, model=config, checksums=checksums)
+    save_config(
+        directory / CONFIG,
+        model=config,
+        checksums=checksum_weights(directory / WEIGHTS, directory / TUNED if tuned is not None else None),
+        vocabulary=checksum_vocabulary(directory / VOCABULARY),
+    )
     if tuned is None:
         (directory / TUNED).unlink(missing_ok=True)  # of an earlier training in the same place
 
@@ -115,6 +120,8 @@ def load_weights(network: keras.Model, path: Path) -> None:
         CaptionerError: the file is missing, damaged, or of another shape.
     """
     try:
+        # Some room, since a file may hold the state of an optimiser too, twice as large as the weights
+        refuse_hostile(path, 3 * sum(4 * math.prod(weight.shape) for weight in network.weights) + (1 << 20))
         network.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds; to a user they mean the same
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

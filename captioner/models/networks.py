@@ -36,7 +36,7 @@ def _compact(directory: Path, config: EncoderConfig) -> keras.Model:
     network = read_checked(directory / NETWORK, files.encoder, CONFIG)
     try:
         return load_compact(network, files.tensors, config.image_size)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # RuntimeError: of LiteRT, for what is no network
         raise CaptionerError(
             f"{directory / CONFIG}: 'tensors' does not say where {NETWORK} keeps the encoder's weights ({error}); "
             "restore it from where it came"

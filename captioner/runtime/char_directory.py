@@ -7,7 +7,9 @@ import numpy as np
 
 from captioner.config import (
     CharModelConfig,
+    check_vocabulary,
     check_weights,
+    checksum_vocabulary,
     checksum_weights,
     holds_config,
     load_config,
@@ -46,7 +48,12 @@ def save_char_model(
     """
     vocabulary.save(directory / VOCABULARY)
     save_weights(directory / WEIGHTS, weights)
-    save_config(directory / CONFIG, **{NAME: config, "checksums": checksum_weights(directory / WEIGHTS)})
+    about = {
+        NAME: config,
+        "checksums": checksum_weights(directory / WEIGHTS),
+        "vocabulary": checksum_vocabulary(directory / VOCABULARY),
+    }
+    save_config(directory / CONFIG, **about)
 
 
 def load_char_model(directory: Path) -> tuple[CharModelConfig, CharacterVocabulary, dict[str, np.ndarray]]:
@@ -67,5 +74,6 @@ def load_char_model(directory: Path) -> tuple[CharModelConfig, CharacterVocabula
             f"{directory / VOCABULARY} has {len(vocabulary)} tokens, but {CONFIG} expects {config.vocabulary_size}; "
             "the files are from different models"
         )
+    check_vocabulary(directory / CONFIG, directory / VOCABULARY)
     check_weights(directory / CONFIG, directory / WEIGHTS)
     return config, vocabulary, read_weights(directory / WEIGHTS, weight_shapes(config))

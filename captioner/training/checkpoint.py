@@ -8,8 +8,9 @@ from typing import Any
 
 import keras
 
+from captioner.config import checksum_weights, digest
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import read_json, write_json
+from captioner.files import read_json, sweep, write_json
 from captioner.models.directory import save_weights
 
 METRICS = "metrics.json"
@@ -44,7 +45,8 @@ class Checkpoint:
     """A directory with the weights and optimiser after the last epoch, the best weights, and `progress.json`.
 
     Weights are written under a new name first and `progress.json`, which names them, is replaced last: a kill between
-    any two writes leaves the state before whole.
+    any two writes leaves the state before whole. It has their checksums and its own: HDF5 does not notice a flipped
+    bit, and a training that goes on from one ends somewhere else.
 
     Args:
         directory: made when the first epoch is saved.
@@ -55,6 +57,7 @@ class Checkpoint:
         self.directory = directory
         self.settings = settings
         self._state = directory / "progress.json"
+        self._checksums: dict[str, str] = {}
 
     def resume(self, network: keras.Model) -> Progress:
         """Load the last state into the compiled `network`, whose optimiser is built; without one, start afresh.
@@ -80,22 +83,30 @@ class Checkpoint:
         state = read_json(self._state, "checkpoint")
         try:
             settings, progress = dict(state["settings"]), Progress(**state["progress"])
-        except (KeyError, TypeError) as error:
+            self._checksums = dict(state.get("checksums", {}))
+            if state.pop("digest", None) != digest(state):
+                raise ValueError("its checksum differs")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(self._state) from error
         refuse_changes(settings, self.settings, self.directory.parent)
         return progress
 
     def save(self, network: keras.Model, best_weights: list[Any] | None, progress: Progress) -> None:
         """Write the state after an epoch; `best_weights` are given when this epoch is the best."""
-        save_weights(network, self._weights("last", progress.epoch))
+        last, best = self._weights("last", progress.epoch), self._weights("best", progress.best_epoch)
+        save_weights(network, last)
         if best_weights is not None:
             trained = network.get_weights()
             network.set_weights(best_weights)
-            save_weights(network, self._weights("best", progress.epoch))
+            save_weights(network, best)
             network.set_weights(trained)
-        write_json(self._state, {"settings": self.settings, "progress": vars(progress)})
-        keep = {self._weights("last", progress.epoch), self._weights("best", progress.best_epoch)}
-        for stale in set(self.directory.glob("*.weights.h5")) - keep:
+        written = (last, best) if best_weights is not None else (last,)
+        known = self._checksums | {path.name: checksum_weights(path).weights for path in written}
+        checksums = {path.name: known[path.name] for path in (last, best) if path.name in known}
+        state = {"settings": self.settings, "progress": vars(progress), "checksums": checksums}
+        write_json(self._state, state | {"digest": digest(state)})
+        self._checksums = checksums
+        for stale in set(self.directory.glob("*.weights.h5")) - {last, best}:
             stale.unlink(missing_ok=True)
 
     def load_best(self, network: keras.Model, progress: Progress) -> None:
@@ -107,12 +118,15 @@ class Checkpoint:
         self._load(network, "best", progress.best_epoch)
 
     def remove(self) -> None:
-        """Delete the directory."""
+        """Delete the directory, first the file without which the others are nothing."""
+        self._state.unlink(missing_ok=True)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _load(self, network: keras.Model, kind: str, epoch: int) -> None:
         path = self._weights(kind, epoch)
         try:
+            if checksum_weights(path).weights != self._checksums.get(path.name):
+                raise ValueError("its checksum differs")
             network.load_weights(path)
         except Exception as error:  # h5py and Keras raise many kinds
             raise _damaged(path) from error
@@ -141,6 +155,7 @@ def open_run(
     """
     metrics_file = output / METRICS
     checkpoint = Checkpoint(output / "checkpoint", settings)
+    sweep(output)
     if not resume:
         checkpoint.remove()
         metrics_file.unlink(missing_ok=True)
@@ -149,6 +164,7 @@ def open_run(
         if not isinstance(metrics, dict) or not isinstance(metrics.get("settings"), dict):
             raise CaptionerError(f"{metrics_file} does not tell what was trained; start over with --no-resume")
         refuse_changes(metrics["settings"], settings, output)
+        checkpoint.remove()  # a kill after the last file was written leaves it there
         report(f"{output} is finished; nothing to train (--no-resume trains it again)")
         return checkpoint, metrics
     checkpoint.progress()  # other settings are refused before the work, not after the features

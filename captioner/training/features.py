@@ -1,6 +1,6 @@
 """Read every photo through the encoder once, into a store that training then reads as often as it likes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -61,30 +61,38 @@ def extract_features(
     signature = [tf.TensorSpec((None, size, size, 3), tf.float32)]
     graph = tf.function(lambda images: encoder(images, training=False), signature, autograph=False)
 
-    def encode(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows that have features, and the features."""
-        images, readable = [], []
-        for number, of_photo in groupby(rows.tolist(), lambda row: row // views):
+    def read(rows: Iterable[int]) -> dict[int, np.ndarray]:
+        images = {}
+        for number, of_photo in groupby(rows, lambda row: row // views):
             try:
                 photo = open_photo(photos[number])
             except PhotoError as error:
                 bad[number] = str(error)
                 continue
             for row in of_photo:
-                images.append(scale(drawn.of(photo, number, row % views, size)))
-                readable.append(row)
+                images[row] = scale(drawn.of(photo, number, row % views, size))
+        return images
+
+    def encode(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows that have features, and the features; none where those that are missing cannot be made."""
+        images = read(rows[~store.present[rows]].tolist())
         if not images:
             return np.array([], int), np.empty((0, *encoder.output_shape[1:]), np.float32)
-        return np.array(readable), graph(np.stack(images)).numpy()
+        images |= read(rows[store.present[rows]].tolist())
+        readable = sorted(images)
+        return np.array(readable), graph(np.stack([images[row] for row in readable])).numpy()
 
+    # A network rounds otherwise in batches of another size. So a run that goes on makes the batches that it would have
+    # made, and features do not depend on where it was stopped.
     missing, total = store.missing(), len(photos) * views
-    batches = [missing[at : at + batch_size] for at in range(0, len(missing), batch_size)]
+    batches = np.split(np.arange(total), range(batch_size, total, batch_size))
+    batches = [batch for batch in batches if not store.present[batch].all()]
     unit = "photo" if views == 1 else "view"
     with tqdm(total=total, initial=total - len(missing), desc="features", unit=unit, delay=2) as bar:
         for batch, (rows, features) in zip(batches, ahead(encode, batches, shard_count()), strict=True):
             _check(features, feature_layer)
             store.write(rows, features)
-            bar.update(len(batch))
+            bar.update(len(np.intersect1d(batch, missing, assume_unique=True)))
     return PhotoFeatures(store.features, bad)
 
 

@@ -43,6 +43,7 @@ def command(monkeypatch):
         (KeyboardInterrupt(), 130, "stopped"),
         (MemoryError(), 1, "not enough memory"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 1, "the disk is full; make room"),
+        (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), 1, "no file may become so large here (see ulimit -f)"),
         (PermissionError(errno.EACCES, "Permission denied", "out.csv"), 1, "out.csv: Permission denied"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", ".a1-x", None, "x"), 1, "x: Is a directory"),
         (OSError("unable to lock file"), 1, "unable to lock file"),

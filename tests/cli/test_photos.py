@@ -196,3 +196,30 @@ def test_a_score_is_a_log_probability(predict, capsys, value):
     with pytest.raises(SystemExit):
         predict("a.jpg", f"--min-score={value}")
     assert "expected a number up to 0, such as -1.5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wanted", [["--embed", "--in-place"], ["--embed"], ["--sidecar"], ["--attention", "looked"]])
+def test_a_photo_has_its_line_after_all_else_so_that_a_kill_between_loses_nothing(
+    predict, captioner, folder, tmp_path, monkeypatch, wanted
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = [folder, *wanted, "--format", "csv", "--output", tmp_path / "captions.csv"]
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        for name in ("data.embed.embed_caption", "plots.draw_attention", "cli.photos.write_text"):
+            patch.setattr(f"captioner.{name}", killed)
+        assert predict(*arguments)[0] == 130
+    predict(*arguments)
+    assert sorted(set(captioner.asked)) == ["bad.jpg", "cat.png", "dim.jpg", "dog.jpg"]
+    if "--in-place" in wanted:
+        assert [description(folder / name) for name in ("cat.png", "dim.jpg", "dog.jpg")] == [
+            "a cat x",
+            "a dim x",
+            "a dog x",
+        ]
+    else:
+        left = {"--embed": folder.glob("*captioned*"), "--sidecar": folder.glob("*.txt")}.get(wanted[0])
+        assert len(list(left or (tmp_path / "looked").iterdir())) == 3

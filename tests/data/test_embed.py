@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -184,3 +185,25 @@ def test_what_cannot_be_done_leaves_the_photo_as_it_is(picture, tmp_path):
     with pytest.raises(PhotoError, match="No such file"):
         embed_caption(tmp_path / "nothing.jpg", tmp_path / "nothing.jpg", "a dog")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(photos)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"<dc:description" * 60_000,
+        b"<dc:description " * 60_000,
+        b"<dc:description>" * 60_000,
+        b"<dc:description/>" * 60_000,
+        b" dc:description='" * 60_000,
+        b" dc:description=" * 60_000,
+        b"</rdf:RDF" * 100_000,
+        b"rdf:about=" * 100_000,
+        b" " * (1 << 24),
+    ],
+    ids=lambda packet: packet[:20],
+)
+def test_a_hostile_packet_takes_no_time(packet):
+    began = time.process_time()
+    with pytest.raises(ValueError, match=r"end|XML|rdf:RDF|bytes"):
+        xmp.with_description(packet, CAPTION)
+    assert time.process_time() - began < 2

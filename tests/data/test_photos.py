@@ -1,6 +1,7 @@
 import io
 import os
 import struct
+import threading
 import time
 import warnings
 import zlib
@@ -435,3 +436,75 @@ class TestFindPhotos:
 
         monkeypatch.setattr(os, "scandir", refuse)
         assert found("pics") == ([], ["pics: permission refused"])
+
+
+def rle(side):
+    """A packed BMP whose lines all end early, so that its decoder fills them byte by byte, in Python."""
+    body = b"\1\5\0\0" * side + b"\0\1"
+    header = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(body), 1, 1, 256, 0)
+    start = 14 + len(header) + 1024
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + header + bytes(1024) + body
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "progressive", "bmp_rle"])
+def test_what_takes_much_to_decode_may_have_fewer_pixels(monkeypatch, kind):
+    image = noise(shape=(20, 30, 3))
+    content = {
+        "WEBP": lambda: encoded(image, "WEBP"),
+        "TIFF": lambda: encoded(image, "TIFF"),
+        "progressive": lambda: encoded(image, "JPEG", progressive=True),
+        "bmp_rle": lambda: rle(24),
+    }[kind]()
+    assert open_photo(content).size in (20 * 30 * 3, 24 * 24 * 3)
+    monkeypatch.setitem(photos._MOST, kind, 500)
+    with pytest.raises(TooManyPixelsError, match="more than 500 pixels"):
+        open_photo(content)
+    assert open_photo(encoded(image, "JPEG")).shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I", "F", "I;16", "YCbCr"])
+@pytest.mark.parametrize("size", [(90, 50), (60, 300)])
+def test_a_large_photo_comes_smaller_and_looks_the_same(monkeypatch, mode, size):
+    step = Image.new("L", size, 0)
+    step.paste(255, (0, 0, size[0] // 2, size[1]))
+    image = step.convert(mode) if mode != "I;16" else Image.fromarray(np.asarray(step).astype(np.uint16) * 257)
+    small = preprocess(open_photo(image), 8)
+    content = encoded(image, {"CMYK": "TIFF", "I": "TIFF", "F": "TIFF"}.get(mode, "PNG")) if mode != "YCbCr" else image
+    monkeypatch.setattr(photos, "LARGE", 1000)
+    for source in (image, content):
+        photo = open_photo(source)
+        assert photo.shape[0] * photo.shape[1] <= 1200
+        np.testing.assert_allclose(preprocess(photo, 8)[:, [0, 1, 6, 7]], small[:, [0, 1, 6, 7]], atol=0.05)
+    assert image.size == size
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_decoded_smaller_and_upright(monkeypatch, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.new("RGB", (400, 200), BLUE)
+    image.paste(RED, (0, 0, 200, 200))
+    content = encoded(image, "JPEG", exif=exif, quality=95)
+    before = preprocess(open_photo(content), 8)
+    monkeypatch.setattr(photos, "LARGE", 20_000)
+    photo = open_photo(content)
+    assert photo.shape == {1: (100, 200, 3), 6: (200, 100, 3)}[orientation]
+    np.testing.assert_allclose(preprocess(photo, 8), before, atol=0.1)
+
+
+def test_only_so_many_pixels_are_decoded_at_once(monkeypatch):
+    room, most, now, lock = photos._Room(1000), 0, 0, threading.Lock()
+
+    def decode(pixels):
+        nonlocal most, now
+        with room.take(pixels):
+            with lock:
+                now += min(pixels, 1000)
+                most = max(most, now)
+            time.sleep(0.001)
+            with lock:
+                now -= min(pixels, 1000)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decode, [300, 5000, 400, 1, 999, 600, 1000] * 6))
+    assert 600 <= most <= 1000

@@ -68,6 +68,12 @@ def random_step() -> type[RandomStep]:
     return RandomStep
 
 
+@pytest.fixture(scope="module")
+def any_random_step() -> type[RandomStep]:
+    """The same for tests that are called many times."""
+    return RandomStep
+
+
 @pytest.fixture
 def table_step() -> type[TableStep]:
     return TableStep

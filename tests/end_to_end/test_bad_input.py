@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import struct
 import zlib
@@ -105,7 +106,7 @@ def test_a_broken_configuration_is_named(command, model, photos, data, encoder_w
     shutil.copytree(model, broken)
     text = (broken / "config.json").read_text()
     assert change(text) != text
-    (broken / "config.json").write_text(change(text))
+    (broken / "config.json").write_text(re.sub(r',\s*"digest": "\w+"', "", change(text)))
     commands = (["predict", photos / "red_circle.png"], ["evaluate", "--data", data, "--split", "dev"])
     for name, *arguments in commands:
         outcome = command(name, "--model", broken, "--encoder-weights", encoder_weights, *arguments)

@@ -1,5 +1,9 @@
 import json
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +11,8 @@ from captioner import __version__
 from captioner.errors import CaptionerError
 from captioner.export import directory as directory_module
 from captioner.export.directory import MARKER, check_output, replacing_directory
+
+ROOT = Path(__file__).parents[2]
 
 
 def export(output, content="new", error=None):
@@ -99,3 +105,35 @@ def test_a_link_stays_a_link(tmp_path):
     export(tmp_path / "out")
     assert (tmp_path / "out").is_symlink()
     assert (tmp_path / "there" / "part" / "a").read_text() == "new"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from captioner.export.directory import replacing_directory
+at, kill = int(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)
+rename, renamed = Path.rename, []
+def dying(self, target):
+    renamed.append(target)
+    if len(renamed) == at:
+        kill()
+    return rename(self, target)
+Path.rename = dying
+with replacing_directory(Path(sys.argv[1])) as beside:
+    (beside / "a").write_text("new")
+    if not at:
+        kill()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no locks that end with a process")
+@pytest.mark.parametrize(("at", "left"), [(0, "old"), (1, "old"), (2, "new")])
+def test_the_next_export_puts_right_what_a_kill_has_left(tmp_path, at, left):
+    export(tmp_path / "out", "old")
+    (tmp_path / "out" / "a").write_text("old")
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out", str(at)], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "out").exists() == (at < 2)
+    export(tmp_path / "another")
+    assert (tmp_path / "out" / "a").read_text() == left
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "out"]

@@ -4,12 +4,13 @@ import re
 import shutil
 from dataclasses import replace
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig
-from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, read_config
+from captioner.config import DecoderConfig, checksum_weights
+from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, read_config, read_words
 from captioner.errors import CaptionerError
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import load_model, load_weights, save_model
@@ -118,6 +119,42 @@ def test_a_flipped_bit_anywhere_in_the_weights(saved):
     load_model(directory)
 
 
+@pytest.mark.parametrize("name", [CONFIG, VOCABULARY])
+def test_a_flipped_bit_in_configuration_or_vocabulary(saved, config, vocabulary, name):
+    directory, _ = saved()
+    whole = (directory / name).read_bytes()
+    draw = np.random.default_rng(18)
+    refused = 0
+    for place in draw.integers(8 * len(whole), size=150).tolist():
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        (directory / name).write_bytes(content)
+        try:
+            found, words = read_words(directory)
+        except CaptionerError as error:
+            assert str(directory / name) in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert (found, words.tokens) == (config(), vocabulary.tokens)
+    assert refused > 75
+
+
+def test_a_word_that_was_changed_is_noticed(saved):
+    directory, _ = saved()
+    text = (directory / VOCABULARY).read_text(encoding="utf-8")
+    word = read_words(directory)[1].tokens[4]
+    (directory / VOCABULARY).write_text(text.replace(f'"{word}"', f'"{word}x"'), encoding="utf-8")
+    refused(directory, directory / VOCABULARY, "its checksum differs")
+
+
+def test_a_setting_that_was_changed_is_noticed(saved):
+    directory, _ = saved()
+    whole = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    whole["model"]["decoding"]["beam_width"] += 1
+    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
+    refused(directory, directory / CONFIG, "damaged or was changed by hand (its checksum differs)")
+
+
 def test_weights_of_another_model(saved, tmp_path, config, vocabulary, network):
     directory, _ = saved()
     save_model(tmp_path / "other", config(), vocabulary, network(seed=8))
@@ -130,6 +167,7 @@ def test_settings_that_do_not_fit_the_weights(saved, change):
     directory, _ = saved()
     whole = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     whole["model"]["decoder"] |= change
+    del whole["digest"]
     (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
     refused(directory, directory / WEIGHTS, "cannot be read")
 
@@ -177,6 +215,7 @@ def test_hostile_settings_are_named(saved, keys, value, message):
     for key in keys[:-1]:
         place = place[key]
     place[keys[-1]] = value
+    del whole["digest"]
     (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
     refused(directory, directory / CONFIG, message)
 
@@ -209,3 +248,36 @@ def test_weights_of_another_size_than_the_configuration(tmp_path, config, networ
     sizes: DecoderConfig = replace(config().decoder, embedding_dim=6)
     with pytest.raises(CaptionerError, match="cannot be read"):
         load_weights(CaptionModel(sizes), tmp_path / WEIGHTS)
+
+
+def hostile(path, kind, other):
+    """Put something in the place of an array of a weights file."""
+    with h5py.File(path, "r+") as file:
+        found = []
+        file.visititems(lambda name, each: found.append(name) if isinstance(each, h5py.Dataset) else None)
+        name, shape = found[0], file[found[0]].shape
+        del file[name]
+        if kind == "external":
+            file.create_dataset(name, shape, "f4", external=[(str(other), 0, h5py.h5f.UNLIMITED)])
+        elif kind == "link":
+            file[name] = h5py.ExternalLink(str(other), "/x")
+        elif kind == "soft link":
+            file[name] = h5py.SoftLink(f"/{found[1]}")
+        else:
+            file.create_dataset(name, (1 << 16, 1 << 20), "f4", chunks=(1 << 10, 1 << 10), compression="gzip")
+
+
+@pytest.mark.parametrize(
+    ("kind", "complaint"),
+    [("external", "another file"), ("link", "a link"), ("soft link", "a link"), ("bomb", "more than the")],
+)
+def test_weights_that_lead_elsewhere_or_unpack_to_too_much_are_refused(saved, tmp_path, kind, complaint):
+    directory, _ = saved()
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(100_000))
+    hostile(directory / WEIGHTS, kind, secret)
+    whole = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    whole["checksums"]["weights"] = checksum_weights(directory / WEIGHTS).weights  # a stranger can count too
+    del whole["digest"]
+    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
+    refused(directory, directory / WEIGHTS, complaint)

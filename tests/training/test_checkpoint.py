@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from captioner.errors import CaptionerError, UsageError
+from captioner.files import write_json
 from captioner.training import checkpoint as checkpoint_module
-from captioner.training.checkpoint import Checkpoint, Progress, refuse_changes
+from captioner.training.checkpoint import Checkpoint, Progress, open_run, refuse_changes
 
 SETTINGS = {"hidden_size": 8, "learning_rate": 0.001, "init_from": None}
 
@@ -191,3 +192,40 @@ def test_as_much_room_is_asked_for_as_the_weights_take(trained, monkeypatch):
     checkpoint.save(network, None, Progress(3, 1, 30.0))
     size = (checkpoint.directory / "last-0003.weights.h5").stat().st_size
     assert size <= asked[0] < 3 * size
+
+
+@pytest.mark.parametrize("name", ["last-0002.weights.h5", "best-0001.weights.h5", "progress.json"])
+def test_a_flipped_bit_is_noticed(trained, make_network, name):
+    _, checkpoint, _ = trained
+    path = checkpoint.directory / name
+    whole = path.read_bytes()
+    draw = np.random.default_rng(4)
+    network = compiled(make_network, seed=2)
+
+    def go_on():
+        again = Checkpoint(checkpoint.directory, dict(SETTINGS))
+        again.load_best(network, again.resume(network))
+
+    for place in draw.integers(len(whole), size=20).tolist():
+        content = bytearray(whole)
+        content[place] ^= 1 << int(draw.integers(8))
+        if name == "progress.json":
+            content[whole.index(b"30.0")] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(CaptionerError, match=f"{name}.*(damaged|not valid JSON)"):
+            go_on()
+    path.write_bytes(whole)
+    go_on()
+
+
+def test_a_checkpoint_that_a_kill_has_left_beside_the_finished_model_goes(trained, tmp_path):
+    _, checkpoint, _ = trained
+    checkpoint.directory.rename(tmp_path / "run")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "run").rename(tmp_path / "out" / "checkpoint")
+    write_json(tmp_path / "out" / "metrics.json", {"settings": SETTINGS})
+    with pytest.raises(UsageError):
+        open_run(tmp_path / "out", SETTINGS | {"hidden_size": 9}, resume=True, report=print)
+    assert (tmp_path / "out" / "checkpoint").exists()
+    open_run(tmp_path / "out", SETTINGS, resume=True, report=print)
+    assert not (tmp_path / "out" / "checkpoint").exists()

@@ -1,0 +1,53 @@
+"""What fuzzing has found, with every change: what once went wrong, and one file for each way through the readers."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from captioner.data.formats import read_dataset
+from captioner.errors import CaptionerError
+
+FOUND = Path(__file__).with_name("found")
+ROOT = Path(__file__).parents[2]
+NAMES = {"flickr8k": "Flickr8k.token.txt", "karpathy": "dataset_x.json", "coco": "captions_train.json"}
+
+OPEN = """
+import resource, sys
+from pathlib import Path
+from captioner.data.photos import PhotoError, open_photo, preprocess
+for path in sys.argv[1:]:
+    try:
+        preprocess(open_photo(Path(path).read_bytes()), 144)
+    except PhotoError as error:
+        print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is told in other units")
+def test_photos_take_little_memory_and_time():
+    paths = sorted((FOUND / "photo").iterdir())
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN, *paths], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert int(done.stdout.splitlines()[-1]) < 1000
+    assert after.ru_utime - before.ru_utime < 5 + len(paths)
+
+
+@pytest.mark.parametrize("layout", NAMES)
+def test_caption_files_are_read_or_told(layout, tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    contents = sorted((FOUND / layout).iterdir())
+    assert contents
+    for path in contents:
+        (tmp_path / NAMES[layout]).write_bytes(path.read_bytes())
+        try:
+            read_dataset(tmp_path, layout).report().encode()
+        except CaptionerError as error:
+            str(error).encode()
