@@ -93,11 +93,17 @@ class Captioner:
             found.append(result)
         return found
 
-    def stream(self, photos: Iterable[AnyPhoto]) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
+    def stream(
+        self, photos: Iterable[AnyPhoto], threads: int | None = None
+    ) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
         """Caption photos side by side, a core each; give each, in order, with its caption or what is wrong with it.
 
         Only a few photos are in memory at a time, however many there are. Many photos are read by an encoder that takes
         longer to load; photos of which nobody knows how many will come are, once many have come.
+
+        Args:
+            photos: any number.
+            threads: how many photos are read at once; not given, one for each core.
         """
         count = len(photos) if isinstance(photos, Sized) else 0
         photos = iter(photos)
@@ -107,12 +113,12 @@ class Captioner:
         if second is None:
             yield first, self._attempt(first)
             return
-        cores = available_cores()
+        threads = threads or available_cores()
         read = ahead(
             lambda each: (each[0], self._read_among_others(*each)),
             self._with_encoders(chain([first, second], photos), count),
-            threads=cores,
-            lead=AT_ONCE + 2 * cores,
+            threads=threads,
+            lead=AT_ONCE + 2 * threads,
         )
         with closing(read):
             while group := list(islice(read, AT_ONCE)):

@@ -1,0 +1,136 @@
+"""A folder of parts, each written whole: what a run leaves, and what the next one finds."""
+
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.fs import FileType
+
+from captioner.ahead import ahead
+from captioner.bulk.plan import Block
+from captioner.bulk.storage import Storage
+from captioner.bulk.tally import Tally
+from captioner.errors import UsageError
+
+STYLES = ("parquet", "json")
+SETTINGS, PLAN = "_captioner.json", "_plan.jsonl"
+"""Names with a bar in front are passed over by what reads a folder of parts as one table."""
+
+AT_ONCE = 16
+"""Parts that are read side by side: in an object store most of the time goes by waiting."""
+
+SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("caption", pa.string()),
+        ("score", pa.float64()),
+        ("candidates", pa.list_(pa.struct([("caption", pa.string()), ("score", pa.float64())]))),
+        ("error", pa.string()),
+    ]
+)
+
+_PART = re.compile(r"part-\d{8,}-([0-9a-f]{16})\.\w+")
+
+
+@dataclass(frozen=True)
+class Output:
+    """The folder, by its path or URL.
+
+    Attributes:
+        place: the folder.
+        storage: reads and writes it.
+        style: one of `STYLES`: Parquet, or a line of JSON a photo.
+    """
+
+    place: str
+    storage: Storage
+    style: str
+
+    def begin(self, settings: dict[str, Any], overwrite: bool) -> None:
+        """Make it ready: for a first run, for one that goes on, or, with `overwrite`, empty.
+
+        Args:
+            settings: what a run that goes on must have in common with the one before.
+            overwrite: whether to remove the parts that are there.
+
+        Raises:
+            UsageError: it was made with other settings, or is no such folder.
+        """
+        if self.storage.kind(self.place) is FileType.File:
+            raise UsageError(f"--output {self.place}: is a file; expected a folder, or a name that is free")
+        names = self.storage.names(self.place)
+        if overwrite:
+            for name in names:
+                if _PART.fullmatch(name) or name in (SETTINGS, PLAN):
+                    self.storage.remove(self.at(name))
+        elif SETTINGS in names:
+            before = json.loads(self.storage.read(self.at(SETTINGS)))
+            if changed := [
+                f"{name} was {before.get(name)}, now {now}" for name, now in settings.items() if before.get(name) != now
+            ]:
+                raise UsageError(
+                    f"--output {self.place}: holds captions made otherwise ({'; '.join(changed)}); say the same, name "
+                    "another folder, or give --overwrite"
+                )
+        elif any(_PART.fullmatch(name) for name in names):
+            raise UsageError(
+                f"--output {self.place}: holds parts without {SETTINGS}, which tells how they were made; name another "
+                "folder, or give --overwrite"
+            )
+        self.storage.write(self.at(SETTINGS), json.dumps(settings, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def at(self, name: str) -> str:
+        """Return the place of a file in the folder."""
+        return f"{self.place.rstrip('/')}/{name}"
+
+    def part(self, block: Block) -> str:
+        """Return the place of a block's part."""
+        return self.at(f"{block.name}.{'parquet' if self.style == 'parquet' else 'jsonl'}")
+
+    def parts(self) -> dict[str, str]:
+        """List the finished parts: the digest of the block, and the place."""
+        found = ((_PART.fullmatch(name), name) for name in self.storage.names(self.place))
+        return {match[1]: self.at(name) for match, name in found if match}
+
+    def holds(self, block: Block) -> bool:
+        """Tell whether a block's part is there."""
+        return self.storage.kind(self.part(block)) is FileType.File
+
+    def write(self, block: Block, rows: Sequence[dict[str, Any]]) -> None:
+        """Write a block's part, whole or not at all.
+
+        Args:
+            block: whose part it is.
+            rows: a dictionary a photo, with the fields of `SCHEMA`.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self.style == "parquet":
+            buffer = io.BytesIO()
+            pq.write_table(pa.Table.from_pylist(list(rows), SCHEMA), buffer, compression="zstd")
+            content = buffer.getvalue()
+        else:
+            content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        self.storage.write(self.part(block), content)
+
+    def read(self, place: str, field: str) -> list[Any]:
+        """Return one field of all rows of a part."""
+        content = self.storage.read(place)
+        if place.endswith(".parquet"):
+            return list(pq.read_table(io.BytesIO(content), columns=[field]).column(0).to_pylist())
+        return [json.loads(line)[field] for line in content.splitlines()]
+
+    def paths(self) -> Iterator[list[str]]:
+        """Give the paths of the photos in each finished part."""
+        yield from ahead(partial(self.read, field="path"), self.parts().values(), threads=AT_ONCE, lead=2 * AT_ONCE)
+
+    def tally(self, block: Block) -> Tally:
+        """Count what a finished part holds."""
+        return Tally.of(self.read(self.part(block), "error"))
