@@ -3,9 +3,11 @@
 import logging
 import os
 import socket
+import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from captioner.bulk.model import PackedModel
@@ -29,7 +31,7 @@ OBJECT_STORE = 200_000_000
 IN_LINE = 2
 """Tasks that are sent to a worker: the one in work and the next, so that it need not wait for the driver."""
 
-TRIES = 3
+TRIES = 10
 """How often a task is begun again whose worker was lost, by a machine that went or by a photo that took all memory."""
 
 
@@ -41,6 +43,7 @@ class Found(NamedTuple):
         tally: of its photos.
         worker: names the process.
         megabytes: the most memory that the process has held.
+        processor: seconds of a core that the process has had, the loading included.
         failure: why its part could not be written, or "".
     """
 
@@ -48,6 +51,7 @@ class Found(NamedTuple):
     tally: Tally
     worker: str
     megabytes: float
+    processor: float
     failure: str
 
 
@@ -88,7 +92,11 @@ def cluster(address: str) -> Iterator[int]:
         ) from error
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
-        yield int(ray.cluster_resources().get("CPU", 0))
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            redirect_stdout(nowhere),
+        ):  # it tells at length of a machine that went
+            yield int(ray.cluster_resources().get("CPU", 0))
     finally:
         ray.shutdown()
 
@@ -132,7 +140,7 @@ def caption(
         errors = dict(zip(row["kinds"], row["counts"], strict=True))
         tally = Tally(row["photos"])
         tally.errors.update(errors)
-        yield Found(row["number"], tally, row["worker"], row["megabytes"], row["failure"])
+        yield Found(row["number"], tally, row["worker"], row["megabytes"], row["processor"], row["failure"])
 
 
 class _Actor:
@@ -160,6 +168,7 @@ class _Actor:
                     "counts": [list(tally.errors.values())],
                     "worker": [self._name],
                     "megabytes": [_peak()],
+                    "processor": [time.process_time()],
                     "failure": [failure],
                 }
 

@@ -28,6 +28,7 @@ class Summary:
         seconds: from the first block handed out to the last one done.
         cores: of the cluster, when it began.
         megabytes: the most memory that each worker has held.
+        processor: seconds of a core that each worker has had.
     """
 
     held: int = 0
@@ -35,6 +36,7 @@ class Summary:
     seconds: float = 0.0
     cores: int = 0
     megabytes: dict[str, float] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)
 
 
 def bulk(
@@ -101,7 +103,8 @@ def _caption_all(
                 raise CaptionerError(
                     f"{found.failure}; no captions can be written there: mend that, and run the same command again"
                 )
-            summary.megabytes[found.worker] = max(found.megabytes, summary.megabytes.get(found.worker, 0.0))
+            for kept, now in ((summary.megabytes, found.megabytes), (summary.processor, found.processor)):
+                kept[found.worker] = max(now, kept.get(found.worker, 0.0))
             if found.number not in counted:
                 counted.add(found.number)
                 summary.tally.add(found.tally)

@@ -117,7 +117,10 @@ def run(arguments: argparse.Namespace) -> int:
         rate = tally.photos / max(summary.seconds, 1e-9)
         complain(
             f"{tally.photos:,} photos, {tally.captions:,} captions in {summary.seconds:,.0f} s: {rate:.1f} photos a "
-            f"second, {rate / max(summary.cores, 1):.1f} a core; a worker held up to "
+            f"second, {rate / max(summary.cores, 1):.1f} a core"
+        )
+        complain(
+            f"{sum(summary.processor.values()) / tally.photos:.3f} processor seconds a photo; a worker held up to "
             f"{max(summary.megabytes.values(), default=0):.0f} MB"
         )
         for kind, count in tally.errors.most_common():
