@@ -39,15 +39,15 @@ class Found(NamedTuple):
     """What came of a block, and who did it.
 
     Attributes:
-        number: the block's.
+        line: where the block's line begins in the plan.
         tally: of its photos.
         worker: names the process.
         megabytes: the most memory that the process has held.
         processor: seconds of a core that the process has had, the loading included.
-        failure: why its part could not be written, or "".
+        failure: why its part could not be written, or the plan not be read, or "".
     """
 
-    number: int
+    line: int
     tally: Tally
     worker: str
     megabytes: float
@@ -92,11 +92,14 @@ def cluster(address: str) -> Iterator[int]:
         ) from error
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
-        with (
-            Path(os.devnull).open("w") as nowhere,
-            redirect_stdout(nowhere),
-        ):  # it tells at length of a machine that went
+        # It tells at length of each machine that goes
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
             yield int(ray.cluster_resources().get("CPU", 0))
+    except ray.exceptions.RayError as error:
+        raise CaptionerError(
+            f"--ray-address {address}: the workers cannot go on ({_last_line(error)}); see that every machine has this "
+            "package with its requirements, and enough memory, and run the same command again"
+        ) from error
     finally:
         ray.shutdown()
 
@@ -140,7 +143,7 @@ def caption(
         errors = dict(zip(row["kinds"], row["counts"], strict=True))
         tally = Tally(row["photos"])
         tally.errors.update(errors)
-        yield Found(row["number"], tally, row["worker"], row["megabytes"], row["processor"], row["failure"])
+        yield Found(row["line"], tally, row["worker"], row["megabytes"], row["processor"], row["failure"])
 
 
 class _Actor:
@@ -156,21 +159,25 @@ class _Actor:
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
         for begin, end in zip(batch["begin"], batch["end"], strict=True):
-            for block in self._plan.read(int(begin), int(end)):
-                try:
-                    tally, failure = self._work(block), ""
-                except OSError as error:
-                    tally, failure = Tally(), f"{error.filename or self._work.output.place}: {error.strerror or error}"
-                yield {
-                    "number": [block.number],
-                    "photos": [tally.photos],
-                    "kinds": [list(tally.errors)],
-                    "counts": [list(tally.errors.values())],
-                    "worker": [self._name],
-                    "megabytes": [_peak()],
-                    "processor": [time.process_time()],
-                    "failure": [failure],
-                }
+            line = int(begin)
+            try:
+                for line, block in self._plan.read(line, int(end)):  # noqa: B020
+                    yield self._found(line, self._work(block))
+            except OSError as error:
+                place = error.filename2 or error.filename or self._plan.place
+                yield self._found(line, Tally(), f"{place}: {error.strerror or error}")
+
+    def _found(self, line: int, tally: Tally, failure: str = "") -> dict[str, list[Any]]:
+        return {
+            "line": [line],
+            "photos": [tally.photos],
+            "kinds": [list(tally.errors)],
+            "counts": [list(tally.errors.values())],
+            "worker": [self._name],
+            "megabytes": [_peak()],
+            "processor": [time.process_time()],
+            "failure": [failure],
+        }
 
 
 def _peak() -> float:
@@ -178,3 +185,7 @@ def _peak() -> float:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()

@@ -10,7 +10,7 @@ import numpy as np
 from captioner.config import DecodingConfig, ModelConfig
 from captioner.data.model_files import read_words
 from captioner.errors import CaptionerError
-from captioner.library import default_model, read_or_make
+from captioner.library import read_or_make
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner, Encoder
 from captioner.runtime.decoder import DecoderNetwork
@@ -54,7 +54,7 @@ class PackedModel:
 
 
 def pack(
-    model: Path | None,
+    directory: Path,
     encoder_weights: str,
     *,
     beam_width: int | None = None,
@@ -67,7 +67,6 @@ def pack(
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
-    directory = default_model(encoder_weights, report) if model is None else model
     config, vocabulary = read_words(directory)
     ready = bundle.read_ready(directory, config)
     network, decoder = ready or read_or_make(directory, config, encoder_weights, report)

@@ -35,6 +35,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+_HALF = re.compile(r"\.\w+-(part-.*|_plan\.jsonl)")
+"""Files that stand beside the place of another one, see `Storage.writing`."""
+
 _PART = re.compile(r"part-\d{8,}-([0-9a-f]{16})\.\w+")
 
 
@@ -84,6 +87,12 @@ class Output:
                 "folder, or give --overwrite"
             )
         self.storage.write(self.at(SETTINGS), json.dumps(settings, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def tidy(self) -> None:
+        """Remove the plan, and what workers that were lost have left half-written."""
+        for name in self.storage.names(self.place):
+            if name == PLAN or _HALF.fullmatch(name):
+                self.storage.remove(self.at(name))
 
     def at(self, name: str) -> str:
         """Return the place of a file in the folder."""

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from captioner.bulk.cluster import caption, cluster
 from captioner.bulk.inputs import Inputs
@@ -77,7 +76,7 @@ def bulk(
         with cluster(address) as cores:
             summary.cores = cores
             _caption_all(todo, ends, plan, model, inputs, output, summary, watch(photos))
-    output.storage.remove(plan.place)
+    output.tidy()
     return summary
 
 
@@ -96,31 +95,36 @@ def _caption_all(
 
     stored = ray.put(model)
     counted: set[int] = set()
+
+    def count(line: int, tally: Tally) -> None:
+        if line not in counted:
+            counted.add(line)
+            summary.tally.add(tally)
+            advance(tally.photos)
+
     began = time.perf_counter()
     while todo:
         for found in caption(_tasks(todo, ends), plan, stored, inputs.storage, output, summary.cores):
             if found.failure:
                 raise CaptionerError(
-                    f"{found.failure}; no captions can be written there: mend that, and run the same command again"
+                    f"{found.failure}; --output must be a place that every worker reads and writes: mend that, and run "
+                    "the same command again"
                 )
             for kept, now in ((summary.megabytes, found.megabytes), (summary.processor, found.processor)):
                 kept[found.worker] = max(now, kept.get(found.worker, 0.0))
-            if found.number not in counted:
-                counted.add(found.number)
-                summary.tally.add(found.tally)
-                advance(found.tally.photos)
+            count(found.line, found.tally)
         missing = []
-        there = set(output.parts().values())
         for line in todo:
-            (block,) = plan.read(ends[line], ends[line + 1])
-            if output.part(block) not in there:
-                missing.append((line, block))
-            elif block.number not in counted:  # written by a worker that was lost before it could tell
-                counted.add(block.number)
-                summary.tally.add(output.tally(block))
+            if ends[line] not in counted:
+                for begin, block in plan.read(ends[line], ends[line + 1]):
+                    if output.holds(block):  # of a worker that was lost before it could tell
+                        count(begin, output.tally(block))
+                    else:
+                        missing.append(line)
         if len(missing) == len(todo):
-            raise CaptionerError(_stuck([block for _, block in missing]))
-        todo = [line for line, _ in missing]
+            _, first = next(plan.read(ends[missing[0]], ends[missing[0] + 1]))
+            raise CaptionerError(_stuck(len(missing), first))
+        todo = missing
     summary.seconds = time.perf_counter() - began
 
 
@@ -136,11 +140,10 @@ def _tasks(lines: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:
     return [(ends[first], ends[last + 1]) for first, last in tasks]
 
 
-def _stuck(blocks: Sequence[Block]) -> str:
-    first = blocks[0]
-    example: Any = first.shard.place if first.shard else f"{first.names[0]} and {len(first.names) - 1} more"
+def _stuck(blocks: int, first: Block) -> str:
+    example = first.shard.place if first.shard else f"that from {first.names[0]} to {first.names[-1]}"
     return (
-        f"{len(blocks)} blocks of photos cannot be captioned, the first is {example}: their workers were lost each "
-        "time, which happens when memory is short or a photo is too much for it; the others are done, and the same "
-        "command tries these again"
+        f"{blocks} blocks of photos cannot be captioned, first {example}: their workers failed or were lost each time, "
+        "which happens when memory is short or a photo is too much for it; the others are done, and the same command "
+        "tries these again"
     )

@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from captioner.cli.arguments import add_encoder_weights, add_model, add_search
@@ -80,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     from captioner.bulk.output import Output
     from captioner.bulk.run import bulk
     from captioner.bulk.storage import Storage
+    from captioner.library import default_model
 
     complaints: list[str] = []
     parsed = [Storage.parse(each) for each in arguments.inputs]
@@ -95,9 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
         [place for _, place in parsed], Storage(*options), arguments.column, output.place, complaints.append
     )
 
+    directory = arguments.model or default_model(arguments.encoder_weights, complain)
+
     def load() -> PackedModel:
         return pack(
-            arguments.model,
+            directory,
             arguments.encoder_weights,
             beam_width=arguments.beam_width,
             length_penalty=arguments.length_penalty,
@@ -105,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             report=complain,
         )
 
-    output.begin(_settings(arguments), arguments.overwrite)
+    output.begin(_settings(arguments, directory), arguments.overwrite)
     with _Bar() as bar:
         summary = bulk(inputs, output, load, arguments.ray_address, complain, bar.begin)
     for complaint in complaints:
@@ -128,11 +132,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if tally.errors or complaints else 0
 
 
-def _settings(arguments: argparse.Namespace) -> dict[str, object]:
+def _settings(arguments: argparse.Namespace, model: Path) -> dict[str, object]:
     """Return what the runs that write to one folder must have in common."""
     return {
         "format": arguments.format,
-        "model": arguments.model and arguments.model.name,
+        "model": model.resolve().name,
         "num_captions": arguments.num_captions,
         "beam_width": arguments.beam_width,
         "length_penalty": arguments.length_penalty,

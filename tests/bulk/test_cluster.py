@@ -26,7 +26,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 def tiny(seconds: float, *argv: object) -> list[str]:
     """The command line with a captioner that takes so long for a photo."""
-    return [sys.executable, str(HERE / "tiny.py"), str(seconds), *map(str, argv)]
+    return [sys.executable, str(HERE / "tiny.py"), str(seconds), *map(str, argv), "--model", "tiny"]
 
 
 def call(*command: object) -> subprocess.CompletedProcess:
