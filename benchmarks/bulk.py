@@ -136,7 +136,8 @@ def run(*arguments: object) -> str:
     Raises:
         SystemExit: it failed.
     """
-    done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"{arguments[0]} failed: {done.stderr}")
     return done.stderr
