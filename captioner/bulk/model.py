@@ -1,16 +1,14 @@
 """A model that travels to the workers: these need neither its directory, nor InceptionV3's weights, nor a cache."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from captioner.config import DecodingConfig, ModelConfig
-from captioner.data.model_files import read_words
-from captioner.errors import CaptionerError
-from captioner.library import read_or_make
+from captioner.data.model_files import CONFIG, checksum, read_config, read_words
+from captioner.library import read_for_many, read_or_make, search_settings
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner, Encoder
 from captioner.runtime.decoder import DecoderNetwork
@@ -70,12 +68,16 @@ def pack(
     config, vocabulary = read_words(directory)
     ready = bundle.read_ready(directory, config)
     network, decoder = ready or read_or_make(directory, config, encoder_weights, report)
-    onnx = None
-    if ready is None and (path := bundle.encoder_path(config.encoder, encoder_weights)) and path.exists():
-        try:
-            onnx = bundle.read_onnx(path)
-        except CaptionerError as error:
-            report(f"{error}; the photos are read in LiteRT, which takes longer; delete {path} to have it made again")
-    given: dict[str, Any] = {"beam_width": beam_width, "length_penalty": length_penalty}
-    decoding = replace(config.decoding, **{name: value for name, value in given.items() if value is not None})
+    onnx = None if ready else read_for_many(bundle.encoder_path(config.encoder, encoder_weights), report)
+    decoding = search_settings(config.decoding, beam_width, length_penalty)
     return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)
+
+
+def identity(directory: Path) -> str:
+    """Name a model by its directory and by its configuration, which has the checksums of the weights.
+
+    Raises:
+        CaptionerError: this is no model directory.
+    """
+    read_config(directory)
+    return f"{directory.resolve().name} {checksum((directory / CONFIG).read_bytes())}"

@@ -30,19 +30,17 @@ Source = Path | bytes | PhotoError
 
 @dataclass(frozen=True)
 class Worker:
-    """Captions blocks, a photo at a time for each thread.
+    """Captions blocks, a photo at a time.
 
     Attributes:
         captioner: describes the photos.
         photos: reads them.
         output: takes the captions.
-        threads: cores to use.
     """
 
     captioner: Captioner
     photos: Storage
     output: Output
-    threads: int = 1
 
     def __call__(self, block: Block) -> Tally:
         """Caption a block and write its part; one that is there, of a worker that was lost since, stays as it is.
@@ -70,7 +68,7 @@ class Worker:
                 begun.append(rows[-1])
                 yield source
 
-        for source, result in self.captioner.stream(usable(), self.threads):
+        for source, result in self.captioner.stream(usable(), threads=1):
             _fill(begun.popleft(), source, result)
         return rows
 

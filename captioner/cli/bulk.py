@@ -4,7 +4,6 @@ import argparse
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from captioner.cli.arguments import add_encoder_weights, add_model, add_search
@@ -77,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
             "requirements-cluster.txt, or: pip install 'captioner[cluster]'"
         )
     from captioner.bulk.inputs import Inputs
-    from captioner.bulk.model import PackedModel, pack
+    from captioner.bulk.model import PackedModel, identity, pack
     from captioner.bulk.output import Output
     from captioner.bulk.run import bulk
     from captioner.bulk.storage import Storage
@@ -109,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
             report=complain,
         )
 
-    output.begin(_settings(arguments, directory), arguments.overwrite)
+    output.begin(_settings(arguments, identity(directory)), arguments.overwrite)
     with _Bar() as bar:
         summary = bulk(inputs, output, load, arguments.ray_address, complain, bar.begin)
     for complaint in complaints:
@@ -132,11 +131,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if tally.errors or complaints else 0
 
 
-def _settings(arguments: argparse.Namespace, model: Path) -> dict[str, object]:
+def _settings(arguments: argparse.Namespace, model: str) -> dict[str, object]:
     """Return what the runs that write to one folder must have in common."""
     return {
         "format": arguments.format,
-        "model": model.resolve().name,
+        "model": model,
         "num_captions": arguments.num_captions,
         "beam_width": arguments.beam_width,
         "length_penalty": arguments.length_penalty,

@@ -25,5 +25,8 @@ class TinyModel:
 
 
 if __name__ == "__main__":
-    with mock.patch.object(model, "pack", return_value=TinyModel(float(sys.argv[1]))):
+    with (
+        mock.patch.object(model, "pack", return_value=TinyModel(float(sys.argv[1]))),
+        mock.patch.object(model, "identity", return_value="tiny"),
+    ):
         sys.exit(main(["bulk", *sys.argv[2:]]))

@@ -2,8 +2,11 @@ import sys
 
 import pytest
 
+from captioner.cli.arguments import shipped_model
 from captioner.cli.bulk import make_parser
 from captioner.cli.main import main
+
+MODEL = shipped_model("compact")
 
 
 def call(capsys, *argv):
@@ -40,14 +43,14 @@ class TestWithRay:
 
     def test_urls_with_different_options_are_refused(self, capsys, tmp_path):
         urls = ("s3://a?region=x", "s3://b?region=y")
-        status, err = call(capsys, *urls, "--output", tmp_path / "out", "--model", "tiny")
+        status, err = call(capsys, *urls, "--output", tmp_path / "out", "--model", MODEL)
         assert status == 2
         assert "expected the same options after the ? of every URL, found region=x and region=y" in err
 
     def test_where_there_is_nothing_no_cluster_is_started(self, capsys, tmp_path):
         (tmp_path / "empty").mkdir()
         status, err = call(
-            capsys, tmp_path / "empty", tmp_path / "gone", "--output", tmp_path / "out", "--model", "tiny"
+            capsys, tmp_path / "empty", tmp_path / "gone", "--output", tmp_path / "out", "--model", MODEL
         )
         assert status == 1
         assert err == (
@@ -58,7 +61,7 @@ class TestWithRay:
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["_captioner.json"]
 
     def test_a_url_that_leads_nowhere(self, capsys, tmp_path):
-        status, err = call(capsys, "sftp://host/photos", "--output", tmp_path / "out", "--model", "tiny")
+        status, err = call(capsys, "sftp://host/photos", "--output", tmp_path / "out", "--model", MODEL)
         assert status == 1
         assert err.startswith("captioner: sftp://host/photos: ")
         assert err.count("\n") == 1
