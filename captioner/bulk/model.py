@@ -1,8 +1,9 @@
 """A model that travels to the workers: these need neither its directory, nor InceptionV3's weights, nor a cache."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,11 +74,19 @@ def pack(
     return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)
 
 
-def identity(directory: Path) -> str:
-    """Name a model by its directory and by its configuration, which has the checksums of the weights.
+def describe(directory: Path) -> dict[str, Any]:
+    """Tell what model captions or features are made with, and so what they have in common.
+
+    Returns:
+        `model`, its name and a checksum of its configuration, which has those of the weights; `encoder`; and `shape`
+        of a photo's features, [L, D].
 
     Raises:
         CaptionerError: this is no model directory.
     """
-    read_config(directory)
-    return f"{directory.resolve().name} {checksum((directory / CONFIG).read_bytes())}"
+    config = read_config(directory)
+    return {
+        "model": f"{directory.resolve().name} {checksum((directory / CONFIG).read_bytes())}",
+        "encoder": asdict(config.encoder),
+        "shape": [config.decoder.locations, config.decoder.channels],
+    }

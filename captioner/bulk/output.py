@@ -3,11 +3,13 @@
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import FileType
@@ -16,10 +18,16 @@ from captioner.ahead import ahead
 from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage
 from captioner.bulk.tally import Tally
+from captioner.data.feature_parts import DTYPE, LINES, NUMBERS, SETTINGS
+from captioner.data.photos import PhotoError
 from captioner.errors import UsageError
+from captioner.runtime.caption import Caption
 
-STYLES = ("parquet", "json")
-SETTINGS, PLAN = "_captioner.json", "_plan.jsonl"
+FEATURES = "features"
+STYLES = {"parquet": "parquet", "json": LINES, FEATURES: LINES}
+"""What a run can write, and the extension of its parts."""
+
+PLAN = "_plan.jsonl"
 """Names with a bar in front are passed over by what reads a folder of parts as one table."""
 
 AT_ONCE = 16
@@ -38,7 +46,36 @@ SCHEMA = pa.schema(
 _HALF = re.compile(r"\.\w+-(part-.*|_plan\.jsonl)")
 """Files that stand beside the place of another one, see `Storage.writing`."""
 
-_PART = re.compile(r"part-\d{8,}-([0-9a-f]{16})\.\w+")
+_PART = re.compile(rf"part-\d{{8,}}-([0-9a-f]{{16}})\.(parquet|{LINES}|{NUMBERS})")
+
+Found = Caption | np.ndarray | PhotoError
+"""What came of a photo: a caption, or features (L, D), or why there are none."""
+
+
+@dataclass
+class Row:
+    """A photo of a part.
+
+    Attributes:
+        path: its name, as it stands in UTF-8 text.
+        found: what came of it, once that is known.
+    """
+
+    path: str
+    found: Found | None = None
+
+    @property
+    def error(self) -> str | None:
+        """Why there is neither a caption nor features."""
+        return str(self.found) if isinstance(self.found, PhotoError) else None
+
+    def as_caption(self) -> dict[str, Any]:
+        """Return the fields of `SCHEMA`."""
+        row: dict[str, Any] = {"path": self.path, "caption": None, "score": None, "candidates": []}
+        if isinstance(self.found, Caption):
+            row["caption"], row["score"] = self.found.text, float(self.found.score)
+            row["candidates"] = [{"caption": each.text, "score": float(each.score)} for each in self.found.candidates]
+        return {**row, "error": self.error}
 
 
 @dataclass(frozen=True)
@@ -48,7 +85,7 @@ class Output:
     Attributes:
         place: the folder.
         storage: reads and writes it.
-        style: one of `STYLES`: Parquet, or a line of JSON a photo.
+        style: one of `STYLES`: Parquet, a line of JSON a photo, or features (`captioner.data.feature_parts`).
     """
 
     place: str
@@ -100,34 +137,48 @@ class Output:
 
     def part(self, block: Block) -> str:
         """Return the place of a block's part."""
-        return self.at(f"{block.name}.{'parquet' if self.style == 'parquet' else 'jsonl'}")
+        return self.at(f"{block.name}.{STYLES[self.style]}")
 
     def parts(self) -> dict[str, str]:
         """List the finished parts: the digest of the block, and the place."""
         found = ((_PART.fullmatch(name), name) for name in self.storage.names(self.place))
-        return {match[1]: self.at(name) for match, name in found if match}
+        return {match[1]: self.at(name) for match, name in found if match and match[2] != NUMBERS}
 
     def holds(self, block: Block) -> bool:
         """Tell whether a block's part is there."""
         return self.storage.kind(self.part(block)) is FileType.File
 
-    def write(self, block: Block, rows: Sequence[dict[str, Any]]) -> None:
-        """Write a block's part, whole or not at all.
+    def write(self, block: Block, rows: Iterable[Row]) -> Tally:
+        """Write a block's part, whole or not at all, and count what it holds.
 
         Args:
             block: whose part it is.
-            rows: a dictionary a photo, with the fields of `SCHEMA`.
+            rows: one for each photo. Features are written as they come, so that memory holds few.
 
         Raises:
             OSError: it cannot be written.
         """
+        lines = self._write_numbers(block, rows) if self.style == FEATURES else [row.as_caption() for row in rows]
         if self.style == "parquet":
             buffer = io.BytesIO()
-            pq.write_table(pa.Table.from_pylist(list(rows), SCHEMA), buffer, compression="zstd")
+            pq.write_table(pa.Table.from_pylist(lines, SCHEMA), buffer, compression="zstd")
             content = buffer.getvalue()
         else:
-            content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+            content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
         self.storage.write(self.part(block), content)
+        return Tally.of(line["error"] for line in lines)
+
+    def _write_numbers(self, block: Block, rows: Iterable[Row]) -> list[dict[str, Any]]:
+        lines = []
+        with self.storage.writing(self.at(f"{block.name}.{NUMBERS}")) as file:
+            for row in rows:
+                line: dict[str, Any] = {"path": row.path, "checksum": None, "error": row.error}
+                if isinstance(row.found, np.ndarray):
+                    content = row.found.astype(DTYPE).tobytes()
+                    file.write(content)
+                    line["checksum"] = zlib.crc32(content)
+                lines.append(line)
+        return lines
 
     def read(self, place: str, field: str) -> list[Any]:
         """Return one field of all rows of a part."""

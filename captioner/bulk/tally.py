@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Tally:
-    """How many photos there were, and what was wrong with those that have no caption.
+    """How many photos there were, and what was wrong with those that could not be used.
 
     Attributes:
-        photos: with a caption or an error.
+        photos: all of them.
         errors: how many by kind.
     """
 
@@ -19,8 +19,8 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
 
     @property
-    def captions(self) -> int:
-        """How many photos have one."""
+    def good(self) -> int:
+        """How many photos nothing was wrong with."""
         return self.photos - self.errors.total()
 
     @classmethod

@@ -5,20 +5,18 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from captioner.ahead import ahead
 from captioner.bulk.inputs import Shard
-from captioner.bulk.output import Output
+from captioner.bulk.output import FEATURES, Found, Output, Row
 from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage, is_url
 from captioner.bulk.tally import Tally
 from captioner.cli.formats import written
 from captioner.data.photos import PhotoError, is_photo
-from captioner.runtime.caption import Caption
 from captioner.runtime.captioner import Captioner
 
 READERS = 8
@@ -30,12 +28,12 @@ Source = Path | bytes | PhotoError
 
 @dataclass(frozen=True)
 class Worker:
-    """Captions blocks, a photo at a time.
+    """Captions blocks, a photo at a time, or makes their features where the output takes these.
 
     Attributes:
         captioner: describes the photos.
         photos: reads them.
-        output: takes the captions.
+        output: takes what comes of them.
     """
 
     captioner: Captioner
@@ -43,34 +41,35 @@ class Worker:
     output: Output
 
     def __call__(self, block: Block) -> Tally:
-        """Caption a block and write its part; one that is there, of a worker that was lost since, stays as it is.
+        """Work a block off and write its part; one that is there, of a worker that was lost since, stays as it is.
 
         Raises:
             OSError: the part cannot be written.
         """
         if self.output.holds(block):
             return self.output.tally(block)
-        rows = self._rows(block)
-        self.output.write(block, rows)
-        return Tally.of(row["error"] for row in rows)
+        return self.output.write(block, self._rows(block))
 
-    def _rows(self, block: Block) -> list[dict[str, Any]]:
-        """Return a row for each photo, in the block's order."""
-        rows: list[dict[str, Any]] = []
-        begun: deque[dict[str, Any]] = deque()
+    def _rows(self, block: Block) -> Iterator[Row]:
+        """Give a row for each photo, in the block's order."""
+        begun: deque[Row] = deque()
 
         def usable() -> Iterator[Path | bytes]:
             for name, source in self._sources(block):
-                rows.append(_row(name))
+                begun.append(Row(written(name)))
                 if isinstance(source, PhotoError):
-                    rows[-1]["error"] = str(source)
-                    continue
-                begun.append(rows[-1])
-                yield source
+                    begun[-1].found = source
+                else:
+                    yield source
 
-        for source, result in self.captioner.stream(usable(), threads=1):
-            _fill(begun.popleft(), source, result)
-        return rows
+        look = self.captioner.features if self.output.style == FEATURES else self.captioner.stream
+        for source, found in look(usable(), threads=1):
+            while begun[0].found is not None:
+                yield begun.popleft()
+            row = begun.popleft()
+            row.found = _shortened(found, source)
+            yield row
+        yield from begun
 
     def _sources(self, block: Block) -> Iterator[tuple[str, Source]]:
         if block.shard is not None:
@@ -113,16 +112,11 @@ class Worker:
                     row += 1
 
 
-def _row(name: str) -> dict[str, Any]:
-    return {"path": written(name), "caption": None, "score": None, "candidates": [], "error": None}
-
-
-def _fill(row: dict[str, Any], source: Path | bytes, result: Caption | PhotoError) -> None:
-    if isinstance(result, PhotoError):
-        row["error"] = str(result).removeprefix(f"{source}: " if isinstance(source, Path) else "the image: ")
-        return
-    row["caption"], row["score"] = result.text, float(result.score)
-    row["candidates"] = [{"caption": each.text, "score": float(each.score)} for each in result.candidates]
+def _shortened(found: Found, source: Path | bytes) -> Found:
+    """Leave the photo's name out of an error; the row has it."""
+    if not isinstance(found, PhotoError):
+        return found
+    return PhotoError(str(found).removeprefix(f"{source}: " if isinstance(source, Path) else "the image: "))
 
 
 def _reason(error: Exception) -> str:

@@ -29,6 +29,7 @@ examples:
   python -m captioner bulk s3://museum/photos --output s3://museum/captions --ray-address auto
   python -m captioner bulk shards/*.tar --output captions/ --format json --num-captions 3
   python -m captioner bulk table.parquet --column photo --output captions/
+  python -m captioner bulk coco/ --output features/ --features              for train.py --features features/
   python -c "import pandas; print(pandas.read_parquet('captions/'))"
 """
 
@@ -57,6 +58,13 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     output.add_argument(
         "--format", choices=("parquet", "json"), default="parquet", help="json writes a line a photo (default: parquet)"
     )
+    output.add_argument(
+        "--features",
+        dest="format",
+        action="store_const",
+        const="features",
+        help="write no captions but what the model's encoder sees, for `train.py --features OUT`",
+    )
     output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions a photo (default: 1)")
     output.add_argument("--overwrite", action="store_true", help="remove the parts in OUT, and start anew")
     model = parser.add_argument_group("model")
@@ -76,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
             "requirements-cluster.txt, or: pip install 'captioner[cluster]'"
         )
     from captioner.bulk.inputs import Inputs
-    from captioner.bulk.model import PackedModel, identity, pack
+    from captioner.bulk.model import PackedModel, describe, pack
     from captioner.bulk.output import Output
     from captioner.bulk.run import bulk
     from captioner.bulk.storage import Storage
@@ -108,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
             report=complain,
         )
 
-    output.begin(_settings(arguments, identity(directory)), arguments.overwrite)
+    output.begin({**_settings(arguments), **describe(directory)}, arguments.overwrite)
     with _Bar() as bar:
         summary = bulk(inputs, output, load, arguments.ray_address, complain, bar.begin)
     for complaint in complaints:
@@ -117,9 +125,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not tally.photos and not summary.held:
         raise CaptionerError("nothing to caption")
     if tally.photos:
+        what = "with features" if arguments.format == "features" else "captions"
         rate = tally.photos / max(summary.seconds, 1e-9)
         complain(
-            f"{tally.photos:,} photos, {tally.captions:,} captions in {summary.seconds:,.0f} s: {rate:.1f} photos a "
+            f"{tally.photos:,} photos, {tally.good:,} {what} in {summary.seconds:,.0f} s: {rate:.1f} photos a "
             f"second, {rate / max(summary.cores, 1):.1f} a core"
         )
         complain(
@@ -127,15 +136,14 @@ def run(arguments: argparse.Namespace) -> int:
             f"{max(summary.megabytes.values(), default=0):.0f} MB"
         )
         for kind, count in tally.errors.most_common():
-            complain(f"{count:,} without a caption: {kind}")
+            complain(f"{count:,} left out: {kind}")
     return 1 if tally.errors or complaints else 0
 
 
-def _settings(arguments: argparse.Namespace, model: str) -> dict[str, object]:
+def _settings(arguments: argparse.Namespace) -> dict[str, object]:
     """Return what the runs that write to one folder must have in common."""
     return {
         "format": arguments.format,
-        "model": model,
         "num_captions": arguments.num_captions,
         "beam_width": arguments.beam_width,
         "length_penalty": arguments.length_penalty,

@@ -36,7 +36,7 @@ IMITATION_OPTIONS = tuple(field.name for field in dataclasses.fields(ImitationCo
 
 CAPTION_OPTIONS = (
     *("limit", "min_count", "max_length", "init_from", "encoder_weights", "feature_layer", "attention_dim"),
-    *("network", "image_size", "teacher", *IMITATION_OPTIONS),
+    *("network", "image_size", "teacher", "features", "strategy", *IMITATION_OPTIONS),
 )
 """What only captioning models have."""
 
@@ -102,6 +102,12 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--init-from", metavar="DIR", type=Path, help="start from a trained model; keeps its sizes and words"
     )
     add_encoder_weights(model)
+    data.add_argument(
+        "--features",
+        metavar="DIR",
+        type=Path,
+        help="take the features that `captioner bulk --features` wrote, instead of making them here in one file",
+    )
     model.add_argument(
         "--encoder",
         dest="network",
@@ -174,6 +180,12 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     add_setting(training, TrainingConfig, "seed", "of every random number")
     training.add_argument(
+        "--strategy",
+        choices=("auto", "mirrored"),
+        help="mirrored trains on all GPUs of the machine, each with its part of a batch; auto does so where there are "
+        "several (default: auto)",
+    )
+    training.add_argument(
         "--output", metavar="DIR", type=Path, help="model directory to write (default: saved_models/<data>-<cell>)"
     )
     training.add_argument("--no-resume", action="store_true", help="start over instead of going on with a stopped run")
@@ -223,7 +235,16 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or Path("saved_models") / f"{dataset.name}-{model.decoder.cell}"
     profile = Profile()
     metrics = train_captioner(
-        Run(dataset, model, training, output, arguments.encoder_weights, arguments.init_from),
+        Run(
+            dataset,
+            model,
+            training,
+            output,
+            arguments.encoder_weights,
+            arguments.init_from,
+            arguments.features,
+            arguments.strategy or "auto",
+        ),
         resume=not arguments.no_resume,
         report=_report,
         profile=profile,
@@ -266,8 +287,9 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(f"{names}: only for --encoder {COMPACT}, not for {model.encoder.network}")
     if compact:
-        if arguments.profile:
-            raise UsageError(f"--profile: not for --encoder {COMPACT}; leave it out")
+        for option in ("profile", "features", "strategy"):
+            if getattr(arguments, option):
+                raise UsageError(f"--{option}: not for --encoder {COMPACT}; leave it out")
         if model.encoder.image_size % 16 or model.encoder.feature_layer != FEATURE_LAYERS[COMPACT]:
             raise UsageError(
                 f"--encoder {COMPACT}: expected an --image-size that 16 divides, and no --feature-layer, found "

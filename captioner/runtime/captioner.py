@@ -1,7 +1,7 @@
 """From photos to captions: encoder, decoder, search and vocabulary in one call."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
@@ -113,16 +113,21 @@ class Captioner:
         if second is None:
             yield first, self._attempt(first)
             return
-        threads = threads or available_cores()
-        read = ahead(
-            lambda each: (each[0], self._read_among_others(*each)),
-            self._with_encoders(chain([first, second], photos), count),
-            threads=threads,
-            lead=AT_ONCE + 2 * threads,
-        )
-        with closing(read):
+        with closing(self._seen(chain([first, second], photos), count, threads)) as read:
             while group := list(islice(read, AT_ONCE)):
                 yield from self._search(group)
+
+    def features(
+        self, photos: Iterable[AnyPhoto], threads: int | None = None
+    ) -> Iterator[tuple[AnyPhoto, np.ndarray | PhotoError]]:
+        """Give each photo, in order, with what the encoder sees in it, (L, D), or what is wrong with it; see `stream`.
+
+        Args:
+            photos: any number.
+            threads: how many photos are read at once; not given, one for each core.
+        """
+        with closing(self._seen(photos, len(photos) if isinstance(photos, Sized) else 0, threads)) as seen:
+            yield from seen
 
     def encoder_for(self, count: int) -> Encoder:
         """Return the encoder that reads so many photos soonest, its loading included; load it if it has not been."""
@@ -132,6 +137,17 @@ class Captioner:
             if self._for_many is None:
                 self._for_many = self._load_for_many() or self.encoder
             return self._for_many
+
+    def _seen(
+        self, photos: Iterable[AnyPhoto], count: int, threads: int | None
+    ) -> Generator[tuple[AnyPhoto, np.ndarray | PhotoError], None, None]:
+        threads = threads or available_cores()
+        return ahead(
+            lambda each: (each[0], self._read_among_others(*each)),
+            self._with_encoders(photos, count),
+            threads=threads,
+            lead=AT_ONCE + 2 * threads,
+        )
 
     def _with_encoders(self, photos: Iterable[AnyPhoto], count: int) -> Iterator[tuple[AnyPhoto, Encoder]]:
         """Give each photo the encoder that is to read it; `count` is how many there are, if that is known."""

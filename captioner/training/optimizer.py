@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from captioner.config import CharTrainingConfig, TrainingConfig
 
@@ -14,7 +15,8 @@ def make_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Make AdamW (Loshchilov & Hutter 2019) for `network`, with warm-up and cosine decay over `steps`.
 
-    Where only some `variables` are to be trained, they are given.
+    Where only some `variables` are to be trained, they are given. In the scope of a strategy with several devices, each
+    of them is to give its share of the gradient, see `captioner.training.step`.
     """
     warmup = min(config.warmup_steps, steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -26,7 +28,7 @@ def make_optimizer(
     optimizer = keras.optimizers.AdamW(
         schedule,
         weight_decay=config.weight_decay,
-        global_clipnorm=config.clip_norm,
+        global_clipnorm=config.clip_norm / tf.distribute.get_strategy().num_replicas_in_sync,
         use_ema=config.ema_momentum > 0,
         ema_momentum=config.ema_momentum or 0.99,
     )

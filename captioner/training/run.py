@@ -15,6 +15,7 @@ import numpy as np
 
 from captioner.config import ModelConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset
+from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError
 from captioner.files import replacing, write_json
 from captioner.models.captioner import CaptionModel
@@ -29,6 +30,7 @@ from captioner.training.fit import fit
 from captioner.training.precision import choose_precision, in_float32
 from captioner.training.profile import Profile
 from captioner.training.split import read_split
+from captioner.training.strategy import choose_strategy
 
 HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
 
@@ -44,6 +46,8 @@ class Run:
         output: the model directory to write.
         encoder_weights: a Keras weights file, or "imagenet".
         init_from: a model directory to start from; its sizes, vocabulary and weights are taken over.
+        features: what `bulk --features` wrote; without it they are made here.
+        strategy: see `captioner.training.strategy.choose_strategy`.
     """
 
     dataset: CaptionDataset
@@ -52,10 +56,13 @@ class Run:
     output: Path
     encoder_weights: str = "imagenet"
     init_from: Path | None = None
+    features: Path | None = None
+    strategy: str = "auto"
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the outcome, flat, by the names that users know."""
-        return flat_settings(self.dataset, self.model, self.training, self.init_from)
+        features = self.features and str(self.features)
+        return flat_settings(self.dataset, self.model, self.training, self.init_from, features=features)
 
 
 def train_captioner(
@@ -81,12 +88,14 @@ def train_captioner(
     if metrics is not None:
         return metrics
     began = time.monotonic()
+    strategy = choose_strategy(run.strategy)
     run.dataset.split("train"), run.dataset.split("dev")
     checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
     base = load_model(run.init_from) if run.init_from else None
     encoder = build_encoder(run.model.encoder, run.encoder_weights)
     checkpoint.settings["encoder_weights"] = weights_fingerprint(encoder)
-    train, dev = (read_split(run.dataset, name, encoder, run.model.encoder, report) for name in ("train", "dev"))
+    parts = FeatureParts(run.features) if run.features else None
+    train, dev = (read_split(run.dataset, name, encoder, run.model.encoder, report, parts) for name in ("train", "dev"))
     sentences = [words for captions in train.captions for words in captions]
     vocabulary = make_vocabulary(base, sentences, run.training.min_count)
     config = replace(
@@ -103,12 +112,13 @@ def train_captioner(
         f"{len(vocabulary)} words"
     )
     keras.utils.set_random_seed(run.training.seed)
-    network = CaptionModel(config.decoder, dtype=run.training.precision)
+    with strategy.scope():
+        network = CaptionModel(config.decoder, dtype=run.training.precision)
     network.set_word_frequencies(word_counts(vocabulary, sentences))
     if base:
         take_over(network, base)
     progress = fit(
-        network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report, profile or Profile()
+        network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report, profile, strategy
     )
     network = in_float32(network)
     report("choosing beam width and length penalty on dev")

@@ -62,7 +62,7 @@ def test_a_folder_on_the_cores_of_this_machine_and_once_more(photos, captioner, 
     lines = found.stderr.splitlines()
     assert re.fullmatch(r"captioner: 8 photos, 7 captions in \d+ s: [\d.]+ photos a second, [\d.]+ a core", lines[-3])
     assert re.fullmatch(r"captioner: [\d.]+ processor seconds a photo; a worker held up to \d+ MB", lines[-2])
-    assert lines[-1] == "captioner: 1 without a caption: not an image that can be read"
+    assert lines[-1] == "captioner: 1 left out: not an image that can be read"
     (part,) = (tmp_path / "out").glob("part-*.jsonl")
     written = [json.loads(line) for line in part.read_text().splitlines()]
     assert [row["path"] for row in written] == sorted(row["path"] for row in written)

@@ -1,21 +1,19 @@
+import numpy as np
 import pytest
 
 pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r requirements-cluster.txt")
 
-from captioner.bulk.output import Output
+from captioner.bulk.output import Output, Row
 from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage
+from captioner.data.photos import PhotoError
 from captioner.errors import UsageError
+from captioner.runtime.caption import Candidate, Caption
 
+DOG = Candidate(("a", "dog"), -1.5, np.zeros((2, 4)))
 ROWS = [
-    {
-        "path": "a.jpg",
-        "caption": "a dog",
-        "score": -1.5,
-        "candidates": [{"caption": "a dog", "score": -1.5}],
-        "error": None,
-    },
-    {"path": "강\n.jpg", "caption": None, "score": None, "candidates": [], "error": "the file is empty"},
+    Row("a.jpg", Caption(DOG.words, DOG.score, DOG.attention, (DOG,))),
+    Row("강\n.jpg", PhotoError("the file is empty")),
 ]
 
 
@@ -28,7 +26,7 @@ def test_what_is_written_is_found(output):
     block = Block(0, ("a.jpg", "강\n.jpg"))
     assert not output.holds(block)
     output.begin({"format": output.style}, overwrite=False)
-    output.write(block, ROWS)
+    assert output.write(block, ROWS).good == 1
     assert output.holds(block)
     assert output.parts() == {block.digest: output.part(block)}
     assert list(output.paths()) == [["a.jpg", "강\n.jpg"]]

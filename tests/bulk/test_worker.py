@@ -5,6 +5,7 @@ import json
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pa = pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r requirements-cluster.txt")
@@ -16,6 +17,7 @@ from captioner.bulk.output import Output
 from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage
 from captioner.bulk.worker import Worker
+from captioner.data.feature_parts import FeatureParts
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_each_photo_becomes_a_row_in_its_order(work, captioner, photos, style):
         "gone.jpg": "no such file",
     }
     assert tally.errors == {"not an image that can be read": 1, "no such file": 1}
-    assert tally.captions == 7
+    assert tally.good == 7
 
 
 def test_relative_names_stay_relative(work, captioner, photos):
@@ -138,3 +140,28 @@ def test_a_part_that_is_there_stays_as_it_is(work, photos, tmp_path):
     _, again = work(block)
     assert first == again
     assert part.stat().st_mtime_ns == before
+
+
+def test_features_are_what_the_encoder_sees(captioner, photos, tmp_path):
+    output = Output(str(tmp_path / "out"), Storage(), "features")
+    output.begin({"format": "features", "encoder": {}, "shape": [4, 3]}, overwrite=False)
+    names = [*sorted(str(path) for path in photos.rglob("*.*") if path.suffix != ".txt"), "gone.jpg"]
+    archive = tmp_path / "00.tar"
+    with tarfile.open(archive, "w") as tar:
+        for path in sorted(photos.rglob("*.png")):
+            tar.add(path, f"in/{path.name}")
+    tallies = [
+        Worker(captioner, Storage(), output)(block)
+        for block in (Block(0, tuple(names)), Block(1, shard=Shard(str(archive))))
+    ]
+    assert [(tally.photos, tally.good) for tally in tallies] == [(9, 7), (7, 7)]
+    assert sorted(path for paths in output.paths() for path in paths) == sorted(
+        [*names, *(f"{archive}/in/{path.name}" for path in photos.rglob("*.png"))]
+    )
+    parts = FeatureParts(tmp_path / "out")
+    sources = [Path(name) for name in names if name.endswith(".png")]
+    rows, bad = parts.find([*sources, Path("gone.jpg"), *(archive / "in" / path.name for path in sources)])
+    assert bad == {7: "gone.jpg: no such file"}
+    seen = [np.asarray(found) for _, found in captioner.features(sources)]
+    np.testing.assert_array_equal(parts[rows[:7]], np.float16(seen))
+    np.testing.assert_array_equal(parts[rows[8:]], np.float16(seen))

@@ -11,6 +11,7 @@ from captioner.cli.main import main
 from captioner.runtime.captioner import Captioner
 
 TINY = Path(__file__).parents[1] / "serve" / "tiny.py"
+SHAPE = [4, 3]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,6 @@ class TinyModel:
 if __name__ == "__main__":
     with (
         mock.patch.object(model, "pack", return_value=TinyModel(float(sys.argv[1]))),
-        mock.patch.object(model, "identity", return_value="tiny"),
+        mock.patch.object(model, "describe", return_value={"model": "tiny", "encoder": {}, "shape": SHAPE}),
     ):
         sys.exit(main(["bulk", *sys.argv[2:]]))
