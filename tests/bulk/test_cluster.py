@@ -38,6 +38,21 @@ def rows(output: Path) -> list[dict]:
     return pyarrow.dataset.dataset(output).to_table().to_pylist()
 
 
+def listening(process: int) -> set[str]:
+    """The local addresses, as Linux writes them, on which a process and all that it started listen."""
+    family, sockets = {process}, set()
+    for each in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            if int((each / "stat").read_text().rpartition(")")[2].split()[1]) in family:
+                family.add(int(each.name))
+            if int(each.name) in family:
+                sockets |= {str(file.readlink()) for file in (each / "fd").iterdir()}
+        except OSError:  # gone since
+            continue
+    rows = [row.split() for table in ("tcp", "tcp6") for row in Path("/proc/net", table).read_text().splitlines()[1:]]
+    return {row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """Let processes hear Ctrl-C also where the tests do not: a shell's background jobs ignore it, and so their own."""
@@ -84,6 +99,8 @@ def test_a_run_that_was_stopped_goes_on(many, tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=ROOT) as process:
         while process.poll() is None and not list(output.glob("part-*")):
             time.sleep(0.1)
+        if sys.platform == "linux":
+            assert listening(process.pid) == {"0100007F"}  # 127.0.0.1
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 130, said

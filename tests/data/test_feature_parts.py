@@ -1,6 +1,4 @@
-import json
 import os
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,30 +7,15 @@ import pytest
 from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError
 
-SHAPE = (2, 3)
 
-
-def write(directory: Path, photos: dict[str, float | str], shape=SHAPE, number: int = 0) -> None:
-    """A part: of each photo the number that fills its row, or what is wrong with it."""
-    directory.mkdir(exist_ok=True)
-    about = {"format": "features", "encoder": {"network": "InceptionV3"}, "shape": list(shape)}
-    (directory / "_captioner.json").write_text(json.dumps(about))
-    with (directory / f"part-{number:08d}-0123.float16").open("wb") as file:
-        lines = []
-        for path, value in photos.items():
-            line = {"path": path, "checksum": None, "error": value}
-            if not isinstance(value, str):
-                content = np.full(shape, value, np.float16).tobytes()
-                file.write(content)
-                line |= {"checksum": zlib.crc32(content), "error": None}
-            lines.append(json.dumps(line) + "\n")
-    (directory / f"part-{number:08d}-0123.jsonl").write_text("".join(lines))
+def filled(number: float, shape: tuple[int, ...] = (2, 3)) -> np.ndarray:
+    return np.full(shape, number, np.float16)
 
 
 @pytest.fixture
-def directory(tmp_path) -> Path:
-    write(tmp_path / "parts", {"a/1.jpg": 1, "a/2.jpg": "the file is empty", "a/3.jpg": 3})
-    write(tmp_path / "parts", {"b/4.jpg": 4, "b/1.jpg": 5}, number=1)
+def directory(write_part, tmp_path) -> Path:
+    write_part(tmp_path / "parts", {"a/1.jpg": filled(1), "a/2.jpg": "the file is empty", "a/3.jpg": filled(3)})
+    write_part(tmp_path / "parts", {"b/4.jpg": filled(4), "b/1.jpg": filled(5)}, number=1)
     return tmp_path / "parts"
 
 
@@ -61,7 +44,7 @@ def test_a_name_that_several_photos_have_is_refused(directory):
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
 def test_a_damaged_row_is_told(directory, damage):
-    numbers = directory / "part-00000000-0123.float16"
+    numbers = directory / "part-00000000-0123456789abcdef.float16"
     content = bytearray(numbers.read_bytes())
     content[-1] ^= 1
     numbers.write_bytes(content if damage == "flip" else content[:-1])
@@ -76,8 +59,8 @@ def test_a_damaged_row_is_told(directory, damage):
 
 
 def test_damaged_lines_and_other_folders_are_told(directory, tmp_path):
-    (directory / "part-00000001-0123.jsonl").write_text('{"path": "b/4.jpg"\n')
-    with pytest.raises(CaptionerError, match=r"part-00000001-0123\.jsonl is damaged"):
+    (directory / "part-00000001-0123456789abcdef.jsonl").write_text('{"path": "b/4.jpg"\n')
+    with pytest.raises(CaptionerError, match=r"part-00000001-0123456789abcdef\.jsonl is damaged"):
         FeatureParts(directory)
     (directory / "_captioner.json").write_text('{"format": "parquet"}')
     with pytest.raises(CaptionerError, match="holds no features; expected what `captioner bulk --features` wrote"):
@@ -87,11 +70,11 @@ def test_damaged_lines_and_other_folders_are_told(directory, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-def test_memory_stays_flat_however_many_rows_are_read(tmp_path):
+def test_memory_stays_flat_however_many_rows_are_read(write_part, tmp_path):
     """Eight parts of 20 MB are read twice, in any order, and the process holds no more than before."""
     for number in range(8):
-        photos = {f"{number}-{photo}.jpg": float(photo) for photo in range(128)}
-        write(tmp_path / "parts", photos, (64, 1280), number)
+        photos = {f"{number}-{photo}.jpg": filled(photo, (64, 1280)) for photo in range(128)}
+        write_part(tmp_path / "parts", photos, number)
     parts = FeatureParts(tmp_path / "parts")
     order = np.random.default_rng(0).permutation(np.repeat(np.arange(1024), 2))
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from captioner.data.feature_parts import FeatureParts
 from captioner.training.batches import CaptionBatches
 
 FEATURES = np.arange(6, dtype=np.float16)[:, None, None] * np.ones((6, 2, 3), np.float16)  # row n is full of n
@@ -99,3 +100,15 @@ def test_of_equally_long_captions_those_go_together_whose_next_are_of_like_lengt
         batches = CaptionBatches(FEATURES, range(6), captions, batch_size=3)
         words = sorted(len(targets) for _, targets in list(batches.shuffled(0, epoch)))
         assert words == [3 * (6 + 2), 3 * (6 + 5)]
+
+
+def test_features_in_parts_give_the_batches_of_an_array(write_part, tmp_path):
+    for number in range(3):
+        write_part(tmp_path / "parts", {f"{row}.jpg": FEATURES[row] for row in (2 * number, 2 * number + 1)}, number)
+    captions = [[[4, 2]]] * 6
+    epochs = [
+        CaptionBatches(features, range(6), captions, batch_size=4).shuffled(seed=1, epoch=2)
+        for features in (FEATURES, FeatureParts(tmp_path / "parts"))
+    ]
+    for (expected, _), (found, _) in zip(*epochs, strict=True):
+        np.testing.assert_array_equal(found["features"], expected["features"])
