@@ -36,6 +36,13 @@ def test_wrong_usage(capsys, argv):
     assert "error: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "style"), [([], "parquet"), (["--format", "json"], "json"), (["--features"], "features")]
+)
+def test_what_is_written(argv, style):
+    assert make_parser("captioner bulk").parse_args(["photos", "--output", "out", *argv]).format == style
+
+
 class TestWithRay:
     @pytest.fixture(autouse=True)
     def with_ray(self):

@@ -26,9 +26,9 @@ def test_two_devices_learn_what_one_learns(tmp_path):
     one, two = json.loads(found.stdout)
     assert (one["devices"], two["devices"]) == (1, 2)
     assert one["losses"][-1][0] < one["losses"][0][0]
-    np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
     for ours, theirs in zip(two["weights"], one["weights"], strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
 
 
 def test_where_there_is_one_device_nothing_is_mirrored():
