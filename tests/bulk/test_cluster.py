@@ -32,7 +32,7 @@ def tiny(seconds: float, *argv: object) -> list[str]:
 
 
 def call(*command: object) -> subprocess.CompletedProcess:
-    found = subprocess.run([*map(str, command)], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, timeout=240)
+    found = subprocess.run([*map(str, command)], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, timeout=600)
     assert "Traceback" not in found.stderr
     return found
 
