@@ -66,7 +66,7 @@ class Captioner(LoadedCaptioner):
         weights = str(encoder_weights or default_encoder_weights())
         directory = default_model(weights, report) if model is None else Path(model)
         config, vocabulary = read_words(directory)
-        decoding = _with(config.decoding, beam_width=beam_width, length_penalty=length_penalty)
+        decoding = search_settings(config.decoding, beam_width, length_penalty)
         if backend == "keras":
             weights = needed_weights(directory, config, weights)
             load_keras()
@@ -146,7 +146,9 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _with(decoding: DecodingConfig, **given: Any) -> DecodingConfig:
+def search_settings(decoding: DecodingConfig, beam_width: int | None, length_penalty: float | None) -> DecodingConfig:
+    """Return a model's own settings of the search, with those that are given in their place."""
+    given: dict[str, Any] = {"beam_width": beam_width, "length_penalty": length_penalty}
     return replace(decoding, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -227,17 +229,34 @@ def _converted(encoder: Any, report: Callable[[str], object]) -> tuple[bytes, by
     return network, None
 
 
-def _load_for_many(path: Path | None, report: Callable[[str], object]) -> Encoder | None:
-    """Load the encoder that the cache keeps for ONNX Runtime; None where there is none, or a damaged one."""
-    if path is None or not path.exists():  # a ready bundle has none, and not every cache can be written
+def read_for_many(path: Path | None, report: Callable[[str], object]) -> bytes | None:
+    """Read the encoder that the cache keeps for ONNX Runtime; None where there is none, or a damaged one.
+
+    Args:
+        path: of the file in the cache; None where a model directory brings its own encoder.
+        report: takes a line for people where the file is damaged.
+    """
+    if path is None or not path.exists():  # not every cache can be written
         return None
     try:
-        network = bundle.read_onnx(path)
-        if network is None:
-            return None
-        from captioner.runtime.onnx_encoder import OnnxEncoder
-
-        return OnnxEncoder(network)
-    except (CaptionerError, ValueError) as error:
-        report(f"{error}; the photos are read in LiteRT, which takes longer; delete {path} to have it made again")
+        return bundle.read_onnx(path)
+    except CaptionerError as error:
+        report(_slower(error, path))
         return None
+
+
+def _load_for_many(path: Path | None, report: Callable[[str], object]) -> Encoder | None:
+    network = read_for_many(path, report)
+    if network is None:
+        return None
+    from captioner.runtime.onnx_encoder import OnnxEncoder
+
+    try:
+        return OnnxEncoder(network)
+    except ValueError as error:
+        report(_slower(error, path))
+        return None
+
+
+def _slower(error: Exception, path: Path | None) -> str:
+    return f"{error}; the photos are read in LiteRT, which takes longer; delete {path} to have it made again"

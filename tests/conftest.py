@@ -1,8 +1,11 @@
 """Set the backend and the device before any test imports Keras; give every test the same random numbers."""
 
+import json
 import os
 import random
 import sys
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,29 @@ def seeded() -> None:
     np.random.seed(0)
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture
+def write_part() -> Callable[..., None]:
+    """Returns a function that writes a part as `bulk --features` does: of each photo its features, or what is wrong."""
+
+    def write(directory: Path, photos: Mapping[str, np.ndarray | str], number: int = 0) -> None:
+        directory.mkdir(exist_ok=True)
+        rows = [np.asarray(found, np.float16) for found in photos.values() if not isinstance(found, str)]
+        about = {"format": "features", "encoder": {"network": "InceptionV3"}, "shape": list(rows[0].shape)}
+        (directory / "_captioner.json").write_text(json.dumps(about))
+        part = directory / f"part-{number:08d}-0123456789abcdef.float16"
+        part.write_bytes(b"".join(row.tobytes() for row in rows))
+        checksums = iter([zlib.crc32(row.tobytes()) for row in rows])
+        lines = [
+            {"path": path, "checksum": None, "error": found}
+            if isinstance(found, str)
+            else {"path": path, "checksum": next(checksums), "error": None}
+            for path, found in photos.items()
+        ]
+        part.with_suffix(".jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    return write
 
 
 @pytest.fixture

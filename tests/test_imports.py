@@ -33,6 +33,7 @@ ROWS = {
     "cli": 5,
     "library": 5,
     "serve": 5,
+    "bulk": 5,
     "__main__": 6,
 }
 MODULES = sorted(

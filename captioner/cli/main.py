@@ -15,6 +15,7 @@ COMMANDS = {
     "predict": "caption photos",
     "train": "train a model on captioned photos",
     "evaluate": "score a model on the dev or test split",
+    "bulk": "caption any number of photos, on a cluster",
     "serve": "show a page that captions photos, with an HTTP endpoint",
     "export": "write a model in a form that other programs read",
     "download": "fetch the weights that the larger model reads photos with",

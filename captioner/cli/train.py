@@ -46,18 +46,8 @@ FINE_TUNE_AFTER = "mixed6"
 """The layer of InceptionV3 behind which fine-tuning begins: what comes then is 4 million parameters of 11."""
 
 CAPTION_OPTIONS = (
-    *(
-        "limit",
-        "views",
-        "min_count",
-        "logit_adjustment",
-        "max_length",
-        "init_from",
-        "encoder_weights",
-        "feature_layer",
-        "attention_dim",
-    ),
-    *("network", "image_size", "teacher", *IMITATION_OPTIONS, *LATER_OPTIONS),
+    *("limit", "views", "min_count", "logit_adjustment", "max_length", "init_from", "encoder_weights", "feature_layer"),
+    *("attention_dim", "network", "image_size", "teacher", "features", "strategy", *IMITATION_OPTIONS, *LATER_OPTIONS),
 )
 """What only captioning models have."""
 
@@ -126,6 +116,12 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--init-from", metavar="DIR", type=Path, help="start from a trained model; keeps its sizes and words"
     )
     add_encoder_weights(model)
+    data.add_argument(
+        "--features",
+        metavar="DIR",
+        type=Path,
+        help="take the features that `captioner bulk --features` wrote, instead of making them here in one file",
+    )
     model.add_argument(
         "--encoder",
         dest="network",
@@ -244,6 +240,12 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     add_setting(training, TrainingConfig, "seed", "of every random number")
     training.add_argument(
+        "--strategy",
+        choices=("auto", "mirrored"),
+        help="mirrored trains on all GPUs of the machine, each with its part of a batch; auto does so where there are "
+        "several (default: auto)",
+    )
+    training.add_argument(
         "--output", metavar="DIR", type=Path, help="model directory to write (default: saved_models/<data>-<cell>)"
     )
     training.add_argument("--no-resume", action="store_true", help="start over instead of going on with a stopped run")
@@ -302,6 +304,8 @@ def run(arguments: argparse.Namespace) -> int:
             SelfCriticalConfig(**chosen(arguments, SelfCriticalConfig)),
             arguments.encoder_weights,
             arguments.init_from,
+            arguments.features,
+            arguments.strategy or "auto",
         ),
         resume=not arguments.no_resume,
         report=_report,
@@ -354,11 +358,14 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
                 f"--fine-tune-epochs: name the layer of {model.encoder.network} to begin behind with --fine-tune-after"
             )
         model = replace(model, encoder=replace(model.encoder, fine_tune_after=FINE_TUNE_AFTER))
+    if arguments.features and training.views > 1:
+        raise UsageError("--views: what --features has is of whole photos; leave out one or the other")
     if arguments.fine_tune_after is not None and not arguments.fine_tune_epochs:
         raise UsageError("--fine-tune-after: nothing is fine-tuned without --fine-tune-epochs")
     if compact:
-        if arguments.profile:
-            raise UsageError(f"--profile: not for --encoder {COMPACT}; leave it out")
+        for option in ("profile", "features", "strategy"):
+            if getattr(arguments, option):
+                raise UsageError(f"--{option}: not for --encoder {COMPACT}; leave it out")
         if model.encoder.image_size % 16 or model.encoder.feature_layer != FEATURE_LAYERS[COMPACT]:
             raise UsageError(
                 f"--encoder {COMPACT}: expected an --image-size that 16 divides, and no --feature-layer, found "

@@ -188,7 +188,7 @@ def _matching(pattern: str) -> tuple[list[Path], list[str]]:
             inside, wrong = _photos_in(match)
             photos += inside
             complaints += wrong
-        elif _is_photo(match.name):
+        elif is_photo(match.name):
             photos.append(match)
     if not photos and not complaints:
         complaints = [f"{pattern}: no photos match this pattern"]
@@ -204,11 +204,12 @@ def _photos_in(folder: Path) -> tuple[list[Path], list[str]]:
 
     for parent, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        photos += [Path(parent, name) for name in files if not name.startswith(".") and _is_photo(name)]
+        photos += [Path(parent, name) for name in files if not name.startswith(".") and is_photo(name)]
     return sorted(photos, key=lambda photo: [_natural(part) for part in photo.parts]), complaints
 
 
-def _is_photo(name: str) -> bool:
+def is_photo(name: str) -> bool:
+    """Tell by a file's name whether folders and patterns count it as a photo."""
     stem, dot, extension = name.lower().rpartition(".")
     return dot + extension in _EXTENSIONS and not stem.endswith(CAPTIONED)
 

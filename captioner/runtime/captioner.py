@@ -1,7 +1,7 @@
 """From photos to captions: encoder, decoder, search and vocabulary in one call."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
@@ -93,11 +93,17 @@ class Captioner:
             found.append(result)
         return found
 
-    def stream(self, photos: Iterable[AnyPhoto]) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
+    def stream(
+        self, photos: Iterable[AnyPhoto], threads: int | None = None
+    ) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
         """Caption photos side by side, a core each; give each, in order, with its caption or what is wrong with it.
 
         Only a few photos are in memory at a time, however many there are. Many photos are read by an encoder that takes
         longer to load; photos of which nobody knows how many will come are, once many have come.
+
+        Args:
+            photos: any number.
+            threads: how many photos are read at once; not given, one for each core.
         """
         count = len(photos) if isinstance(photos, Sized) else 0
         photos = iter(photos)
@@ -107,16 +113,21 @@ class Captioner:
         if second is None:
             yield first, self._attempt(first)
             return
-        cores = available_cores()
-        read = ahead(
-            lambda each: (each[0], self._read_among_others(*each)),
-            self._with_encoders(chain([first, second], photos), count),
-            threads=cores,
-            lead=AT_ONCE + 2 * cores,
-        )
-        with closing(read):
+        with closing(self._seen(chain([first, second], photos), count, threads)) as read:
             while group := list(islice(read, AT_ONCE)):
                 yield from self._search(group)
+
+    def features(
+        self, photos: Iterable[AnyPhoto], threads: int | None = None
+    ) -> Iterator[tuple[AnyPhoto, np.ndarray | PhotoError]]:
+        """Give each photo, in order, with what the encoder sees in it, (L, D), or what is wrong with it; see `stream`.
+
+        Args:
+            photos: any number.
+            threads: how many photos are read at once; not given, one for each core.
+        """
+        with closing(self._seen(photos, len(photos) if isinstance(photos, Sized) else 0, threads)) as seen:
+            yield from seen
 
     def encoder_for(self, count: int) -> Encoder:
         """Return the encoder that reads so many photos soonest, its loading included; load it if it has not been."""
@@ -126,6 +137,17 @@ class Captioner:
             if self._for_many is None:
                 self._for_many = self._load_for_many() or self.encoder
             return self._for_many
+
+    def _seen(
+        self, photos: Iterable[AnyPhoto], count: int, threads: int | None
+    ) -> Generator[tuple[AnyPhoto, np.ndarray | PhotoError], None, None]:
+        threads = threads or available_cores()
+        return ahead(
+            lambda each: (each[0], self._read_among_others(*each)),
+            self._with_encoders(photos, count),
+            threads=threads,
+            lead=AT_ONCE + 2 * threads,
+        )
 
     def _with_encoders(self, photos: Iterable[AnyPhoto], count: int) -> Iterator[tuple[AnyPhoto, Encoder]]:
         """Give each photo the encoder that is to read it; `count` is how many there are, if that is known."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from captioner.ahead import ahead
+from captioner.data.feature_parts import FeatureParts
 from captioner.text import Vocabulary
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray]
@@ -22,7 +23,7 @@ class CaptionBatches:
     longest caption, rounded up to even, so that few different shapes are traced.
 
     Args:
-        features: (N, L, D), a row for each view of a photo.
+        features: (N, L, D), a row for each view of a photo, as an array or what gives rows as one does.
         rows: the first rows of the images of this split, M of them.
         captions: of each of these images, its captions as `Vocabulary.encode` gives them.
         batch_size: images a batch (B).
@@ -33,7 +34,7 @@ class CaptionBatches:
 
     def __init__(
         self,
-        features: np.ndarray,
+        features: np.ndarray | FeatureParts,
         rows: Sequence[int] | np.ndarray,
         captions: Sequence[Sequence[Sequence[int]]],
         batch_size: int,

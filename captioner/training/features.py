@@ -1,4 +1,7 @@
-"""Read every photo through the encoder once, into a store that training then reads as often as it likes."""
+"""Read every photo through the encoder once, into a store that training then reads as often as it likes.
+
+Or take the features that `bulk --features` has made, on however many machines.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +14,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from captioner.ahead import ahead
-from captioner.data.photos import PhotoError, open_photo, preprocessing, scale
+from captioner.data.feature_parts import FeatureParts
+from captioner.data.photos import PhotoError, open_photo, preprocess, preprocessing, scale
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory
@@ -25,12 +29,19 @@ class PhotoFeatures:
     """The features of photos, and those that have none.
 
     Attributes:
-        array: float16 (N * V, L, D), a row for each of the V views of a photo, side by side.
-        bad: for each photo that could not be read, the reason.
+        array: float16 (N, L, D), an array or what gives rows as one does; the V views of a photo stand side by side.
+        rows: the first of each photo.
+        bad: for each photo that has none, the reason.
     """
 
-    array: np.ndarray
+    array: np.ndarray | FeatureParts
+    rows: Sequence[int]
     bad: dict[int, str]
+
+
+NEAR = 0.1
+"""How far features from elsewhere may lie from what the encoder sees, as a share of their standard deviation: what
+bfloat16 and other libraries make of the same network lies nearer, another network or preprocessing much farther."""
 
 
 def extract_features(
@@ -93,7 +104,30 @@ def extract_features(
             _check(features, feature_layer)
             store.write(rows, features)
             bar.update(len(np.intersect1d(batch, missing, assume_unique=True)))
-    return PhotoFeatures(store.features, bad)
+    return PhotoFeatures(store.features, range(0, total, views), bad)
+
+
+def find_features(photos: Sequence[Path], parts: FeatureParts, encoder: keras.Model) -> PhotoFeatures:
+    """Return the features of `photos` from what `bulk --features` wrote; the first photo is read, to compare.
+
+    Raises:
+        CaptionerError: they are not what the encoder sees, or it is not clear which photo's they are.
+    """
+    rows, bad = parts.find(photos)
+    first = next((number for number in range(len(photos)) if number not in bad), None)
+    if first is None:
+        return PhotoFeatures(parts, rows, bad)
+    size, shape = encoder.input_shape[1], tuple(encoder.output_shape[1:])
+    if parts.shape[1:] == shape:
+        seen = encoder(preprocess(open_photo(photos[first]), size)[None], training=False)
+        apart = parts[[rows[first]]].astype(np.float32) - keras.ops.convert_to_numpy(seen)
+        if np.sqrt(np.mean(apart**2)) <= NEAR * np.std(seen):
+            return PhotoFeatures(parts, rows, bad)
+    raise CaptionerError(
+        f"--features: {parts.directory} has not what this encoder sees in {photos[first]}: features {parts.shape[1:]}, "
+        f"made with {parts.encoder}, where {shape} are expected; make them with `bulk --features` and a model that has "
+        "this encoder and these weights"
+    )
 
 
 def _check(features: np.ndarray, feature_layer: str) -> None:

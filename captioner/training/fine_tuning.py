@@ -85,7 +85,7 @@ class GridReader:
 
     def split(self, grids: Split, views: int, batch_size: int = 50) -> Split:
         """Return a split with the features of the first `views` of each photo in the place of its grids."""
-        rows = (np.arange(0, len(grids.features), grids.views)[:, None] + np.arange(views)).reshape(-1)
+        rows = (np.arange(0, grids.features.shape[0], grids.views)[:, None] + np.arange(views)).reshape(-1)
         features = np.empty((len(rows), *self._shape), np.float16)
         lots = [slice(at, at + batch_size) for at in range(0, len(rows), batch_size)]
         read = ahead(lambda lot: self._graph(grids.features[rows[lot]]).numpy(), lots, shard_count())

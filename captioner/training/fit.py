@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import tensorflow as tf
+
 from captioner.config import DecodingConfig, TrainingConfig
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
@@ -25,8 +27,11 @@ def fit(
     checkpoint: Checkpoint,
     report: Callable[[str], None],
     profile: Profile | None = None,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Progress:
     """Train `network` in place and leave it with the weights of the epoch that was best by dev CIDEr-D.
+
+    It was made in the scope of the `strategy`, where there is one, whose devices share each batch.
 
     Returns:
         the epochs' figures and which was best.
@@ -34,8 +39,10 @@ def fit(
     profile = profile or Profile()
     encoded = [[vocabulary.encode(words, decoding.max_length) for words in each] for each in train.captions]
     batches = CaptionBatches(train.features, train.rows, encoded, config.batch_size, views=train.views)
-    optimizer = make_optimizer(network, config, config.epochs * len(batches))
-    training = LossStep(network, config.label_smoothing, optimizer, profile)
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        optimizer = make_optimizer(network, config, config.epochs * len(batches))
+    training = LossStep(network, config.label_smoothing, optimizer, profile, strategy)
 
     def learn(epoch: int, seen: Callable[[float], None]) -> dict[str, float]:
         network.reseed(config.seed, epoch)

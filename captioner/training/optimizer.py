@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from captioner.config import CharTrainingConfig, TrainingConfig
 
@@ -17,6 +18,9 @@ def make_optimizer(
     slow: tuple[Sequence[keras.Variable], float] = ((), 0.0),
 ) -> keras.optimizers.Optimizer:
     """Make AdamW (Loshchilov & Hutter 2019) for `network`, with warm-up and cosine decay over `steps`.
+
+    In the scope of a strategy with several devices, each of them is to give its share of the gradient, see
+    `captioner.training.step`.
 
     Args:
         network: what is trained.
@@ -39,7 +43,7 @@ def make_optimizer(
         [slow[1] / config.learning_rate if id(variable) in own else 1.0 for variable in variables],
         schedule,
         weight_decay=config.weight_decay,
-        global_clipnorm=config.clip_norm,
+        global_clipnorm=config.clip_norm / tf.distribute.get_strategy().num_replicas_in_sync,
         name="adamw",
         use_ema=config.ema_momentum > 0,
         ema_momentum=config.ema_momentum or 0.99,

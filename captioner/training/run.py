@@ -15,6 +15,7 @@ import numpy as np
 
 from captioner.config import FineTuningConfig, ModelConfig, SelfCriticalConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset
+from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError
 from captioner.files import replacing, write_json
 from captioner.models.captioner import CaptionModel
@@ -33,6 +34,7 @@ from captioner.training.precision import choose_precision, in_float32
 from captioner.training.profile import Profile
 from captioner.training.self_critical import fit_self_critically
 from captioner.training.split import Split, read_split
+from captioner.training.strategy import choose_strategy
 
 WHOLE_VIEWS = 2
 """The whole photo and its mirror image, which come first."""
@@ -53,6 +55,8 @@ class Run:
         self_critical: what follows that.
         encoder_weights: a Keras weights file, or "imagenet".
         init_from: a model directory to start from; its sizes, vocabulary and weights are taken over.
+        features: what `bulk --features` wrote; without it they are made here.
+        strategy: see `captioner.training.strategy.choose_strategy`.
     """
 
     dataset: CaptionDataset
@@ -63,10 +67,13 @@ class Run:
     self_critical: SelfCriticalConfig = field(default_factory=SelfCriticalConfig)
     encoder_weights: str = "imagenet"
     init_from: Path | None = None
+    features: Path | None = None
+    strategy: str = "auto"
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the outcome, flat, by the names that users know."""
         own = dataclasses.asdict(self.fine_tuning) | dataclasses.asdict(self.self_critical)
+        own["features"] = self.features and str(self.features)
         return flat_settings(self.dataset, self.model, self.training, self.init_from, **own)
 
 
@@ -97,6 +104,7 @@ def train_captioner(
     )
     profile = profile or Profile()
     began = time.monotonic()
+    strategy = choose_strategy(run.strategy)
     run.dataset.split("train"), run.dataset.split("dev")
     checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
     base, encoder = (
@@ -107,8 +115,9 @@ def train_captioner(
     behind = run.model.encoder.fine_tune_after
     tuned = last_layers(encoder, behind) if behind else None
     checkpoint.settings["encoder_weights"] = weights_fingerprint(encoder)
-    train = read_split(run.dataset, "train", encoder, run.model.encoder, report, run.training.views)
-    dev = read_split(run.dataset, "dev", encoder, run.model.encoder, report)
+    parts = FeatureParts(run.features) if run.features else None
+    train = read_split(run.dataset, "train", encoder, run.model.encoder, report, run.training.views, parts)
+    dev = read_split(run.dataset, "dev", encoder, run.model.encoder, report, parts=parts)
     sentences = [words for captions in train.captions for words in captions]
     vocabulary = make_vocabulary(base, sentences, run.training.min_count)
     config = replace(
@@ -125,11 +134,17 @@ def train_captioner(
         f"{len(vocabulary)} words"
     )
     keras.utils.set_random_seed(run.training.seed)
-    network = CaptionModel(config.decoder, dtype=run.training.precision)
+    with strategy.scope():
+        network = CaptionModel(config.decoder, dtype=run.training.precision)
     network.set_word_frequencies(word_counts(vocabulary, sentences))
     if base:
         take_over(network, base)
-    progress = fit(network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report, profile)
+    progress = fit(
+        network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report, profile, strategy
+    )
+    if strategy.num_replicas_in_sync > 1:  # the stages after this one have one device
+        weights, network = network.get_weights(), CaptionModel(config.decoder, dtype=run.training.precision)
+        network.set_weights(weights)
     if tuned is not None and run.fine_tuning.fine_tune_epochs:
         joined, train, dev = _join(run, config, network, tuned, report)
         report(f"fine-tuning the encoder behind {behind}")

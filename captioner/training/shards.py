@@ -34,9 +34,14 @@ def give_each_shard_its_core() -> None:
 
 
 def shard_bounds(batch_size: tf.Tensor | int) -> Iterator[tuple[tf.Tensor | int, tf.Tensor | int]]:
-    """Yield where each part of a batch begins and ends; where there are fewer rows than parts, some are empty."""
-    count = shard_count()
-    for number in range(count):
+    """Yield where each part of a batch begins and ends; where there are fewer rows than parts, some are empty.
+
+    Of several devices (`captioner.training.strategy`) each gets its own parts of the batch, the first ones first.
+    """
+    context, own = tf.distribute.get_replica_context(), shard_count()
+    count = own * context.num_replicas_in_sync
+    device = int(tf.get_static_value(context.replica_id_in_sync_group))
+    for number in range(own * device, own * (device + 1)):
         yield batch_size * number // count, batch_size * (number + 1) // count
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from captioner.config import EncoderConfig
 from captioner.data.dataset import CaptionDataset
+from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError
 from captioner.text import normalise
-from captioner.training.features import extract_features
+from captioner.training.features import extract_features, find_features
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,15 @@ class Split:
     """The photos of a split as a training reads them.
 
     Attributes:
-        features: float16 (N * V, L, D), a row for each view of a photo; photos that cannot be used have rows too.
+        features: float16 (N, L, D), an array or what gives rows as one does, a row for each view of a photo; those that
+            cannot be used may have rows too.
         rows: the first rows of the photos that can (M,).
         captions: of each photo, its captions as lists of words.
         names: file names, for samples.
         views: rows of a photo (V), the first of the whole photo.
     """
 
-    features: np.ndarray
+    features: np.ndarray | FeatureParts
     rows: Sequence[int]
     captions: Sequence[Sequence[Sequence[str]]]
     names: Sequence[str]
@@ -39,24 +41,31 @@ def read_split(
     config: EncoderConfig,
     report: Callable[[str], None],
     views: int = 1,
+    parts: FeatureParts | None = None,
 ) -> Split:
     """Read captions of a split, and photos in so many views; photos that cannot be used are reported and left out.
+
+    Where `parts` are given, the features are taken from there.
 
     Raises:
         CaptionerError: none can be used.
     """
     examples = dataset.split(name)
-    found = extract_features([example.image for example in examples], encoder, config.feature_layer, views)
+    photos = [example.image for example in examples]
+    if parts is None:
+        found = extract_features(photos, encoder, config.feature_layer, views)
+    else:
+        found = find_features(photos, parts, encoder)
     reasons = list(found.bad.values())
     for reason in reasons[:5]:
         report(f"left out: {reason}")
     if len(reasons) > 5:
         report(f"left out: {len(reasons) - 5} more photos that cannot be read")
     kept = []
-    for row, example in enumerate(examples):
+    for number, example in enumerate(examples):
         captions = [words for caption in example.captions if (words := normalise(caption))]
-        if row not in found.bad and captions:
-            kept.append((row * views, captions, example.image.name))
+        if number not in found.bad and captions:
+            kept.append((found.rows[number], captions, example.image.name))
     if not kept:
         raise CaptionerError(f"no photo of the {name} split can be used; look at the reasons above")
     rows, sentences, names = zip(*kept, strict=True)

@@ -26,6 +26,7 @@ class LossStep:
         label_smoothing: see `SmoothedCrossEntropy`.
         optimizer: built for the network's variables; None only measures.
         profile: takes the time.
+        strategy: of the devices, on which network and optimiser were made; each takes its part of a batch.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class LossStep:
         label_smoothing: float,
         optimizer: keras.optimizers.Optimizer | None = None,
         profile: Profile | None = None,
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         self.network = network
         self.optimizer = optimizer
         self.profile = profile or Profile()
+        self.strategy = strategy or tf.distribute.get_strategy()
         self._smoothed = SmoothedCrossEntropy(label_smoothing, reduction=None)
         self._plain = SmoothedCrossEntropy(0.0, reduction=None)
         self._graphs: dict[int, Any] = {}
@@ -64,13 +67,23 @@ class LossStep:
 
     def _run(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor) -> tf.Tensor:
         """Return the sums over the batch's words of both losses."""
+        return self.strategy.reduce("SUM", self.strategy.run(self._on_device, (inputs, targets)), axis=None)
+
+    def _on_device(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor) -> tf.Tensor:
+        """Return the sums of both losses over the words of this device's part of the batch."""
         if self.optimizer is None:
             return tf.stack(self._sums(inputs, targets, training=False))
         with tf.GradientTape() as tape:
             smoothed, plain = self._sums(inputs, targets, training=True)
             loss = smoothed / tf.cast(tf.size(targets), smoothed.dtype)
         variables = self.network.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        gradients = tape.gradient(loss, variables)
+        device = tf.distribute.get_replica_context()
+        if device.num_replicas_in_sync > 1:
+            # Keras clips before it adds up what the devices give, so each gives its share of the whole, and clips at
+            # its share of the limit (`make_optimizer`)
+            gradients = device.all_reduce("MEAN", gradients)
+        self.optimizer.apply(gradients, variables)
         return tf.stack([smoothed, plain])
 
     def _sums(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:

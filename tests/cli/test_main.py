@@ -50,7 +50,7 @@ def command(monkeypatch):
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "serve", "export"])
+@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "serve", "bulk", "export"])
 def test_what_goes_wrong_becomes_a_message_and_a_status(command, capsys, name, error, status, message):
     command(error)
     assert main([name]) == status
@@ -104,7 +104,7 @@ def test_without_a_command(capsys, argv, status):
     if argv == ["--version"]:
         assert out == f"captioner {__version__}\n"
     elif argv:
-        assert all(name in out + err for name in ("predict", "train", "evaluate", "serve", "export"))
+        assert all(name in out + err for name in ("predict", "train", "evaluate", "serve", "bulk", "export"))
     else:
         assert "required: COMMAND" in err
 
@@ -118,7 +118,8 @@ def python(*arguments, stdout=subprocess.PIPE, cwd=None):
 
 
 @pytest.mark.parametrize(
-    "script", [["train.py"], ["predict.py"], ["-m", "captioner", "evaluate"], ["-m", "captioner", "serve"]]
+    "script",
+    [["train.py"], ["predict.py"], *(["-m", "captioner", command] for command in ("evaluate", "serve", "bulk"))],
 )
 def test_help_needs_no_tensorflow(script):
     found = python("-X", "importtime", *script, "--help", cwd=ROOT)
@@ -130,6 +131,7 @@ def test_help_needs_no_tensorflow(script):
     assert "tensorflow" not in found.stderr
     assert "keras" not in found.stderr
     assert "gradio" not in found.stderr
+    assert "pyarrow" not in found.stderr
 
 
 PRINTING = """

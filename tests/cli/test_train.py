@@ -134,3 +134,8 @@ def test_the_stages_after_the_cross_entropy_are_not_for_a_compact_encoder():
     message = "--fine-tune-epochs: only for encoders of keras.applications, not for compact"
     with pytest.raises(UsageError, match=re.escape(message)):
         configured("--encoder", "compact", "--fine-tune-epochs", 2)
+
+
+def test_features_from_elsewhere_are_of_whole_photos():
+    with pytest.raises(UsageError, match="--views: what --features has is of whole photos"):
+        configured("--features", "parts", "--views", 4)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from captioner.data.feature_parts import FeatureParts
 from captioner.training.batches import CaptionBatches
 
 FEATURES = np.arange(6, dtype=np.float16)[:, None, None] * np.ones((6, 2, 3), np.float16)  # row n is full of n
@@ -107,3 +108,15 @@ def test_each_epoch_an_image_brings_one_of_its_views():
     drawn = [sorted(images_of(batches.shuffled(0, epoch))) for epoch in range(30)]
     assert {first for first, _ in drawn} == {0, 1, 2}
     assert {second for _, second in drawn} == {3, 4, 5}
+
+
+def test_features_in_parts_give_the_batches_of_an_array(write_part, tmp_path):
+    for number in range(3):
+        write_part(tmp_path / "parts", {f"{row}.jpg": FEATURES[row] for row in (2 * number, 2 * number + 1)}, number)
+    captions = [[[4, 2]]] * 6
+    epochs = [
+        CaptionBatches(features, range(6), captions, batch_size=4).shuffled(seed=1, epoch=2)
+        for features in (FEATURES, FeatureParts(tmp_path / "parts"))
+    ]
+    for (expected, _), (found, _) in zip(*epochs, strict=True):
+        np.testing.assert_array_equal(found["features"], expected["features"])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioner.data.feature_parts import FeatureParts
 from captioner.data.store import FeatureStore
 from captioner.errors import CaptionerError
 from captioner.training import features as features_module
-from captioner.training.features import extract_features
+from captioner.training.features import extract_features, find_features
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0), "lime": (0, 255, 0)}
 SEEN = {"red": (1, -1, -1), "blue": (-1, -1, 1), "white": (1, 1, 1), "black": (-1, -1, -1), "lime": (-1, 1, -1)}
@@ -200,3 +201,36 @@ def test_features_do_not_depend_on_where_a_run_was_stopped(photos, cache, tmp_pa
         np.save(store / "checksums.npy", sums)
         again = extract_features(photos, make_encoder(BatchMean()), "pool", batch_size=4)
         np.testing.assert_array_equal(again.array, whole)
+
+
+@pytest.fixture
+def parts(photos, write_part, tmp_path):
+    """What `bulk --features` made of these photos elsewhere, in another order and two parts; one was broken."""
+    seen = {f"elsewhere/{name}.png": np.float32([SEEN[name]] * 4) for name in reversed(COLOURS)}
+    seen["elsewhere/lime.png"] = "not an image that can be read"
+    write_part(tmp_path / "parts", dict(list(seen.items())[:3]))
+    write_part(tmp_path / "parts", dict(list(seen.items())[3:]), number=1)
+    return FeatureParts(tmp_path / "parts")
+
+
+def test_features_that_were_made_elsewhere_are_found_and_one_photo_is_read(photos, parts, opened):
+    photos.append(photos[0].with_name("grey.png"))
+    found = find_features(photos, parts, make_encoder())
+    assert opened == ["red"]
+    assert {number: photos[number].stem for number in found.bad} == {4: "lime", 5: "grey"}
+    np.testing.assert_array_equal(found.array[found.rows[:4]], [[SEEN[name]] * 4 for name in list(COLOURS)[:4]])
+
+
+@pytest.mark.parametrize(
+    ("layer", "places"),
+    [
+        pytest.param(keras.layers.Rescaling(1.2), 4, id="other weights"),
+        pytest.param(keras.layers.AveragePooling2D(2), 1, id="another layer"),
+    ],
+)
+def test_features_of_another_encoder_are_refused(photos, parts, layer, places):
+    images = keras.Input((8, 8, 3))
+    grid = layer(keras.layers.AveragePooling2D(4)(images))
+    encoder = keras.Model(images, keras.layers.Reshape((places, 3))(grid))
+    with pytest.raises(CaptionerError, match=r"^--features: .*parts has not what this encoder sees in .*red\.png"):
+        find_features(photos, parts, encoder)

@@ -22,7 +22,7 @@ def read(monkeypatch):
         def extract_features(photos, encoder, feature_layer, views):
             assert (feature_layer, encoder) == ("mixed3", "the encoder")
             assert list(photos) == [example.image for example in examples]
-            return PhotoFeatures(array, {row: f"{photos[row]}: broken" for row in bad})
+            return PhotoFeatures(array, range(len(photos)), {row: f"{photos[row]}: broken" for row in bad})
 
         monkeypatch.setattr(split_module, "extract_features", extract_features)
         dataset = CaptionDataset("made-up", {"train": examples, "dev": (), "test": ()})

@@ -1,0 +1,92 @@
+"""A model that travels to the workers: these need neither its directory, nor InceptionV3's weights, nor a cache."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captioner.config import DecodingConfig, ModelConfig
+from captioner.data.model_files import CONFIG, checksum, read_config, read_words
+from captioner.library import read_for_many, read_or_make, search_settings
+from captioner.runtime import bundle
+from captioner.runtime.captioner import Captioner, Encoder
+from captioner.runtime.decoder import DecoderNetwork
+from captioner.runtime.encoder import LiteRTEncoder
+from captioner.text import Vocabulary
+
+
+@dataclass(frozen=True)
+class PackedModel:
+    """All that captions are made with.
+
+    Attributes:
+        vocabulary: the words behind the decoder's numbers.
+        config: of the networks.
+        decoding: how to search.
+        num_captions: candidates a photo.
+        encoder: a network for ONNX Runtime, or for LiteRT where the model has no other.
+        is_onnx: which of the two it is.
+        decoder: the decoder's weights by name.
+    """
+
+    vocabulary: Vocabulary
+    config: ModelConfig
+    decoding: DecodingConfig
+    num_captions: int
+    encoder: bytes
+    is_onnx: bool
+    decoder: dict[str, np.ndarray]
+
+    def unpack(self) -> Captioner:
+        """Load it."""
+        encoder: Encoder
+        if self.is_onnx:
+            from captioner.runtime.onnx_encoder import OnnxEncoder
+
+            encoder = OnnxEncoder(self.encoder)
+        else:
+            encoder = LiteRTEncoder(self.encoder)
+        network = DecoderNetwork(self.config.decoder, self.decoder)
+        return Captioner(self.vocabulary, encoder, network, self.decoding, self.num_captions)
+
+
+def pack(
+    directory: Path,
+    encoder_weights: str,
+    *,
+    beam_width: int | None = None,
+    length_penalty: float | None = None,
+    num_captions: int = 1,
+    report: Callable[[str], object] = lambda line: None,
+) -> PackedModel:
+    """Read a model directory, and make first what prediction reads, if that is missing; see `library.Captioner.load`.
+
+    Raises:
+        CaptionerError: the directory or the weights cannot be used.
+    """
+    config, vocabulary = read_words(directory)
+    ready = bundle.read_ready(directory, config)
+    network, decoder = ready or read_or_make(directory, config, encoder_weights, report)
+    onnx = None if ready else read_for_many(bundle.encoder_path(config.encoder, encoder_weights), report)
+    decoding = search_settings(config.decoding, beam_width, length_penalty)
+    return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)
+
+
+def describe(directory: Path) -> dict[str, Any]:
+    """Tell what model captions or features are made with, and so what they have in common.
+
+    Returns:
+        `model`, its name and a checksum of its configuration, which has those of the weights; `encoder`; and `shape`
+        of a photo's features, [L, D].
+
+    Raises:
+        CaptionerError: this is no model directory.
+    """
+    config = read_config(directory)
+    return {
+        "model": f"{directory.resolve().name} {checksum((directory / CONFIG).read_bytes())}",
+        "encoder": asdict(config.encoder),
+        "shape": [config.decoder.locations, config.decoder.channels],
+    }

@@ -1,0 +1,196 @@
+"""A folder of parts, each written whole: what a run leaves, and what the next one finds."""
+
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.fs import FileType
+
+from captioner.ahead import ahead
+from captioner.bulk.plan import Block
+from captioner.bulk.storage import Storage
+from captioner.bulk.tally import Tally
+from captioner.data.feature_parts import DTYPE, LINES, NUMBERS, SETTINGS
+from captioner.data.photos import PhotoError
+from captioner.errors import UsageError
+from captioner.runtime.caption import Caption
+
+FEATURES = "features"
+STYLES = {"parquet": "parquet", "json": LINES, FEATURES: LINES}
+"""What a run can write, and the extension of its parts."""
+
+PLAN = "_plan.jsonl"
+"""Names with a bar in front are passed over by what reads a folder of parts as one table."""
+
+AT_ONCE = 16
+"""Parts that are read side by side: in an object store most of the time goes by waiting."""
+
+SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("caption", pa.string()),
+        ("score", pa.float64()),
+        ("candidates", pa.list_(pa.struct([("caption", pa.string()), ("score", pa.float64())]))),
+        ("error", pa.string()),
+    ]
+)
+
+_HALF = re.compile(r"\.\w+-(part-.*|_plan\.jsonl)")
+"""Files that stand beside the place of another one, see `Storage.writing`."""
+
+_PART = re.compile(rf"part-\d{{8,}}-([0-9a-f]{{16}})\.(parquet|{LINES}|{NUMBERS})")
+
+Found = Caption | np.ndarray | PhotoError
+"""What came of a photo: a caption, or features (L, D), or why there are none."""
+
+
+@dataclass
+class Row:
+    """A photo of a part.
+
+    Attributes:
+        path: its name, as it stands in UTF-8 text.
+        found: what came of it, once that is known.
+    """
+
+    path: str
+    found: Found | None = None
+
+    @property
+    def error(self) -> str | None:
+        """Why there is neither a caption nor features."""
+        return str(self.found) if isinstance(self.found, PhotoError) else None
+
+    def as_caption(self) -> dict[str, Any]:
+        """Return the fields of `SCHEMA`."""
+        row: dict[str, Any] = {"path": self.path, "caption": None, "score": None, "candidates": []}
+        if isinstance(self.found, Caption):
+            row["caption"], row["score"] = self.found.text, float(self.found.score)
+            row["candidates"] = [{"caption": each.text, "score": float(each.score)} for each in self.found.candidates]
+        return {**row, "error": self.error}
+
+
+@dataclass(frozen=True)
+class Output:
+    """The folder, by its path or URL.
+
+    Attributes:
+        place: the folder.
+        storage: reads and writes it.
+        style: one of `STYLES`: Parquet, a line of JSON a photo, or features (`captioner.data.feature_parts`).
+    """
+
+    place: str
+    storage: Storage
+    style: str
+
+    def begin(self, settings: dict[str, Any], overwrite: bool) -> None:
+        """Make it ready: for a first run, for one that goes on, or, with `overwrite`, empty.
+
+        Args:
+            settings: what a run that goes on must have in common with the one before.
+            overwrite: whether to remove the parts that are there.
+
+        Raises:
+            UsageError: it was made with other settings, or is no such folder.
+        """
+        if self.storage.kind(self.place) is FileType.File:
+            raise UsageError(f"--output {self.place}: is a file; expected a folder, or a name that is free")
+        names = self.storage.names(self.place)
+        if overwrite:
+            for name in names:
+                if _PART.fullmatch(name) or name in (SETTINGS, PLAN):
+                    self.storage.remove(self.at(name))
+        elif SETTINGS in names:
+            before = json.loads(self.storage.read(self.at(SETTINGS)))
+            if changed := [
+                f"{name} was {before.get(name)}, now {now}" for name, now in settings.items() if before.get(name) != now
+            ]:
+                raise UsageError(
+                    f"--output {self.place}: holds captions made otherwise ({'; '.join(changed)}); say the same, name "
+                    "another folder, or give --overwrite"
+                )
+        elif any(_PART.fullmatch(name) for name in names):
+            raise UsageError(
+                f"--output {self.place}: holds parts without {SETTINGS}, which tells how they were made; name another "
+                "folder, or give --overwrite"
+            )
+        self.storage.write(self.at(SETTINGS), json.dumps(settings, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def tidy(self) -> None:
+        """Remove the plan, and what workers that were lost have left half-written."""
+        for name in self.storage.names(self.place):
+            if name == PLAN or _HALF.fullmatch(name):
+                self.storage.remove(self.at(name))
+
+    def at(self, name: str) -> str:
+        """Return the place of a file in the folder."""
+        return f"{self.place.rstrip('/')}/{name}"
+
+    def part(self, block: Block) -> str:
+        """Return the place of a block's part."""
+        return self.at(f"{block.name}.{STYLES[self.style]}")
+
+    def parts(self) -> dict[str, str]:
+        """List the finished parts: the digest of the block, and the place."""
+        found = ((_PART.fullmatch(name), name) for name in self.storage.names(self.place))
+        return {match[1]: self.at(name) for match, name in found if match and match[2] != NUMBERS}
+
+    def holds(self, block: Block) -> bool:
+        """Tell whether a block's part is there."""
+        return self.storage.kind(self.part(block)) is FileType.File
+
+    def write(self, block: Block, rows: Iterable[Row]) -> Tally:
+        """Write a block's part, whole or not at all, and count what it holds.
+
+        Args:
+            block: whose part it is.
+            rows: one for each photo. Features are written as they come, so that memory holds few.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        lines = self._write_numbers(block, rows) if self.style == FEATURES else [row.as_caption() for row in rows]
+        if self.style == "parquet":
+            buffer = io.BytesIO()
+            pq.write_table(pa.Table.from_pylist(lines, SCHEMA), buffer, compression="zstd")
+            content = buffer.getvalue()
+        else:
+            content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+        self.storage.write(self.part(block), content)
+        return Tally.of(line["error"] for line in lines)
+
+    def _write_numbers(self, block: Block, rows: Iterable[Row]) -> list[dict[str, Any]]:
+        lines = []
+        with self.storage.writing(self.at(f"{block.name}.{NUMBERS}")) as file:
+            for row in rows:
+                line: dict[str, Any] = {"path": row.path, "checksum": None, "error": row.error}
+                if isinstance(row.found, np.ndarray):
+                    content = row.found.astype(DTYPE).tobytes()
+                    file.write(content)
+                    line["checksum"] = zlib.crc32(content)
+                lines.append(line)
+        return lines
+
+    def read(self, place: str, field: str) -> list[Any]:
+        """Return one field of all rows of a part."""
+        content = self.storage.read(place)
+        if place.endswith(".parquet"):
+            return list(pq.read_table(io.BytesIO(content), columns=[field]).column(0).to_pylist())
+        return [json.loads(line)[field] for line in content.splitlines()]
+
+    def paths(self) -> Iterator[list[str]]:
+        """Give the paths of the photos in each finished part."""
+        yield from ahead(partial(self.read, field="path"), self.parts().values(), threads=AT_ONCE, lead=2 * AT_ONCE)
+
+    def tally(self, block: Block) -> Tally:
+        """Count what a finished part holds."""
+        return Tally.of(self.read(self.part(block), "error"))

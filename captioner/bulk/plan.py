@@ -1,0 +1,124 @@
+"""The work, cut into blocks: each becomes one part of the output, whoever captions it, and however often."""
+
+import json
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from itertools import groupby, islice
+
+from captioner.bulk.inputs import Shard
+from captioner.bulk.seen import Seen
+from captioner.bulk.storage import Storage
+
+PHOTOS_A_BLOCK = 64
+"""Some five seconds of a core: little to lose with a machine, and little to wait for at the end."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is captioned at one go.
+
+    Attributes:
+        number: where it stands in the input, so that parts sort as the input does.
+        names: of photos; empty where there is a shard.
+        shard: a file that holds photos.
+    """
+
+    number: int
+    names: tuple[str, ...] = ()
+    shard: Shard | None = None
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name the content, so that the same photos become the same part again."""
+        content = self.names if self.shard is None else (self.shard.place, self.shard.column, str(self.shard.groups))
+        text = "\0".join(content).encode("utf-8", "surrogateescape")
+        object.__setattr__(self, "digest", blake2b(text, digest_size=8).hexdigest())
+
+    @property
+    def name(self) -> str:
+        """Of its part, without an extension: `part-00000012-0f1e2d3c4b5a6978`."""
+        return f"part-{self.number:08d}-{self.digest}"
+
+    @property
+    def photos(self) -> int:
+        """How many there are, as far as is known."""
+        return len(self.names) if self.shard is None else self.shard.rows
+
+    def to_line(self) -> bytes:
+        """Write it down, in ASCII and one line."""
+        shard = self.shard and asdict(self.shard)
+        return json.dumps({"number": self.number, "names": self.names, "shard": shard}).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Block":
+        """Read what `to_line` wrote."""
+        found = json.loads(line)
+        shard = found["shard"]
+        return cls(
+            found["number"], tuple(found["names"]), shard and Shard(**{**shard, "groups": tuple(shard["groups"])})
+        )
+
+
+def cut(items: Iterable[str | Shard], seen: Seen, is_done: Callable[[Block], bool]) -> Iterator[Block]:
+    """Cut the input into blocks, without what is done already and without names that come twice.
+
+    Where blocks begin follows from the input alone, not from what is done of it. So a run that was stopped plans the
+    same blocks again, and even a worker that it left behind writes nothing twice.
+
+    Args:
+        items: names of photos, and shards.
+        seen: the names that are done; takes in the others.
+        is_done: tells whether a shard's part is there.
+    """
+    number = 0
+    for of_names, run in groupby(items, lambda item: isinstance(item, str)):
+        while group := list(islice(run, PHOTOS_A_BLOCK if of_names else 1)):
+            if names := seen.add([item for item in group if isinstance(item, str)]):
+                yield Block(number, tuple(names))
+            for shard in (item for item in group if isinstance(item, Shard)):
+                if not is_done(block := Block(number, shard=shard)):
+                    yield block
+            number += 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A file with a block a line. Where each line begins is all that is kept in memory, 8 bytes for each block.
+
+    Attributes:
+        place: the file.
+        storage: reads and writes it.
+    """
+
+    place: str
+    storage: Storage
+
+    def write(self, blocks: Iterable[Block]) -> tuple["array[int]", int]:
+        """Write the blocks down.
+
+        Returns:
+            Where each line begins and the last one ends, and how many photos there are, as far as is known.
+        """
+        ends, photos = array("Q", [0]), 0
+        with self.storage.writing(self.place) as file:
+            for block in blocks:
+                line = block.to_line()
+                file.write(line)
+                ends.append(ends[-1] + len(line))
+                photos += block.photos
+        return ends, photos
+
+    def read(self, begin: int, end: int) -> Iterator[tuple[int, Block]]:
+        """Give the blocks whose lines lie between two places in the file, each with the place where its line begins.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with self.storage.open(self.place) as file:
+            file.seek(begin)
+            lines = file.read(end - begin).splitlines(keepends=True)
+        for line in lines:
+            yield begin, Block.from_line(line)
+            begin += len(line)

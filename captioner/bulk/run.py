@@ -1,0 +1,149 @@
+"""The whole of a bulk run: what there is, what is done of it, the rest on the cluster, and a count of it all."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from captioner.bulk.cluster import caption, cluster
+from captioner.bulk.inputs import Inputs
+from captioner.bulk.model import PackedModel
+from captioner.bulk.output import PLAN, Output
+from captioner.bulk.plan import Block, Plan, cut
+from captioner.bulk.seen import Seen
+from captioner.bulk.tally import Tally
+from captioner.errors import CaptionerError
+
+MOST_TASKS = 10_000
+"""Tasks that Ray has to keep; of more blocks, several make a task."""
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Attributes:
+        held: rows that were there before.
+        tally: of the photos of this run.
+        seconds: from the first block handed out to the last one done.
+        cores: of the cluster, when it began.
+        megabytes: the most memory that each worker has held.
+        processor: seconds of a core that each worker has had.
+    """
+
+    held: int = 0
+    tally: Tally = field(default_factory=Tally)
+    seconds: float = 0.0
+    cores: int = 0
+    megabytes: dict[str, float] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)
+
+
+def bulk(
+    inputs: Inputs,
+    output: Output,
+    load: Callable[[], PackedModel],
+    address: str,
+    report: Callable[[str], object],
+    watch: Callable[[int], Callable[[int], object]],
+) -> Summary:
+    """Caption what the output has no captions of.
+
+    Args:
+        inputs: the photos.
+        output: where the captions go; `begin` has been called.
+        load: reads the model, called when there is something to do.
+        address: of the cluster, see `cluster.ADDRESSES`.
+        report: takes lines for people.
+        watch: called with the number of photos, 0 where it is not known; what it returns is told of each few that are
+            done.
+
+    Raises:
+        CaptionerError: some photos could not be captioned however often they were begun, or nothing can be written.
+    """
+    seen, summary = Seen(), Summary()
+    for paths in output.paths():
+        seen.add(paths)
+        summary.held += len(paths)
+    done = output.parts()
+    plan = Plan(output.at(PLAN), output.storage)
+    ends, photos = plan.write(cut(inputs, seen, lambda block: block.digest in done))
+    todo = range(len(ends) - 1)
+    if summary.held:
+        going_on = "going on with the others" if todo else "nothing more to do"
+        report(f"{output.place} holds {summary.held:,} photos; {going_on}")
+    if todo:
+        model = load()
+        with cluster(address) as cores:
+            summary.cores = cores
+            _caption_all(todo, ends, plan, model, inputs, output, summary, watch(photos))
+    output.tidy()
+    return summary
+
+
+def _caption_all(
+    todo: Sequence[int],
+    ends: Sequence[int],
+    plan: Plan,
+    model: PackedModel,
+    inputs: Inputs,
+    output: Output,
+    summary: Summary,
+    advance: Callable[[int], object],
+) -> None:
+    """Caption the lines `todo` of the plan, and again what is missing, as long as it gets less."""
+    import ray
+
+    stored = ray.put(model)
+    counted: set[int] = set()
+
+    def count(line: int, tally: Tally) -> None:
+        if line not in counted:
+            counted.add(line)
+            summary.tally.add(tally)
+            advance(tally.photos)
+
+    began = time.perf_counter()
+    while todo:
+        for found in caption(_tasks(todo, ends), plan, stored, inputs.storage, output, summary.cores):
+            if found.failure:
+                raise CaptionerError(
+                    f"{found.failure}; --output must be a place that every worker reads and writes: mend that, and run "
+                    "the same command again"
+                )
+            for kept, now in ((summary.megabytes, found.megabytes), (summary.processor, found.processor)):
+                kept[found.worker] = max(now, kept.get(found.worker, 0.0))
+            count(found.line, found.tally)
+        missing = []
+        for line in todo:
+            if ends[line] not in counted:
+                for begin, block in plan.read(ends[line], ends[line + 1]):
+                    if output.holds(block):  # of a worker that was lost before it could tell
+                        count(begin, output.tally(block))
+                    else:
+                        missing.append(line)
+        if len(missing) == len(todo):
+            _, first = next(plan.read(ends[missing[0]], ends[missing[0] + 1]))
+            raise CaptionerError(_stuck(len(missing), first))
+        todo = missing
+    summary.seconds = time.perf_counter() - began
+
+
+def _tasks(lines: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:
+    """Join lines of the plan that follow each other into at most about `MOST_TASKS` pieces, from byte to byte."""
+    most = -(-len(lines) // MOST_TASKS)
+    tasks: list[list[int]] = []
+    for line in lines:
+        if tasks and tasks[-1][-1] + 1 == line and line - tasks[-1][0] < most:
+            tasks[-1][-1] = line
+        else:
+            tasks.append([line, line])
+    return [(ends[first], ends[last + 1]) for first, last in tasks]
+
+
+def _stuck(blocks: int, first: Block) -> str:
+    example = first.shard.place if first.shard else f"that from {first.names[0]} to {first.names[-1]}"
+    return (
+        f"{blocks} blocks of photos cannot be captioned, first {example}: their workers failed or were lost each time, "
+        "which happens when memory is short or a photo is too much for it; the others are done, and the same command "
+        "tries these again"
+    )

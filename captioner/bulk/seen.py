@@ -1,0 +1,49 @@
+"""Which names have come before, in sixteen bytes each."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+
+from captioner.cli.formats import written
+
+_DIGEST = 16
+"""Bytes of a name that are kept: among a thousand million names the chance that two are alike is 1 to 10**20."""
+
+
+class Seen:
+    """Remembers names, a hundred million of them in 1.6 GB.
+
+    The digests lie in sorted arrays; one that has grown as large as the one before it is joined with it, so there are
+    few arrays, and each digest is moved but a few times.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[np.ndarray] = []
+
+    def __len__(self) -> int:
+        """Count the names."""
+        return sum(map(len, self._arrays))
+
+    def add(self, names: Sequence[str]) -> list[str]:
+        """Remember names, and return those that are new, each once and in their order."""
+        first: dict[bytes, str] = {}
+        for name in names:
+            first.setdefault(_digest(name), name)
+        digests = np.array(list(first), dtype=f"S{_DIGEST}")
+        new = np.ones(len(digests), bool)
+        for array in self._arrays:
+            places = np.searchsorted(array, digests)
+            new &= array[np.minimum(places, len(array) - 1)] != digests
+        if new.any():
+            self._keep(np.sort(digests[new]))
+        return [name for name, is_new in zip(first.values(), new, strict=True) if is_new]
+
+    def _keep(self, array: np.ndarray) -> None:
+        while self._arrays and len(self._arrays[-1]) <= len(array):
+            array = np.sort(np.concatenate([self._arrays.pop(), array]), kind="stable")
+        self._arrays.append(array)
+
+
+def _digest(name: str) -> bytes:
+    return blake2b(written(name).encode(), digest_size=_DIGEST).digest()

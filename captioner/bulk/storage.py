@@ -1,0 +1,187 @@
+"""Files wherever they lie: on this machine's disks, or in an object store that PyArrow reaches."""
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow
+from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
+
+from captioner.errors import CaptionerError
+from captioner.files import replacing
+
+WHOLE = ("s3", "gcs", "abfs")
+"""Kinds of stores in which an object appears once all of it has arrived."""
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_OPTIONS = re.compile(r"\?(\w+=[^?]*)$")
+
+
+def is_url(place: str) -> bool:
+    """Tell a URL from a path; a drive letter is no scheme."""
+    return bool(_URL.match(place))
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Reads, lists and writes files by their paths or URLs.
+
+    A URL is taken as it stands, `s3://bucket/a photo 100%.jpg`: nothing in it is encoded.
+
+    Attributes:
+        options: what the file system of a URL is to know, as in a URL's query, `region=eu-central-1&scheme=http`; see
+            PyArrow's `FileSystem.from_uri`.
+        base: where relative paths begin, also in a worker that was started elsewhere.
+    """
+
+    options: str = ""
+    base: str = field(default_factory=os.getcwd)
+
+    @classmethod
+    def parse(cls, typed: str) -> tuple["Storage", str]:
+        """Part what a user typed, `s3://bucket/photos?region=eu-central-1`, into options and place."""
+        found = _OPTIONS.search(typed) if is_url(typed) else None
+        return (cls(found[1]), typed[: found.start()]) if found else (cls(), typed)
+
+    def locate(self, place: str) -> tuple[FileSystem, str]:
+        """Return the file system that a place lies in, and its path there.
+
+        Raises:
+            CaptionerError: there is no such file system, or it cannot be reached.
+        """
+        if not is_url(place):
+            return LocalFileSystem(), os.path.normpath(self.path(place))
+        scheme, _, rest = place.partition("://")
+        server, _, key = rest.partition("/")
+        try:
+            system, base = _file_system(f"{scheme}://{server}", self.options)
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise CaptionerError(
+                f"{place}: {_first_line(error)}; expected a path, or a URL that PyArrow's file systems read, such as "
+                "s3://bucket/photos or gs://bucket/photos"
+            ) from error
+        return system, f"{base.rstrip('/')}/{key}" if key else base
+
+    def path(self, place: str) -> Path:
+        """Return a path that leads to a local place from anywhere."""
+        return Path(self.base, place)
+
+    def open(self, place: str) -> BinaryIO:
+        """Open a file for reading, from anywhere in it.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        system, path = self.locate(place)
+        if isinstance(system, LocalFileSystem):
+            return Path(path).open("rb")
+        return system.open_input_file(path)
+
+    def read(self, place: str) -> bytes:
+        """Return a file's content.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with self.open(place) as file:
+            return file.read()
+
+    @contextmanager
+    def writing(self, place: str) -> Iterator[BinaryIO]:
+        """Give a file to write to, which takes the place of one that is there when the block ends.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        system, path = self.locate(place)
+        if isinstance(system, LocalFileSystem):
+            with replacing(path) as beside, beside.open("wb") as file:
+                yield file
+            return
+        folder, _, name = path.rpartition("/")
+        appears_whole = system.type_name in WHOLE
+        if not appears_whole:
+            system.create_dir(folder)
+        beside_path = path if appears_whole else f"{folder}/.{uuid.uuid4().hex}-{name}"
+        with system.open_output_stream(beside_path) as file:
+            yield file
+        if not appears_whole:
+            system.move(beside_path, path)
+
+    def write(self, place: str, content: bytes) -> None:
+        """Write a file whole or not at all, and in the place of one that is there.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with self.writing(place) as file:
+            file.write(content)
+
+    def kind(self, place: str) -> FileType:
+        """Tell whether there is a file, a folder, or nothing."""
+        system, path = self.locate(place)
+        return system.get_file_info(path).type
+
+    def names(self, folder: str) -> list[str]:
+        """List the files of a folder, without those of its folders; one that is not there has none."""
+        system, path = self.locate(folder)
+        found = system.get_file_info(FileSelector(path, allow_not_found=True))
+        return sorted(each.base_name for each in found if each.type is FileType.File)
+
+    def remove(self, place: str) -> None:
+        """Delete a file, if it is there."""
+        system, path = self.locate(place)
+        if system.get_file_info(path).type is FileType.File:
+            system.delete_file(path)
+
+    def walk(self, folder: str, leave_out: str, complain: Callable[[str], object]) -> Iterator[str]:
+        """Give the files of a folder and of all its folders, without hidden ones, always in the same order.
+
+        A folder is listed when its turn comes, so that memory holds the names of one at a time, and of those above it.
+
+        Args:
+            folder: path or URL; the names given begin with it.
+            leave_out: a folder that is passed over.
+            complain: takes a line about a folder that cannot be listed.
+        """
+        try:
+            entries = sorted(self._entries(folder))
+        except OSError as error:
+            complain(f"{folder}: {error.strerror or _first_line(error)}")
+            return
+        for name, is_folder in entries:
+            place = f"{folder.rstrip('/')}/{name}"
+            if not is_folder:
+                yield place
+            elif self.locate(place) != self.locate(leave_out):
+                yield from self.walk(place, leave_out, complain)
+
+    def _entries(self, folder: str) -> Iterator[tuple[str, bool]]:
+        system, path = self.locate(folder)
+        if isinstance(system, LocalFileSystem):  # PyArrow refuses names that are no text
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if not entry.name.startswith("."):
+                        is_folder = entry.is_dir()
+                        if not (is_folder and entry.is_symlink()):  # which may lead back
+                            yield entry.name, is_folder
+            return
+        for info in system.get_file_info(FileSelector(path)):
+            if not info.base_name.startswith("."):
+                yield info.base_name, info.type is FileType.Directory
+
+
+@cache
+def _file_system(server: str, options: str) -> tuple[FileSystem, str]:
+    system, base = FileSystem.from_uri(f"{server}/{'?' if options else ''}{options}")
+    return system, base
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,176 @@
+"""`bulk`: captions for any number of photos, on all cores of a machine or of a cluster."""
+
+import argparse
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from captioner.cli.arguments import add_encoder_weights, add_model, add_search
+from captioner.cli.main import complain
+from captioner.errors import CaptionerError, UsageError
+
+INTERRUPTED = "stopped; finished parts are kept, and the same command goes on after them"
+
+EXAMPLES = """\
+INPUT is any of these, by path or by URL (s3://, gs://, whatever PyArrow's file systems read), several if you like:
+  a folder    with all its folders: photos, and the .tar and .parquet files in them
+  a list      .txt, a path or URL a line
+  Parquet     a column with the bytes of photos, or with their paths
+  a tar file  WebDataset's shards: .tar, .tar.gz
+
+OUT is a folder of parts, which are written whole: a row for each photo with path, caption, score, candidates, and error
+where it could not be used. Stopped or killed, the same command goes on; photos that OUT holds are not captioned again.
+Workers need this package and its requirements, nothing else: the model comes from the machine that runs this command.
+Needs Ray: pip install -r requirements-cluster.txt
+
+examples:
+  python -m captioner bulk photos/ --output captions/                       on all cores of this machine
+  python -m captioner bulk s3://museum/photos --output s3://museum/captions --ray-address auto
+  python -m captioner bulk shards/*.tar --output captions/ --format json --num-captions 3
+  python -m captioner bulk table.parquet --column photo --output captions/
+  python -m captioner bulk coco/ --output features/ --features              for train.py --features features/
+  python -c "import pandas; print(pandas.read_parquet('captions/'))"
+"""
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """Describe the arguments."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Caption any number of photos, on the cores of this machine or of a Ray cluster.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="photos: a folder, a list, Parquet or tar files")
+    parser.add_argument(
+        "--column", metavar="NAME", default="", help="of Parquet, the one with the photos (default: the likeliest)"
+    )
+    parser.add_argument(
+        "--ray-address",
+        choices=("local", "auto"),
+        default="local",
+        help="auto joins the cluster that this machine belongs to; local starts one on this machine alone, which no "
+        "other can reach (default: local)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--output", metavar="OUT", required=True, help="a folder, by path or URL")
+    output.add_argument(
+        "--format", choices=("parquet", "json"), default="parquet", help="json writes a line a photo (default: parquet)"
+    )
+    output.add_argument(
+        "--features",
+        dest="format",
+        action="store_const",
+        const="features",
+        help="write no captions but what the model's encoder sees, for `train.py --features OUT`",
+    )
+    output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions a photo (default: 1)")
+    output.add_argument("--overwrite", action="store_true", help="remove the parts in OUT, and start anew")
+    model = parser.add_argument_group("model")
+    add_model(model)
+    add_encoder_weights(model, downloads=False)
+    add_search(model)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Caption, show how far it is, and sum up."""
+    # Read by NumPy as it is imported: the products are too small to share.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if missing := [name for name in ("ray", "pyarrow") if find_spec(name) is None]:
+        raise CaptionerError(
+            f"bulk needs Ray, and {' and '.join(missing)} cannot be imported; install it with: pip install -r "
+            "requirements-cluster.txt, or: pip install 'captioner[cluster]'"
+        )
+    from captioner.bulk.inputs import Inputs
+    from captioner.bulk.model import PackedModel, describe, pack
+    from captioner.bulk.output import Output
+    from captioner.bulk.run import bulk
+    from captioner.bulk.storage import Storage
+    from captioner.library import default_model
+
+    complaints: list[str] = []
+    parsed = [Storage.parse(each) for each in arguments.inputs]
+    options = {storage.options for storage, _ in parsed if storage.options}
+    if len(options) > 1:
+        raise UsageError(
+            f"INPUT: expected the same options after the ? of every URL, found {' and '.join(sorted(options))}; name "
+            "them in runs of their own, with the same --output"
+        )
+    storage, place = Storage.parse(arguments.output)
+    output = Output(place, storage, arguments.format)
+    inputs = Inputs(
+        [place for _, place in parsed], Storage(*options), arguments.column, output.place, complaints.append
+    )
+
+    directory = arguments.model or default_model(arguments.encoder_weights, complain)
+
+    def load() -> PackedModel:
+        return pack(
+            directory,
+            arguments.encoder_weights,
+            beam_width=arguments.beam_width,
+            length_penalty=arguments.length_penalty,
+            num_captions=arguments.num_captions,
+            report=complain,
+        )
+
+    output.begin({**_settings(arguments), **describe(directory)}, arguments.overwrite)
+    with _Bar() as bar:
+        summary = bulk(inputs, output, load, arguments.ray_address, complain, bar.begin)
+    for complaint in complaints:
+        complain(complaint)
+    tally = summary.tally
+    if not tally.photos and not summary.held:
+        raise CaptionerError("nothing to caption")
+    if tally.photos:
+        what = "with features" if arguments.format == "features" else "captions"
+        rate = tally.photos / max(summary.seconds, 1e-9)
+        complain(
+            f"{tally.photos:,} photos, {tally.good:,} {what} in {summary.seconds:,.0f} s: {rate:.1f} photos a "
+            f"second, {rate / max(summary.cores, 1):.1f} a core"
+        )
+        complain(
+            f"{sum(summary.processor.values()) / tally.photos:.3f} processor seconds a photo; a worker held up to "
+            f"{max(summary.megabytes.values(), default=0):.0f} MB"
+        )
+        for kind, count in tally.errors.most_common():
+            complain(f"{count:,} left out: {kind}")
+    return 1 if tally.errors or complaints else 0
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, object]:
+    """Return what the runs that write to one folder must have in common."""
+    return {
+        "format": arguments.format,
+        "num_captions": arguments.num_captions,
+        "beam_width": arguments.beam_width,
+        "length_penalty": arguments.length_penalty,
+    }
+
+
+class _Bar:
+    """A progress bar that appears once the number of photos is known."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def begin(self, photos: int) -> Callable[[int], object]:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=photos or None, unit="photo", delay=2, leave=False)
+        return self._bar.update
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 100, found {text!r}")
+    return int(text)

@@ -1,0 +1,89 @@
+import pytest
+
+pa = pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r requirements-cluster.txt")
+
+import pyarrow.parquet as pq
+
+from captioner.bulk.inputs import PHOTOS_A_SHARD, Inputs, Shard, photo_column
+from captioner.bulk.storage import Storage
+from captioner.data.photos import find_photos
+from captioner.errors import CaptionerError
+
+
+def found(*places, column="", leave_out="nowhere"):
+    complaints = []
+    items = list(Inputs([str(place) for place in places], Storage(), column, str(leave_out), complaints.append))
+    return items, complaints
+
+
+def test_a_folder_gives_the_photos_that_predict_finds(photos):
+    items, complaints = found(photos)
+    assert sorted(items) == sorted(map(str, find_photos([str(photos)])[0]))
+    assert complaints == []
+
+
+def test_the_output_is_no_input(photos):
+    items, _ = found(photos, leave_out=photos / "a")
+    assert all("/b/c/" in name for name in items)
+    assert len(items) == 4
+
+
+def test_a_list_gives_its_lines(tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"b.jpg\r\n\ns3://museum/a b.jpg\n\xff.jpg")
+    assert found(tmp_path / "list.txt") == (["b.jpg", "s3://museum/a b.jpg", "\udcff.jpg"], [])
+
+
+def test_a_tar_file_is_a_shard(tmp_path):
+    (tmp_path / "00.tar").touch()
+    assert found(tmp_path) == ([Shard(f"{tmp_path}/00.tar")], [])
+
+
+def test_a_column_of_paths_gives_them(tmp_path):
+    pq.write_table(pa.table({"id": [1, 2, 3], "path": ["a.jpg", None, "b.jpg"]}), tmp_path / "t.parquet")
+    assert found(tmp_path / "t.parquet") == (["a.jpg", "b.jpg"], [])
+
+
+def test_a_column_of_bytes_gives_whole_row_groups(tmp_path):
+    table = pa.table({"image": [b"photo"] * 700, "label": list(range(700))})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=100)
+    place = str(tmp_path / "t.parquet")
+    items, _ = found(place)
+    assert items == [
+        Shard(place, "image", (0, 3), 0, 300),
+        Shard(place, "image", (3, 6), 300, 300),
+        Shard(place, "image", (6, 7), 600, 100),
+    ]
+    assert all(each.rows >= PHOTOS_A_SHARD for each in items[:-1])
+
+
+@pytest.mark.parametrize(
+    ("schema", "wanted", "chosen"),
+    [
+        ({"text": pa.string(), "jpg": pa.binary()}, "", "jpg"),
+        ({"image": pa.struct({"bytes": pa.binary(), "path": pa.string()}), "path": pa.string()}, "", "image"),
+        ({"image": pa.int64(), "picture": pa.large_binary()}, "", "picture"),
+        ({"image": pa.binary(), "small": pa.binary()}, "small", "small"),
+    ],
+)
+def test_the_likeliest_column_is_chosen(schema, wanted, chosen):
+    assert photo_column(pa.schema(schema), wanted, "t.parquet") == chosen
+
+
+@pytest.mark.parametrize(
+    ("schema", "wanted"),
+    [({"a": pa.string(), "b": pa.binary()}, ""), ({"a": pa.int64()}, ""), ({"image": pa.binary()}, "photo")],
+)
+def test_without_a_column_the_columns_are_told(schema, wanted):
+    name, kind = next(iter(schema.items()))
+    with pytest.raises(CaptionerError, match=rf"^t\.parquet: .*found {name} \({kind}\).*--column"):
+        photo_column(pa.schema(schema), wanted, "t.parquet")
+
+
+def test_what_is_not_there_or_damaged_is_told_and_the_rest_goes_on(photos, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "t.parquet").write_bytes(b"no table")
+    items, complaints = found(tmp_path / "gone.jpg", tmp_path / "empty", tmp_path / "t.parquet", photos)
+    assert len(items) == 8
+    assert [complaint.split(": ")[0] for complaint in complaints] == [
+        str(tmp_path / name) for name in ("gone.jpg", "empty", "t.parquet")
+    ]

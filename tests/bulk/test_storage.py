@@ -1,0 +1,81 @@
+import pytest
+
+pyarrow = pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r requirements-cluster.txt")
+
+from pyarrow.fs import FileType
+
+from captioner.bulk.storage import Storage, is_url
+from captioner.errors import CaptionerError
+
+
+@pytest.mark.parametrize(
+    ("typed", "options", "place"),
+    [
+        ("photos", "", "photos"),
+        ("what?a=b", "", "what?a=b"),
+        ("s3://museum/photos", "", "s3://museum/photos"),
+        ("s3://museum/photos?region=eu-central-1&scheme=http", "region=eu-central-1&scheme=http", "s3://museum/photos"),
+        ("s3://museum/why?", "", "s3://museum/why?"),
+    ],
+)
+def test_options_stand_behind_a_url(typed, options, place):
+    storage, found = Storage.parse(typed)
+    assert (storage.options, found) == (options, place)
+
+
+def test_a_drive_is_no_url():
+    assert is_url("s3://a/b")
+    assert not is_url("C://a/b")
+
+
+@pytest.mark.parametrize("url", [False, True])
+def test_a_file_is_written_whole_read_listed_and_removed(tmp_path, url):
+    place = f"file://{tmp_path}/new" if url else str(tmp_path / "new")
+    storage = Storage()
+    assert storage.names(place) == []
+    storage.write(f"{place}/a 100%#.txt", b"one")
+    storage.write(f"{place}/a 100%#.txt", b"two")
+    assert (tmp_path / "new" / "a 100%#.txt").read_bytes() == b"two" == storage.read(f"{place}/a 100%#.txt")
+    assert storage.names(place) == ["a 100%#.txt"]
+    assert storage.kind(place) is FileType.Directory
+    storage.remove(f"{place}/a 100%#.txt")
+    storage.remove(f"{place}/a 100%#.txt")
+    assert storage.kind(f"{place}/a 100%#.txt") is FileType.NotFound
+
+
+def test_what_fails_half_way_leaves_the_old_file(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+
+    def stop():
+        with Storage().writing(str(tmp_path / "file")) as file:
+            file.write(b"half")
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        stop()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_relative_paths_begin_where_the_run_did(tmp_path):
+    (tmp_path / "a").write_bytes(b"here")
+    assert Storage(base=str(tmp_path)).read("a") == b"here"
+
+
+@pytest.mark.parametrize("url", [False, True])
+def test_a_walk_goes_through_all_folders_in_one_order(tmp_path, url):
+    for name in ("b/2.jpg", "b/10.jpg", "a.jpg", "c/d/1.jpg", ".hidden/1.jpg", "out/part", "b/.hidden.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    if not url:  # whose links PyArrow follows
+        (tmp_path / "c" / "loop").symlink_to(tmp_path)
+    root = f"file://{tmp_path}" if url else str(tmp_path)
+    complaints = []
+    found = list(Storage().walk(root, f"{root}/out", complaints.append))
+    assert [name.removeprefix(f"{root}/") for name in found] == ["a.jpg", "b/10.jpg", "b/2.jpg", "c/d/1.jpg"]
+    assert complaints == []
+
+
+def test_a_url_of_no_file_system_is_refused():
+    with pytest.raises(CaptionerError, match=r"^sftp://host/photos: .*; expected a path, or a URL"):
+        Storage().locate("sftp://host/photos")

@@ -1,0 +1,74 @@
+import sys
+
+import pytest
+
+from captioner.cli.arguments import shipped_model
+from captioner.cli.bulk import make_parser
+from captioner.cli.main import main
+
+MODEL = shipped_model("compact")
+
+
+def call(capsys, *argv):
+    status = main(["bulk", *map(str, argv)])
+    out, err = capsys.readouterr()
+    assert out == ""
+    return status, err
+
+
+@pytest.mark.parametrize("name", ["ray", "pyarrow"])
+def test_without_ray_it_says_what_to_install(monkeypatch, capsys, tmp_path, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    status, err = call(capsys, "photos", "--output", tmp_path / "out")
+    assert status == 1
+    assert err.startswith("captioner: bulk needs Ray, and ")
+    assert f"{name} cannot be imported; install it with: pip install -r requirements-cluster.txt" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "argv", [["--output", "out"], ["photos"], ["photos", "--output", "out", "--num-captions", "0"]]
+)
+def test_wrong_usage(capsys, argv):
+    with pytest.raises(SystemExit) as caught:
+        make_parser("captioner bulk").parse_args(argv)
+    assert caught.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "style"), [([], "parquet"), (["--format", "json"], "json"), (["--features"], "features")]
+)
+def test_what_is_written(argv, style):
+    assert make_parser("captioner bulk").parse_args(["photos", "--output", "out", *argv]).format == style
+
+
+class TestWithRay:
+    @pytest.fixture(autouse=True)
+    def with_ray(self):
+        pytest.importorskip("ray", reason="no Ray here: pip install -r requirements-cluster.txt")
+
+    def test_urls_with_different_options_are_refused(self, capsys, tmp_path):
+        urls = ("s3://a?region=x", "s3://b?region=y")
+        status, err = call(capsys, *urls, "--output", tmp_path / "out", "--model", MODEL)
+        assert status == 2
+        assert "expected the same options after the ? of every URL, found region=x and region=y" in err
+
+    def test_where_there_is_nothing_no_cluster_is_started(self, capsys, tmp_path):
+        (tmp_path / "empty").mkdir()
+        status, err = call(
+            capsys, tmp_path / "empty", tmp_path / "gone", "--output", tmp_path / "out", "--model", MODEL
+        )
+        assert status == 1
+        assert err == (
+            f"captioner: {tmp_path}/empty: neither photos nor .tar or .parquet files in this folder\n"
+            f"captioner: {tmp_path}/gone: no such file\n"
+            "captioner: nothing to caption\n"
+        )
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["_captioner.json"]
+
+    def test_a_url_that_leads_nowhere(self, capsys, tmp_path):
+        status, err = call(capsys, "sftp://host/photos", "--output", tmp_path / "out", "--model", MODEL)
+        assert status == 1
+        assert err.startswith("captioner: sftp://host/photos: ")
+        assert err.count("\n") == 1

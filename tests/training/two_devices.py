@@ -1,0 +1,61 @@
+"""Train the tiny task on one device, then on two, and print what came of it as JSON.
+
+    python tests/training/two_devices.py DIRECTORY
+
+Two devices have to be made before TensorFlow begins, so this is a process of its own.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from captioner.config import DecoderConfig, DecodingConfig, TrainingConfig
+from captioner.models.captioner import CaptionModel
+from captioner.text import Vocabulary
+from captioner.training import shards
+from captioner.training.checkpoint import Checkpoint
+from captioner.training.fit import fit
+from captioner.training.split import Split
+from captioner.training.strategy import choose_strategy
+
+CONFIG = TrainingConfig(epochs=2, batch_size=8, learning_rate=0.02, warmup_steps=2, clip_norm=0.7, seed=3)
+DECODING = DecodingConfig(2, 0.5, 5)
+WORDS = ["a", "red", "blue", "dog", "cat", "runs", "sits"]
+
+
+def split(count: int, seed: int) -> Split:
+    """Photos with two captions each, of two or three words: with their ends one length of graph."""
+    draw = np.random.default_rng(seed)
+    features = draw.normal(size=(count, 4, 6)).astype(np.float16)
+    captions = [[draw.choice(WORDS, draw.integers(2, 4)).tolist() for _ in range(2)] for _ in range(count)]
+    return Split(features, range(count), captions, [f"{number}.jpg" for number in range(count)])
+
+
+def train(name: str, directory: Path) -> dict[str, list]:
+    """Return the losses of each epoch, and the weights."""
+    vocabulary = Vocabulary.build([WORDS])
+    strategy = choose_strategy(name)
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        network = CaptionModel(DecoderConfig("rnn", 8, 6, 5, 0.0, len(vocabulary), 4, 6), dtype="float32")
+    checkpoint = Checkpoint(directory / name, {})
+    progress = fit(
+        network, vocabulary, split(25, 1), split(4, 2), CONFIG, DECODING, checkpoint, lambda line: None, None, strategy
+    )
+    losses = [[row[key] for key in ("loss", "cross_entropy", "dev_loss")] for row in progress.history]
+    return {
+        "devices": strategy.num_replicas_in_sync,
+        "losses": losses,
+        "weights": [weight.tolist() for weight in network.get_weights()],
+    }
+
+
+if __name__ == "__main__":
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    shards.MOST = 1  # a part for each device: small graphs are soon compiled
+    print(json.dumps([train(name, Path(sys.argv[1])) for name in ("auto", "mirrored")]))
