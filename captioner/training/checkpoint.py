@@ -33,12 +33,10 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def followed_by(self, stage: "Progress") -> "Progress":
-        """Return this and a later stage as one, whose epochs count on; where two are equal, the earlier is the best."""
+        """Return this and a later stage as one, whose epochs count on; the best is that of the later stage."""
         history = [*self.history, *({**row, "epoch": row["epoch"] + self.epoch} for row in stage.history)]
-        last = self.epoch + stage.epoch
-        if stage.best_score <= self.best_score:
-            return Progress(last, self.best_epoch, self.best_score, history)
-        return Progress(last, self.epoch + stage.best_epoch, stage.best_score, history)
+        best = self.epoch + stage.best_epoch
+        return Progress(self.epoch + stage.epoch, best, stage.best_score, history)
 
 
 class Checkpoint:

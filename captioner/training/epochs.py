@@ -131,7 +131,7 @@ def run_epochs(
             if not np.isfinite([*learned.values(), figures["dev_loss"]]).all():
                 raise CaptionerError(
                     f"training diverged in epoch {epoch}: the {lead} is {learned[lead]}, the loss on dev "
-                    f"{figures['dev_loss']}; lower the learning rate"
+                    f"{figures['dev_loss']}; lower --learning-rate, or the rate of this stage"
                 )
             row = {
                 "epoch": epoch,

@@ -148,22 +148,20 @@ def train_captioner(
     if tuned is not None and run.fine_tuning.fine_tune_epochs:
         joined, train, dev = _join(run, config, network, tuned, report)
         report(f"fine-tuning the encoder behind {behind}")
-        before = joined.get_weights()
         joint = fine_tune(
             joined, vocabulary, train, dev, run.training, run.fine_tuning, config.decoding, second, report, profile
         )
-        progress = _followed_by(joint, progress, joined, before, report)
+        progress = progress.followed_by(joint)
         network = joined.captioner
         tuned.set_weights(joined.layers_behind.get_weights())
         reader = GridReader(tuned)
         train, dev = reader.split(train, min(WHOLE_VIEWS, train.views)), reader.split(dev, 1)
     if run.self_critical.self_critical_epochs:
         report("learning from captions of its own")
-        before = network.get_weights()
         own = fit_self_critically(
             network, vocabulary, train, dev, run.training, run.self_critical, config.decoding, third, report
         )
-        progress = _followed_by(own, progress, network, before, report)
+        progress = progress.followed_by(own)
     network = in_float32(network)
     network.adjust_logits(word_counts(vocabulary, sentences), run.training.logit_adjustment)
     report("choosing beam width and length penalty on dev")
@@ -184,16 +182,6 @@ def train_captioner(
     checkpoint.remove()
     report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")
     return metrics
-
-
-def _followed_by(
-    stage: Progress, progress: Progress, network: keras.Model, before: list[np.ndarray], report: Callable[[str], None]
-) -> Progress:
-    """Join the epochs of a stage to those before; where none of them was better, put back the weights from before."""
-    if stage.best_score <= progress.best_score:
-        report("no epoch of this stage was better than what was there before it, which is kept")
-        network.set_weights(before)
-    return progress.followed_by(stage)
 
 
 def _join(

@@ -66,6 +66,7 @@ VALUES = {
     "image_size": "144",
     "distillation": "0.5",
     "bleu_weight": "0.5",
+    "strategy": "auto",
 }
 """What the options are given that do not take a 3."""
 

@@ -338,7 +338,7 @@ def test_paths_that_lead_nowhere(tmp_path, monkeypatch):
 
 
 def test_running_out_of_memory_is_told(monkeypatch):
-    def exhausted(*arguments):
+    def exhausted(*arguments, **options):
         raise MemoryError
 
     monkeypatch.setattr(photos, "_to_rgb", exhausted)

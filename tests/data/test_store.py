@@ -168,7 +168,10 @@ except CaptionerError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code, directory], capture_output=True, text=True, check=True)
-    assert f"cannot write features to {directory}: File too large; make room" in done.stdout
+    assert (
+        f"cannot write features to {directory}: no file may become so large here (see ulimit -f); make room"
+        in done.stdout
+    )
     store = FeatureStore(directory, SHAPE, ABOUT)
     assert store.missing().tolist() == [3, 4]
     np.testing.assert_array_equal(store.features[:3], rows_of(3))

@@ -63,7 +63,7 @@ class Interruption:
     def __exit__(self, *error):
         return False
 
-    def set_postfix(self, **values):
+    def set_postfix(self, values, refresh=True):
         pass
 
     def update(self):

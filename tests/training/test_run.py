@@ -11,7 +11,7 @@ from captioner.models.directory import SavedModel
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.card import write_card
 from captioner.training.checkpoint import Progress
-from captioner.training.run import Run, _followed_by, take_over, write_history
+from captioner.training.run import Run, take_over, write_history
 
 
 def saved(network, size):
@@ -139,21 +139,3 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     ):
         assert expected in card, expected
     assert "Self-critical" not in card
-
-
-def test_a_stage_that_makes_nothing_better_leaves_the_weights_as_they_were(make_network):
-    network, lines = make_network(7, seed=1), []
-    before = network.get_weights()
-    first = Progress(2, 2, 35.0, HISTORY)
-    network.set_weights(make_network(7, seed=2).get_weights())
-    after = network.get_weights()
-    joined = _followed_by(Progress(1, 1, 35.5, HISTORY[:1]), first, network, before, lines.append)
-    assert (joined.epoch, joined.best_epoch, joined.best_score, lines) == (3, 3, 35.5, [])
-    np.testing.assert_array_equal(network.get_weights()[0], after[0])
-
-    joined = _followed_by(Progress(1, 1, 34.0, HISTORY[:1]), first, network, before, lines.append)
-    assert (joined.epoch, joined.best_epoch, joined.best_score) == (3, 2, 35.0)
-    assert [row["epoch"] for row in joined.history] == [1, 2, 3]
-    assert lines == ["no epoch of this stage was better than what was there before it, which is kept"]
-    for ours, theirs in zip(network.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
