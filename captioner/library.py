@@ -90,7 +90,7 @@ class Captioner(LoadedCaptioner):
                 f"{config.encoder.image_size}; the files are from different models"
             )
         check_features(directory, config, litert.feature_shape)
-        path = None if ready else _encoder_path(directory, config, weights)
+        path = None if ready else encoder_path(directory, config, weights)
         load_for_many = partial(_load_for_many, path, report)
         return cls(vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions, load_for_many)
 
@@ -108,7 +108,7 @@ def default_model(weights: str, report: Callable[[str], object]) -> Path:
     large, compact = shipped_model(), shipped_model("compact")
     if not (compact / CONFIG).is_file():
         return large
-    prepared = _encoder_path(large, read_config(large), IMAGENET) if (large / CONFIG).is_file() else None
+    prepared = encoder_path(large, read_config(large), IMAGENET) if (large / CONFIG).is_file() else None
     if prepared and (weights != IMAGENET or is_here() or prepared.is_file()):
         report(f"captioning with {shown(large)}; --model {shown(compact)} is smaller and quicker")
         return large
@@ -175,8 +175,8 @@ def _from_cache(
     directory: Path, config: ModelConfig, weights: str, report: Callable[[str], object]
 ) -> tuple[bytes, dict[str, np.ndarray]]:
     check_networks(directory, config)
-    encoder_path = _encoder_path(directory, config, weights)
-    network = bundle.read_encoder(encoder_path) if encoder_path else None
+    path = encoder_path(directory, config, weights)
+    network = bundle.read_encoder(path) if path else None
     decoder_path = bundle.decoder_path(config.decoder, load_config(directory / CONFIG, "checksums", Checksums))
     sweep(decoder_path.parent)
     arrays = bundle.read_decoder(decoder_path, config.decoder)
@@ -194,8 +194,8 @@ def _from_cache(
     if network is None:
         saved, encoder = load_networks(directory, weights)
         network, onnx = _converted(encoder, report)
-        if encoder_path:
-            keep.append(partial(bundle.save_encoder, encoder_path, network, onnx))
+        if path:
+            keep.append(partial(bundle.save_encoder, path, network, onnx))
     else:
         saved = load_model(directory)
     arrays = saved.network.named_weights()
@@ -208,7 +208,17 @@ def _from_cache(
     return network, arrays
 
 
-def _encoder_path(directory: Path, config: ModelConfig, weights: str) -> Path | None:
+def encoder_path(directory: Path, config: ModelConfig, weights: str) -> Path | None:
+    """Name the file in the cache of a model's encoder, with its own last layers where it has some.
+
+    Args:
+        directory: of the model.
+        config: what the directory says about it.
+        weights: a file, or "imagenet" for Keras's own; None is returned where there is no such file.
+
+    Raises:
+        CaptionerError: the directory does not tell its checksums.
+    """
     checksums = load_config(directory / CONFIG, "checksums", Checksums)
     return bundle.encoder_path(config.encoder, weights, checksums.encoder)
 

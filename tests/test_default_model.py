@@ -66,7 +66,7 @@ def test_half_of_the_weights_are_none(shipped, no_inception):
 
 
 def test_with_the_network_prepared_it_is_the_large_one(shipped):
-    bundle.save_encoder(bundle.encoder_path(EncoderConfig(), "imagenet"), b"network")
+    bundle.save_encoder(bundle.encoder_path(EncoderConfig(), "imagenet", ""), b"network")
     expect_large(shipped)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from captioner.config import DecodingConfig, ModelConfig
 from captioner.data.model_files import CONFIG, checksum, read_config, read_words
-from captioner.library import read_for_many, read_or_make, search_settings
+from captioner.library import encoder_path, read_for_many, read_or_make, search_settings
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner, Encoder
 from captioner.runtime.decoder import DecoderNetwork
@@ -69,7 +69,7 @@ def pack(
     config, vocabulary = read_words(directory)
     ready = bundle.read_ready(directory, config)
     network, decoder = ready or read_or_make(directory, config, encoder_weights, report)
-    onnx = None if ready else read_for_many(bundle.encoder_path(config.encoder, encoder_weights), report)
+    onnx = None if ready else read_for_many(encoder_path(directory, config, encoder_weights), report)
     decoding = search_settings(config.decoding, beam_width, length_penalty)
     return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)
 

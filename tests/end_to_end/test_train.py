@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from captioner.bulk.model import pack
 from captioner.data.model_files import read_config
 from captioner.models import encoder as encoder_module
 from captioner.models.directory import load_model
@@ -207,6 +208,7 @@ def test_a_fine_tuned_model_captions_alike_from_its_files_alone(fine_tuned, enco
     in_keras = command("predict", *given, "--backend", "keras", photos)
     assert in_litert.status == 0
     assert in_litert.out == in_keras.out
+    assert pack(directory, str(encoder_weights)).is_onnx, "workers of a cluster find the encoder for many photos too"
     evaluated = command("evaluate", *given, "--data", data, "--split", "dev")
     metrics = json.loads((directory / "metrics.json").read_text())
     assert float(evaluated.out.splitlines()[2].split()[0]) == pytest.approx(metrics["bleu1"], abs=0.005)

@@ -26,9 +26,9 @@ def weights(tmp_path):
 
 def test_each_encoder_and_each_decoder_has_a_name_of_its_own(weights, cache):
     paths = [
-        bundle.encoder_path(EncoderConfig(), "imagenet"),
-        bundle.encoder_path(EncoderConfig(), str(weights)),
-        bundle.encoder_path(EncoderConfig(feature_layer="mixed7"), str(weights)),
+        bundle.encoder_path(EncoderConfig(), "imagenet", ""),
+        bundle.encoder_path(EncoderConfig(), str(weights), ""),
+        bundle.encoder_path(EncoderConfig(feature_layer="mixed7"), str(weights), ""),
         bundle.encoder_path(EncoderConfig(), str(weights), "a"),
         bundle.encoder_path(EncoderConfig(), str(weights), "b"),
         bundle.decoder_path(CONFIG, Checksums("a")),
@@ -37,14 +37,16 @@ def test_each_encoder_and_each_decoder_has_a_name_of_its_own(weights, cache):
     ]
     assert len(set(paths)) == len(paths)
     assert {path.parent for path in paths} == {cache}
-    assert paths[0] == bundle.encoder_path(EncoderConfig(), "imagenet")
-    assert bundle.encoder_path(EncoderConfig(), str(weights.with_name("missing.h5"))) is None
+    assert paths[0] == bundle.encoder_path(EncoderConfig(), "imagenet", "")
+    assert bundle.encoder_path(EncoderConfig(), str(weights.with_name("missing.h5")), "") is None
 
 
 def test_equal_files_share_an_encoder_wherever_they_lie(weights, tmp_path):
     other = tmp_path / "other.h5"
     other.write_bytes(weights.read_bytes())
-    assert bundle.encoder_path(EncoderConfig(), str(other)) == bundle.encoder_path(EncoderConfig(), str(weights))
+    assert bundle.encoder_path(EncoderConfig(), str(other), "") == bundle.encoder_path(
+        EncoderConfig(), str(weights), ""
+    )
 
 
 def test_a_file_is_read_once_and_again_when_it_has_changed(weights, monkeypatch):
