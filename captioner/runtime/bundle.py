@@ -55,8 +55,8 @@ ONNX = "encoder.onnx"
 def encoder_path(config: EncoderConfig, weights: str, tuned: str) -> Path | None:
     """Name the file of the encoder with weights from the file `weights`, or Keras's own ("imagenet").
 
-    `tuned` is the checksum of the layers that were trained along, empty where none were. None where there is no such file
-    of weights.
+    `tuned` is the checksum of the layers that were trained along, empty where none were. None where there is no such
+    file of weights.
     """
     try:
         identity = weights if weights == "imagenet" else file_identity(Path(weights))
