@@ -76,7 +76,7 @@ class Captioner(LoadedCaptioner):
             saved, encoder = load_networks(directory, weights)
             return cls(vocabulary, KerasEncoder(encoder), saved.network, decoding, num_captions)
         ready = bundle.read_ready(directory, config)
-        network, arrays = ready or _from_cache(directory, config, weights, report)
+        network, arrays = ready or from_cache(directory, config, weights, report)
         try:
             litert = LiteRTEncoder(network)
         except (ValueError, RuntimeError, LookupError) as error:  # whose checksum is right may still be no network
@@ -168,12 +168,13 @@ def read_or_make(
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
-    return bundle.read_ready(directory, config) or _from_cache(directory, config, weights, report)
+    return bundle.read_ready(directory, config) or from_cache(directory, config, weights, report)
 
 
-def _from_cache(
+def from_cache(
     directory: Path, config: ModelConfig, weights: str, report: Callable[[str], object]
 ) -> tuple[bytes, dict[str, np.ndarray]]:
+    """Do as `read_or_make`, whatever bundle the directory has; the encoder is the one that `config` tells of."""
     check_networks(directory, config)
     path = encoder_path(directory, config, weights)
     network = bundle.read_encoder(path) if path else None
@@ -188,16 +189,15 @@ def _from_cache(
     report(f"preparing {directory} for fast starts; this takes some 20 seconds, once")
     load_keras()
     from captioner.models.directory import load_model
-    from captioner.models.networks import load_networks
+    from captioner.models.networks import load_encoder
 
-    keep = []
+    keep, saved = [], load_model(directory)
     if network is None:
-        saved, encoder = load_networks(directory, weights)
+        encoder = load_encoder(directory, config.encoder, weights)
+        check_features(directory, config, encoder.output_shape[1:])
         network, onnx = _converted(encoder, report)
         if path:
             keep.append(partial(bundle.save_encoder, path, network, onnx))
-    else:
-        saved = load_model(directory)
     arrays = saved.network.named_weights()
     keep.append(partial(bundle.save_decoder, decoder_path, arrays))
     try:
@@ -220,7 +220,7 @@ def encoder_path(directory: Path, config: ModelConfig, weights: str) -> Path | N
         CaptionerError: the directory does not tell its checksums.
     """
     checksums = load_config(directory / CONFIG, "checksums", Checksums)
-    return bundle.encoder_path(config.encoder, weights, checksums.encoder)
+    return bundle.encoder_path(config.encoder, weights, checksums.encoder if config.encoder.fine_tune_after else "")
 
 
 def _converted(encoder: Any, report: Callable[[str], object]) -> tuple[bytes, bytes | None]:

@@ -1,7 +1,7 @@
 """A model that travels to the workers: these need neither its directory, nor InceptionV3's weights, nor a cache."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from captioner.config import DecodingConfig, ModelConfig
 from captioner.data.model_files import CONFIG, checksum, read_config, read_words
-from captioner.library import encoder_path, read_for_many, read_or_make, search_settings
+from captioner.library import encoder_path, from_cache, read_for_many, search_settings
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner, Encoder
 from captioner.runtime.decoder import DecoderNetwork
@@ -56,6 +56,7 @@ def pack(
     directory: Path,
     encoder_weights: str,
     *,
+    published: bool = False,
     beam_width: int | None = None,
     length_penalty: float | None = None,
     num_captions: int = 1,
@@ -63,19 +64,35 @@ def pack(
 ) -> PackedModel:
     """Read a model directory, and make first what prediction reads, if that is missing; see `library.Captioner.load`.
 
+    Args:
+        directory: of the model.
+        encoder_weights: a file, or "imagenet" for Keras's own.
+        published: leave out the encoder's layers that were trained along, for features that another training begins
+            with.
+        beam_width: sentences followed at once.
+        length_penalty: above 0 favours longer captions.
+        num_captions: candidates a photo.
+        report: takes lines for people.
+
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
     config, vocabulary = read_words(directory)
-    ready = bundle.read_ready(directory, config)
-    network, decoder = ready or read_or_make(directory, config, encoder_weights, report)
+    asked = _published(config) if published else config
+    ready = bundle.read_ready(directory, config) if asked == config else None
+    config = asked
+    network, decoder = ready or from_cache(directory, config, encoder_weights, report)
     onnx = None if ready else read_for_many(encoder_path(directory, config, encoder_weights), report)
     decoding = search_settings(config.decoding, beam_width, length_penalty)
     return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)
 
 
-def describe(directory: Path) -> dict[str, Any]:
-    """Tell what model captions or features are made with, and so what they have in common.
+def _published(config: ModelConfig) -> ModelConfig:
+    return replace(config, encoder=replace(config.encoder, fine_tune_after=""))
+
+
+def describe(directory: Path, published: bool = False) -> dict[str, Any]:
+    """Tell what model captions or features are made with, and so what they have in common; `published` as for `pack`.
 
     Returns:
         `model`, its name and a checksum of its configuration, which has those of the weights; `encoder`; and `shape`
@@ -85,6 +102,7 @@ def describe(directory: Path) -> dict[str, Any]:
         CaptionerError: this is no model directory.
     """
     config = read_config(directory)
+    config = _published(config) if published else config
     return {
         "model": f"{directory.resolve().name} {checksum((directory / CONFIG).read_bytes())}",
         "encoder": asdict(config.encoder),

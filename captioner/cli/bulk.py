@@ -29,7 +29,7 @@ examples:
   python -m captioner bulk s3://museum/photos --output s3://museum/captions --ray-address auto
   python -m captioner bulk shards/*.tar --output captions/ --format json --num-captions 3
   python -m captioner bulk table.parquet --column photo --output captions/
-  python -m captioner bulk coco/ --output features/ --features              for train.py --features features/
+  python -m captioner bulk coco/ --output features/ --features                  for train.py --features features/
   python -c "import pandas; print(pandas.read_parquet('captions/'))"
 """
 
@@ -60,10 +60,11 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     output.add_argument(
         "--features",
-        dest="format",
-        action="store_const",
-        const="features",
-        help="write no captions but what the model's encoder sees, for `train.py --features OUT`",
+        choices=("published", "model"),
+        nargs="?",
+        const="published",
+        help="write no captions but what the encoder sees, for `train.py --features OUT`; with `model` as fine-tuning "
+        "left it, for a training that starts from the model (default where the value is left out: published)",
     )
     output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions a photo (default: 1)")
     output.add_argument("--overwrite", action="store_true", help="remove the parts in OUT, and start anew")
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     from captioner.bulk.inputs import Inputs
     from captioner.bulk.model import PackedModel, describe, pack
-    from captioner.bulk.output import Output
+    from captioner.bulk.output import FEATURES, Output
     from captioner.bulk.run import bulk
     from captioner.bulk.storage import Storage
     from captioner.library import default_model
@@ -99,24 +100,27 @@ def run(arguments: argparse.Namespace) -> int:
             "them in runs of their own, with the same --output"
         )
     storage, place = Storage.parse(arguments.output)
-    output = Output(place, storage, arguments.format)
+    style = FEATURES if arguments.features else arguments.format
+    output = Output(place, storage, style)
     inputs = Inputs(
         [place for _, place in parsed], Storage(*options), arguments.column, output.place, complaints.append
     )
 
+    published = arguments.features == "published"
     directory = arguments.model or default_model(arguments.encoder_weights, complain)
 
     def load() -> PackedModel:
         return pack(
             directory,
             arguments.encoder_weights,
+            published=published,
             beam_width=arguments.beam_width,
             length_penalty=arguments.length_penalty,
             num_captions=arguments.num_captions,
             report=complain,
         )
 
-    output.begin({**_settings(arguments), **describe(directory)}, arguments.overwrite)
+    output.begin({**_settings(arguments, style), **describe(directory, published)}, arguments.overwrite)
     with _Bar() as bar:
         summary = bulk(inputs, output, load, arguments.ray_address, complain, bar.begin)
     for complaint in complaints:
@@ -125,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not tally.photos and not summary.held:
         raise CaptionerError("nothing to caption")
     if tally.photos:
-        what = "with features" if arguments.format == "features" else "captions"
+        what = "with features" if style == FEATURES else "captions"
         rate = tally.photos / max(summary.seconds, 1e-9)
         complain(
             f"{tally.photos:,} photos, {tally.good:,} {what} in {summary.seconds:,.0f} s: {rate:.1f} photos a "
@@ -140,10 +144,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if tally.errors or complaints else 0
 
 
-def _settings(arguments: argparse.Namespace) -> dict[str, object]:
+def _settings(arguments: argparse.Namespace, style: str) -> dict[str, object]:
     """Return what the runs that write to one folder must have in common."""
     return {
-        "format": arguments.format,
+        "format": style,
         "num_captions": arguments.num_captions,
         "beam_width": arguments.beam_width,
         "length_penalty": arguments.length_penalty,

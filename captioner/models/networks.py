@@ -24,11 +24,21 @@ def load_networks(directory: Path, encoder_weights: str | Path = "imagenet") -> 
     if is_compact(model.config):
         encoder = _compact(directory, model.config.encoder)
     else:
-        encoder = build_encoder(model.config.encoder, encoder_weights)
-        if model.config.encoder.fine_tune_after:
-            load_weights(last_layers(encoder, model.config.encoder.fine_tune_after), directory / TUNED)
+        encoder = load_encoder(directory, model.config.encoder, encoder_weights)
     check_features(directory, model.config, encoder.output_shape[1:])
     return model, encoder
+
+
+def load_encoder(directory: Path, config: EncoderConfig, encoder_weights: str | Path = "imagenet") -> keras.Model:
+    """Load a network of `keras.applications`, with the last layers that a model directory has if `config` names them.
+
+    Raises:
+        CaptionerError: the directory or the weights cannot be used.
+    """
+    encoder = build_encoder(config, encoder_weights)
+    if config.fine_tune_after:
+        load_weights(last_layers(encoder, config.fine_tune_after), directory / TUNED)
+    return encoder
 
 
 def _compact(directory: Path, config: EncoderConfig) -> keras.Model:

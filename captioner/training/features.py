@@ -125,8 +125,8 @@ def find_features(photos: Sequence[Path], parts: FeatureParts, encoder: keras.Mo
             return PhotoFeatures(parts, rows, bad)
     raise CaptionerError(
         f"--features: {parts.directory} has not what this encoder sees in {photos[first]}: features {parts.shape[1:]}, "
-        f"made with {parts.encoder}, where {shape} are expected; make them with `bulk --features` and a model that has "
-        "this encoder and these weights"
+        f"made with {parts.encoder}, where {shape} are expected; make them with `bulk --features`, and for a training "
+        "that starts from the model DIR with `bulk --features model --model DIR`"
     )
 
 

@@ -37,10 +37,17 @@ def test_wrong_usage(capsys, argv):
 
 
 @pytest.mark.parametrize(
-    ("argv", "style"), [([], "parquet"), (["--format", "json"], "json"), (["--features"], "features")]
+    ("argv", "style", "features"),
+    [
+        ([], "parquet", None),
+        (["--format", "json"], "json", None),
+        (["--features"], "parquet", "published"),
+        (["--features", "model"], "parquet", "model"),
+    ],
 )
-def test_what_is_written(argv, style):
-    assert make_parser("captioner bulk").parse_args(["photos", "--output", "out", *argv]).format == style
+def test_what_is_written(argv, style, features):
+    arguments = make_parser("captioner bulk").parse_args(["photos", "--output", "out", *argv])
+    assert (arguments.format, arguments.features) == (style, features)
 
 
 class TestWithRay:

@@ -2,16 +2,18 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
-from captioner.bulk.model import pack
+from captioner.bulk.model import describe, pack
 from captioner.data.model_files import read_config
 from captioner.models import encoder as encoder_module
 from captioner.models.directory import load_model
-from captioner.models.encoder import last_layers
+from captioner.models.encoder import build_encoder, last_layers
+from captioner.models.networks import load_networks
 
 FILES = {
     *("config.json", "vocabulary.json", "decoder.weights.h5", "metrics.json"),
@@ -208,10 +210,25 @@ def test_a_fine_tuned_model_captions_alike_from_its_files_alone(fine_tuned, enco
     in_keras = command("predict", *given, "--backend", "keras", photos)
     assert in_litert.status == 0
     assert in_litert.out == in_keras.out
-    assert pack(directory, str(encoder_weights)).is_onnx, "workers of a cluster find the encoder for many photos too"
     evaluated = command("evaluate", *given, "--data", data, "--split", "dev")
     metrics = json.loads((directory / "metrics.json").read_text())
     assert float(evaluated.out.splitlines()[2].split()[0]) == pytest.approx(metrics["bleu1"], abs=0.005)
+
+
+def test_workers_of_a_cluster_read_with_the_model_s_own_layers_or_without(fine_tuned, encoder_weights):
+    directory, _ = fine_tuned
+    config = read_config(directory).encoder
+    image = np.random.default_rng(0).uniform(-1, 1, (75, 75, 3)).astype(np.float32)
+    _, tuned = load_networks(directory, str(encoder_weights))
+    published = build_encoder(replace(config, fine_tune_after=""), str(encoder_weights))
+    expected = [network(image[None]).numpy()[0] for network in (tuned, published)]
+    packed = [pack(directory, str(encoder_weights), published=each) for each in (False, True)]
+    assert [each.is_onnx for each in packed] == [True, True]
+    for features, model in zip(expected, packed, strict=True):
+        np.testing.assert_allclose(model.unpack().encoder(image), features, rtol=1e-3, atol=1e-4)
+    assert np.abs(expected[0] - expected[1]).max() > 0.01
+    described = [describe(directory, each)["encoder"]["fine_tune_after"] for each in (False, True)]
+    assert described == ["mixed1", ""]
 
 
 def test_damaged_layers_are_refused(fine_tuned, encoder_weights, photos, command, tmp_path):
