@@ -49,7 +49,7 @@ def extract_features(
 ) -> PhotoFeatures:
     """Return the features of `photos`, from the cache where they are there, else through `encoder`.
 
-    The first view of a photo is the whole, the next its mirror image, others are parts of it (`Views`).
+    The first view of a photo is the whole, the next its mirror image, others are retouched parts of it (`Views`).
 
     Each core opens the photos of a batch and reads them through the encoder. Killed at any moment, the next
     call goes on where this one stopped. A photo that cannot be opened is no error here; it is tried again next time.
@@ -59,7 +59,7 @@ def extract_features(
     """
     identity = (weights_fingerprint(encoder), feature_layer, preprocessing(encoder.input_shape[1]))
     about = dict(zip(("weights", "feature_layer", "preprocessing"), identity, strict=True))
-    drawn = Views.draw(len(photos), views, 0)
+    drawn = Views.draw(len(photos), views, 0, retouch=True)
     if views > 1:
         about["views"] = drawn.fingerprint()
     store = FeatureStore(

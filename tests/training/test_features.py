@@ -162,9 +162,9 @@ def test_a_full_disk_is_said_before_the_work_begins(photos, opened, monkeypatch)
 def test_views_are_the_whole_its_mirror_image_and_parts(tmp_path, cache):
     left, right = np.full((16, 8, 3), [255, 0, 0], np.uint8), np.full((16, 8, 3), [0, 0, 255], np.uint8)
     Image.fromarray(np.concatenate([left, right], axis=1)).save(tmp_path / "halves.png")
-    Image.new("RGB", (16, 16), (0, 255, 0)).save(tmp_path / "lime.png")
+    Image.new("RGB", (16, 16), (0, 128, 0)).save(tmp_path / "green.png")
     (tmp_path / "broken.png").write_bytes(b"no photo")
-    photos = [tmp_path / f"{name}.png" for name in ("halves", "broken", "lime")]
+    photos = [tmp_path / f"{name}.png" for name in ("halves", "broken", "green")]
     found = extract_features(photos, make_encoder(), "quarters", views=4)
     assert found.array.shape == (12, 4, 3)
     assert list(found.bad) == [1]
@@ -175,7 +175,11 @@ def test_views_are_the_whole_its_mirror_image_and_parts(tmp_path, cache):
     for part in halves[2:]:
         assert not np.allclose(part, halves[0])
         assert not np.allclose(part, halves[1])
-    np.testing.assert_allclose(found.array[8:], np.broadcast_to([-1.0, 1.0, -1.0], (4, 4, 3)))
+    np.testing.assert_allclose(found.array[8:10], np.broadcast_to([-1.0, 0.0, -1.0], (2, 4, 3)), atol=0.01)
+    retouched = found.array[10:]  # darker or brighter, and still of one colour
+    np.testing.assert_array_equal(retouched, np.repeat(retouched[:, :1], 4, axis=1))
+    assert (retouched[..., 1] > retouched[..., 0] + 0.5).all()
+    assert not np.allclose(retouched[..., 1], 0.0, atol=0.01)
     again = extract_features(photos, make_encoder(), "quarters", views=4)
     np.testing.assert_array_equal(again.array, found.array)
     assert len(list(cache.iterdir())) == 1

@@ -44,6 +44,20 @@ def test_views_are_the_whole_its_mirror_image_and_parts():
     assert not np.array_equal(views.boxes, Views.draw(50, 4, seed=4).boxes)
 
 
+def test_parts_are_retouched_where_that_is_wanted():
+    photo = np.random.default_rng(1).integers(60, 200, (40, 30, 3), np.uint8)
+    plain, retouched = (Views.draw(1, 3, seed=3, retouch=each) for each in (False, True))
+    np.testing.assert_array_equal(plain.boxes, retouched.boxes)
+    assert plain.fingerprint() != retouched.fingerprint()
+    for view in (0, 1):
+        np.testing.assert_array_equal(retouched.of(photo, 0, view, 16), plain.of(photo, 0, view, 16))
+    brighter = Views(plain.boxes, plain.mirrored, np.array([[[1, 1, 1], [1, 1, 1], [1.0, 1.0, 1.25]]]))
+    part = plain.of(photo, 0, 2, 16)
+    np.testing.assert_array_equal(brighter.of(photo, 0, 2, 16), np.minimum(part * 1.25, 255).astype(np.uint8))
+    blurred = Views(plain.boxes, plain.mirrored, np.array([[[1, 1, 1], [1, 1, 1], [0.4, 1.0, 1.0]]]))
+    assert np.std(blurred.of(photo, 0, 2, 16)) < np.std(part)
+
+
 def test_one_view_is_the_whole():
     views = Views.draw(3, 1, seed=0)
     np.testing.assert_array_equal(views.boxes, np.broadcast_to([0.0, 0.0, 1.0, 1.0], (3, 1, 4)))
