@@ -37,7 +37,7 @@ def _between(least: float, most: float, default: Any, **more: Any) -> Any:
     return field(default=default, metadata={"least": least, "most": most}, **more)
 
 
-def _added(default: Any) -> Any:
+def added(default: Any) -> Any:
     """Give a field that files of before lack its default, which is what they mean."""
     return field(default=default, metadata={"may_miss": True})
 
@@ -57,7 +57,7 @@ class EncoderConfig:
     network: str = field(default="InceptionV3", metadata={"choices": ENCODERS})
     feature_layer: str = "mixed8"
     image_size: int = _between(75, 2048, 299)
-    fine_tune_after: str = _added("")
+    fine_tune_after: str = added("")
 
 
 @dataclass(frozen=True)
@@ -287,62 +287,6 @@ class GenerationConfig:
     seed: int = _between(0, 2**31 - 1, 0)
 
 
-@dataclass(frozen=True)
-class Checksums:
-    """What a configuration knows of the files beside it, since HDF5 itself does not notice a flipped bit.
-
-    Attributes:
-        weights: BLAKE2b of the weights file, 32 hexadecimal digits.
-        encoder: that of the file with the encoder's layers that were trained along; empty: there is none.
-    """
-
-    weights: str
-    encoder: str = _added("")
-
-
-@dataclass(frozen=True)
-class FileChecksum:
-    """What a configuration knows of another file beside it.
-
-    Attributes:
-        checksum: BLAKE2b of the file, 32 hexadecimal digits.
-    """
-
-    checksum: str
-
-
-@dataclass(frozen=True)
-class CompactFiles:
-    """What a configuration knows of the files of a model whose encoder is compact; BLAKE2b, 32 hexadecimal digits.
-
-    Attributes:
-        encoder: of the LiteRT network, which also is where the encoder's weights are kept.
-        decoder: of the decoder's arrays.
-        tensors: for each weight of the Keras encoder, by name, the number of the tensor that holds it in that network,
-            or -1 for one of zeros that none does.
-    """
-
-    encoder: str
-    decoder: str
-    tensors: dict[str, int]
-
-
-@dataclass(frozen=True)
-class BundleChecksums:
-    """What a ready bundle in a model directory is made of; BLAKE2b, 32 hexadecimal digits each.
-
-    Attributes:
-        encoder: of the encoder's network.
-        decoder: of the decoder's arrays.
-        weights: of the weights file that the arrays were made of, as `Checksums` has it. A directory whose model has
-            been trained anew has another one.
-    """
-
-    encoder: str
-    decoder: str
-    weights: str
-
-
 def to_json(config: Any) -> dict[str, Any]:
     """Turn a configuration into nested dictionaries for JSON."""
     return dataclasses.asdict(config)
@@ -467,66 +411,3 @@ def _is_whole(value: dict[str, Any]) -> bool:
         return DIGEST not in value or value[DIGEST] == digest({key: value[key] for key in value if key != DIGEST})
     except RecursionError:  # whoever nested it so deep did not write it with us
         return False
-
-
-def checksum_vocabulary(path: Path) -> FileChecksum:
-    """Read a vocabulary file and return what `config.json` keeps of it.
-
-    Raises:
-        OSError: the file is missing or cannot be read.
-    """
-    return FileChecksum(hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest())
-
-
-def check_vocabulary(path: Path, vocabulary: Path) -> None:
-    """Compare a vocabulary file with the checksum that the configuration at `path` keeps of it, if it does.
-
-    Raises:
-        CaptionerError: the two do not belong together, or one of them cannot be read.
-    """
-    if not holds_config(path, "vocabulary"):  # written before there was one
-        return
-    try:
-        found = checksum_vocabulary(vocabulary)
-    except OSError as error:
-        raise CaptionerError(f"cannot read the vocabulary {vocabulary}: {error.strerror}") from error
-    if load_config(path, "vocabulary", FileChecksum) != found:
-        raise CaptionerError(
-            f"the vocabulary {vocabulary} is not the one that {path.name} was written with (its checksum differs): it "
-            "is damaged or from another model; copy the directory again, or train again"
-        )
-
-
-def checksum_weights(weights: Path, encoder: Path | None = None) -> Checksums:
-    """Read a weights file, and one of the encoder's layers if there is, and return what `config.json` keeps of them.
-
-    Raises:
-        CaptionerError: a file is missing or cannot be read.
-    """
-    return Checksums(_checksum(weights), _checksum(encoder) if encoder else "")
-
-
-def _checksum(weights: Path) -> str:
-    try:
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
-    except OSError as error:
-        raise CaptionerError(
-            f"cannot read the weights {weights}: {error.strerror}; copy the directory again, or train again"
-        ) from error
-    return digest.hexdigest()
-
-
-def check_weights(path: Path, weights: Path, encoder: Path | None = None) -> None:
-    """Compare a weights file, and that of the encoder's layers, with what the configuration at `path` keeps of them.
-
-    Raises:
-        CaptionerError: they do not belong together, or one of them cannot be read.
-    """
-    expected = load_config(path, "checksums", Checksums)
-    for file, checksum in ((weights, expected.weights), (encoder, expected.encoder)):
-        if file is not None and _checksum(file) != checksum:
-            raise CaptionerError(
-                f"the weights {file} are not those that {path.name} was written with (their checksum differs): "
-                "they are damaged or from another model; copy the directory again, or train again"
-            )

@@ -1,5 +1,6 @@
 """Write files so that a reader finds the old one or the new one, never half of either."""
 
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,14 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+_FULL = ("the disk is full", "make room")
+NO_ROOM = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: ("no file may become so large here (see ulimit -f)", "raise the limit"),
+}
+"""Why something cannot be written for want of room, and what to do, by the number of the error."""
 
 STAND_IN = ".captioner-"
 """How the names of the directories begin in which something is written, beside its place."""

@@ -13,6 +13,7 @@ import captioner
 ROOT = Path(captioner.__file__).parent
 
 ROWS = {
+    "checksums": 1,
     "config": 1,
     "text": 1,
     "errors": 1,

@@ -11,18 +11,10 @@ from PIL import Image
 
 import captioner
 from captioner import library
+from captioner.checksums import BundleChecksums, checksum
 from captioner.cli.main import main
-from captioner.config import (
-    BundleChecksums,
-    DecoderConfig,
-    DecodingConfig,
-    EncoderConfig,
-    ModelConfig,
-    load_config,
-    save_config,
-)
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, load_config, save_config
 from captioner.cores import available_cores
-from captioner.data.model_files import checksum
 from captioner.errors import CaptionerError
 from captioner.export import onnx as export_onnx
 from captioner.export.bundle import export_bundle

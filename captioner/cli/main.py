@@ -1,7 +1,6 @@
 """The `captioner` command: choose the subcommand, and turn whatever goes wrong into a message and an exit status."""
 
 import argparse
-import errno
 import os
 import sys
 import traceback
@@ -10,6 +9,7 @@ from importlib import import_module
 
 from captioner import __version__
 from captioner.errors import CaptionerError
+from captioner.files import NO_ROOM
 
 COMMANDS = {
     "predict": "caption photos",
@@ -19,14 +19,6 @@ COMMANDS = {
     "serve": "show a page that captions photos, with an HTTP endpoint",
     "export": "write a model in a form that other programs read",
     "download": "fetch the weights that the larger model reads photos with",
-}
-
-
-_FULL = "the disk is full; make room and run the same command again"
-_REASONS = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
-    errno.EFBIG: "no file may become so large here (see ulimit -f); raise the limit and run the same command again",
 }
 
 
@@ -71,7 +63,9 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         _drop_stuck_output()
         if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has what it wanted
             return 1
-        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        reason = error.strerror or str(error)
+        if error.errno in NO_ROOM:
+            reason = "; ".join(NO_ROOM[error.errno]) + " and run the same command again"
         name = error.filename2 or error.filename  # a stand-in that could not take the place of what the user named
         complain(f"{name}: {reason}" if name else reason)
         return 1

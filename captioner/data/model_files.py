@@ -7,10 +7,10 @@ each number stored once. So these files are its ready bundle and its weights for
 than the other.
 """
 
-import hashlib
 from pathlib import Path
 
-from captioner.config import COMPACT, Checksums, CompactFiles, ModelConfig, check_vocabulary, check_weights, load_config
+from captioner.checksums import Checksums, CompactFiles, check_vocabulary, check_weights, read_checked
+from captioner.config import COMPACT, ModelConfig, load_config
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
 
@@ -113,26 +113,3 @@ def check_features(directory: Path, config: ModelConfig, shape: tuple[int, ...])
             f"{directory}: the decoder was made for features {expected}, but {config.encoder} gives "
             f"{tuple(shape)}; {CONFIG} was changed by hand, restore it from where it came"
         )
-
-
-def checksum(content: bytes) -> str:
-    """Return BLAKE2b of a file's content, 32 hexadecimal digits."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def read_checked(path: Path, expected: str, known_to: str) -> bytes:
-    """Read a file whose checksum the file `known_to` beside it has.
-
-    Raises:
-        CaptionerError: it is missing, or another one than that.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CaptionerError(f"cannot read {path}: {error.strerror}; copy or export the directory again") from error
-    if checksum(content) != expected:
-        raise CaptionerError(
-            f"{path} is damaged, or not the one that {known_to} was written with (its checksum differs); copy or "
-            "export the directory again"
-        )
-    return content

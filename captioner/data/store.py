@@ -1,6 +1,5 @@
 """Features of photos on disk: made once, read as a memory map, checked row by row."""
 
-import errno
 import hashlib
 import math
 import os
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from captioner.errors import CaptionerError
-from captioner.files import replacing, sweep, write_json
+from captioner.files import NO_ROOM, replacing, sweep, write_json
 
 
 def fingerprint(photos: Sequence[Path], *parts: str) -> str:
@@ -110,11 +109,9 @@ class FeatureStore:
         return (features.shape, features.dtype, sums.shape) == (shape, self._dtype, shape[:1])
 
     def _refused(self, error: OSError) -> CaptionerError:
-        reasons = {errno.EFBIG: "no file may become so large here (see ulimit -f)"}
-        reasons |= dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "the disk is full")
-        reason = reasons.get(error.errno or 0, error.strerror)
+        reason, remedy = NO_ROOM.get(error.errno or 0, (error.strerror, "make room"))
         return CaptionerError(
-            f"cannot write features to {self._features.parent}: {reason}; make room ({self._size / 2**30:.1f} GiB in "
+            f"cannot write features to {self._features.parent}: {reason}; {remedy} ({self._size / 2**30:.1f} GiB in "
             "all), or set XDG_CACHE_HOME to a disk that has it. What was made so far is kept"
         )
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from captioner.config import CompactFiles, ModelConfig, checksum_vocabulary, save_config
-from captioner.data.model_files import ARRAYS, COMPACT_FILES, CONFIG, NETWORK, VOCABULARY, checksum
+from captioner.checksums import CompactFiles, checksum, checksum_vocabulary
+from captioner.config import ModelConfig, save_config
+from captioner.data.model_files import ARRAYS, COMPACT_FILES, CONFIG, NETWORK, VOCABULARY
 from captioner.data.weights_file import save_weights
 from captioner.export.litert import convert_encoder
 from captioner.files import replacing

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from captioner.config import checksum_vocabulary, save_config
+from captioner.checksums import checksum_vocabulary
+from captioner.config import save_config
 from captioner.data.model_files import CONFIG, VOCABULARY, read_checksums
 from captioner.export.directory import replacing_directory
 from captioner.layers.decoder import Memory

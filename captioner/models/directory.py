@@ -7,7 +7,8 @@ from pathlib import Path
 
 import keras
 
-from captioner.config import ModelConfig, checksum_vocabulary, checksum_weights, save_config
+from captioner.checksums import checksum_vocabulary, checksum_weights
+from captioner.config import ModelConfig, save_config
 from captioner.data.model_files import (
     ARRAYS,
     CONFIG,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import keras
 
+from captioner.checksums import read_checked
 from captioner.config import EncoderConfig
-from captioner.data.model_files import CONFIG, NETWORK, TUNED, check_features, is_compact, read_checked, read_files
+from captioner.data.model_files import CONFIG, NETWORK, TUNED, check_features, is_compact, read_files
 from captioner.errors import CaptionerError
 from captioner.models.compact_file import load_compact
 from captioner.models.directory import SavedModel, load_model, load_weights

@@ -21,26 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from captioner.config import (
-    BundleChecksums,
-    Checksums,
-    CompactFiles,
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    load_config,
-    save_config,
-)
-from captioner.data.model_files import (
-    ARRAYS,
-    BUNDLE,
-    CONFIG,
-    NETWORK,
-    checksum,
-    is_compact,
-    read_checked,
-    read_files,
-)
+from captioner.checksums import BundleChecksums, Checksums, CompactFiles, checksum, checksum_file, read_checked
+from captioner.config import DecoderConfig, EncoderConfig, ModelConfig, load_config, save_config
+from captioner.data.model_files import ARRAYS, BUNDLE, CONFIG, NETWORK, is_compact, read_files
 from captioner.data.weights_file import read_weights, save_weights
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory, read_json, replacing, write_json
@@ -175,8 +158,7 @@ def file_identity(path: Path) -> str:
             return str(known["content"])
     except (CaptionerError, LookupError, TypeError):
         pass
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    content = checksum_file(path)
     with contextlib.suppress(OSError):  # without a note the file is read each time
         write_json(note, {"seen": seen, "content": content})
     return content

@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 
-from captioner.config import checksum_weights, digest
+from captioner.checksums import checksum_file
+from captioner.config import digest
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import read_json, sweep, write_json
 from captioner.models.directory import save_weights
@@ -99,7 +100,7 @@ class Checkpoint:
             save_weights(network, best)
             network.set_weights(trained)
         written = (last, best) if best_weights is not None else (last,)
-        known = self._checksums | {path.name: checksum_weights(path).weights for path in written}
+        known = self._checksums | {path.name: checksum_file(path) for path in written}
         checksums = {path.name: known[path.name] for path in (last, best) if path.name in known}
         state = {"settings": self.settings, "progress": vars(progress), "checksums": checksums}
         write_json(self._state, state | {"digest": digest(state)})
@@ -123,7 +124,7 @@ class Checkpoint:
     def _load(self, network: keras.Model, kind: str, epoch: int) -> None:
         path = self._weights(kind, epoch)
         try:
-            if checksum_weights(path).weights != self._checksums.get(path.name):
+            if checksum_file(path) != self._checksums.get(path.name):
                 raise ValueError("its checksum differs")
             network.load_weights(path)
         except Exception as error:  # h5py and Keras raise many kinds

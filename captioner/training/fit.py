@@ -1,11 +1,14 @@
 """The training of the decoder on features that are made already."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from captioner.config import DecodingConfig, TrainingConfig
 from captioner.models.captioner import CaptionModel
+from captioner.models.tuned_model import TunedModel
 from captioner.text import Vocabulary
 from captioner.training.batches import CaptionBatches
 from captioner.training.checkpoint import Checkpoint, Progress
@@ -16,9 +19,12 @@ from captioner.training.profile import Profile
 from captioner.training.split import Split
 from captioner.training.step import LossStep
 
+Look = Callable[[Any], tuple[CaptionModel, Callable[[], Split]]]
+"""What is made of the network in float32: what captions, and what gives the dev split as that is to see it."""
+
 
 def fit(
-    network: CaptionModel,
+    network: CaptionModel | TunedModel,
     vocabulary: Vocabulary,
     train: Split,
     dev: Split,
@@ -28,10 +34,24 @@ def fit(
     report: Callable[[str], None],
     profile: Profile | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    slow: tuple[Sequence[keras.Variable], float] = ((), 0.0),
+    look: Look | None = None,
 ) -> Progress:
     """Train `network` in place and leave it with the weights of the epoch that was best by dev CIDEr-D.
 
-    It was made in the scope of the `strategy`, where there is one, whose devices share each batch.
+    Args:
+        network: made in the scope of the `strategy`, where there is one.
+        vocabulary: its words.
+        train: the photos as the network reads them.
+        dev: those to score on.
+        config: rates, epochs, seed.
+        decoding: how captions are searched.
+        checkpoint: goes on where it stopped.
+        report: takes lines for people.
+        profile: takes the time.
+        strategy: its devices share each batch.
+        slow: variables with another rate, see `make_optimizer`.
+        look: not given, the network captions what `dev` has.
 
     Returns:
         the epochs' figures and which was best.
@@ -41,7 +61,7 @@ def fit(
     batches = CaptionBatches(train.features, train.rows, encoded, config.batch_size, views=train.views)
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
-        optimizer = make_optimizer(network, config, config.epochs * len(batches))
+        optimizer = make_optimizer(network, config, config.epochs * len(batches), slow=slow)
     training = LossStep(network, config.label_smoothing, optimizer, profile, strategy)
 
     def learn(epoch: int, seen: Callable[[float], None]) -> dict[str, float]:
@@ -50,5 +70,6 @@ def fit(
         return {"loss": loss, "cross_entropy": cross_entropy}
 
     scored = in_float32(network)
-    judge = Judge(scored, vocabulary, lambda: dev, config, decoding, profile)
+    captioner, read_dev = look(scored) if look else (scored, lambda: dev)
+    judge = Judge(captioner, vocabulary, read_dev, config, decoding, profile)
     return run_epochs(network, scored, optimizer, len(batches), learn, judge, config, checkpoint, report, profile)

@@ -21,7 +21,8 @@ from captioner.training.loss import SmoothedCrossEntropy
 from captioner.training.optimizer import make_optimizer
 from captioner.training.pictures import Pictures, seen
 from captioner.training.profile import Profile
-from captioner.training.shards import shard_count, shards
+from captioner.training.reader import Reader
+from captioner.training.shards import shards
 from captioner.training.split import Split
 
 Batch = dict[str, np.ndarray]
@@ -199,28 +200,21 @@ def fit_jointly(
         return {"loss": loss, "cross_entropy": cross_entropy}
 
     scored = network.in_float32()
-    read = FeatureReader(scored.encoder)
-    judge = Judge(scored.captioner, vocabulary, lambda: read.split(dev), config, decoding, Profile())
+    reader = photo_reader(scored.encoder)
+    judge = Judge(scored.captioner, vocabulary, lambda: read_photos(reader, dev), config, decoding, Profile())
     return run_epochs(network, scored, optimizer, len(batches), learn, judge, config, checkpoint, report)
 
 
-class FeatureReader:
-    """Reads whole photos through an encoder, whose weights may change between calls.
+def photo_reader(encoder: keras.Model) -> Reader:
+    """Make a reader of whole photos through an encoder, images (B, S, S, 3) to features (B, L, D)."""
+    return Reader(encoder, tf.uint8, as_seen)
 
-    Args:
-        encoder: images (B, S, S, 3) to features (B, L, D), in float32.
-    """
 
-    def __init__(self, encoder: keras.Model) -> None:
-        signature = [tf.TensorSpec((None, *encoder.input_shape[1:]), tf.uint8)]
-        self._graph = tf.function(lambda images: encoder(as_seen(images), training=False), signature, autograph=False)
-
-    def split(self, photos: Photos, batch_size: int = 50) -> Split:
-        """Return a split as `captioner.training.evaluation` reads it; its photos are as large as what is read."""
-        pixels = photos.pictures.pixels
-        lots = [pixels[at : at + batch_size] for at in range(0, len(pixels), batch_size)]
-        features = np.concatenate(list(ahead(lambda lot: self._graph(lot).numpy(), lots, shard_count())))
-        return Split(features.astype(np.float16), photos.rows.tolist(), photos.captions, photos.names)
+def read_photos(reader: Reader, photos: Photos) -> Split:
+    """Return a split as `captioner.training.evaluation` reads it; its photos are as large as what is read."""
+    pixels = photos.pictures.pixels
+    features = reader(pixels, np.arange(len(pixels)))
+    return Split(features, photos.rows.tolist(), photos.captions, photos.names)
 
 
 def _signature(batch: Batch) -> dict[str, tf.TensorSpec]:

@@ -25,7 +25,7 @@ from captioner.text import normalise
 from captioner.training.checkpoint import Checkpoint, open_run
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
 from captioner.training.imitation import Unexplained, imitate, make_targets
-from captioner.training.joint import FeatureReader, Photos, Teaching, fit_jointly
+from captioner.training.joint import Photos, Teaching, fit_jointly, photo_reader, read_photos
 from captioner.training.pictures import Pictures, read_pixels, seen
 from captioner.training.precision import choose_precision
 from captioner.training.run import flat_settings, make_vocabulary, word_counts, write_story
@@ -161,7 +161,7 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     network.captioner.adjust_logits(word_counts(vocabulary, sentences), run.training.logit_adjustment)
     # What is scored is what is kept: without batch normalisation, and in half precision.
     encoder, captioner = folded(network.encoder), rounded(network.captioner)
-    split = FeatureReader(encoder).split(dev)
+    split = read_photos(photo_reader(encoder), dev)
     decoding, captions = tune_decoding(captioner, vocabulary, split, config.decoding)
     config = replace(config, decoding=decoding)
     metrics = {

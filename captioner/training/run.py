@@ -28,7 +28,7 @@ from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.card import write_card
 from captioner.training.checkpoint import METRICS, Checkpoint, Progress, open_run
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
-from captioner.training.fine_tuning import GridReader, fine_tune
+from captioner.training.fine_tuning import fine_tune, grid_reader, read_grids
 from captioner.training.fit import fit
 from captioner.training.precision import choose_precision, in_float32
 from captioner.training.profile import Profile
@@ -115,9 +115,13 @@ def train_captioner(
     behind = run.model.encoder.fine_tune_after
     tuned = last_layers(encoder, behind) if behind else None
     checkpoint.settings["encoder_weights"] = weights_fingerprint(encoder)
-    parts = FeatureParts(run.features) if run.features else None
-    train = read_split(run.dataset, "train", encoder, run.model.encoder, report, run.training.views, parts)
-    dev = read_split(run.dataset, "dev", encoder, run.model.encoder, report, parts=parts)
+    fine_tuned = tuned is not None and run.fine_tuning.fine_tune_epochs > 0
+    if fine_tuned and not run.training.epochs:  # then nothing learns from what the whole encoder sees
+        train, dev = _read_before(run, report)
+    else:
+        parts = FeatureParts(run.features) if run.features else None
+        train = read_split(run.dataset, "train", encoder, run.model.encoder, report, run.training.views, parts)
+        dev = read_split(run.dataset, "dev", encoder, run.model.encoder, report, parts=parts)
     sentences = [words for captions in train.captions for words in captions]
     vocabulary = make_vocabulary(base, sentences, run.training.min_count)
     config = replace(
@@ -139,14 +143,20 @@ def train_captioner(
     network.set_word_frequencies(word_counts(vocabulary, sentences))
     if base:
         take_over(network, base)
-    progress = fit(
-        network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report, profile, strategy
-    )
+    progress = Progress()
+    if run.training.epochs:
+        progress = fit(
+            network, vocabulary, train, dev, run.training, config.decoding, checkpoint, report, profile, strategy
+        )
     if strategy.num_replicas_in_sync > 1:  # the stages after this one have one device
         weights, network = network.get_weights(), CaptionModel(config.decoder, dtype=run.training.precision)
         network.set_weights(weights)
-    if tuned is not None and run.fine_tuning.fine_tune_epochs:
-        joined, train, dev = _join(run, config, network, tuned, report)
+    if tuned is not None and fine_tuned:
+        if run.training.epochs:
+            train, dev = _read_before(run, report)
+        joined = TunedModel(config, dtype=run.training.precision)
+        joined.layers_behind.set_weights(tuned.get_weights())
+        joined.captioner.set_weights(network.get_weights())
         report(f"fine-tuning the encoder behind {behind}")
         joint = fine_tune(
             joined, vocabulary, train, dev, run.training, run.fine_tuning, config.decoding, second, report, profile
@@ -154,8 +164,8 @@ def train_captioner(
         progress = progress.followed_by(joint)
         network = joined.captioner
         tuned.set_weights(joined.layers_behind.get_weights())
-        reader = GridReader(tuned)
-        train, dev = reader.split(train, min(WHOLE_VIEWS, train.views)), reader.split(dev, 1)
+        reader = grid_reader(tuned)
+        train, dev = read_grids(reader, train, min(WHOLE_VIEWS, train.views)), read_grids(reader, dev, 1)
     if run.self_critical.self_critical_epochs:
         report("learning from captions of its own")
         own = fit_self_critically(
@@ -184,18 +194,12 @@ def train_captioner(
     return metrics
 
 
-def _join(
-    run: Run, config: ModelConfig, network: CaptionModel, tuned: keras.Model, report: Callable[[str], None]
-) -> tuple[TunedModel, Split, Split]:
-    """Put the encoder's last layers and the decoder together; return also what the layers before see of each split."""
-    frozen = replace(config.encoder, feature_layer=config.encoder.fine_tune_after, fine_tune_after="")
+def _read_before(run: Run, report: Callable[[str], None]) -> tuple[Split, Split]:
+    """Read what the layers before those that are fine-tuned see of the train and dev splits."""
+    frozen = replace(run.model.encoder, feature_layer=run.model.encoder.fine_tune_after, fine_tune_after="")
     encoder = build_encoder(frozen, run.encoder_weights)
     train = read_split(run.dataset, "train", encoder, frozen, report, run.fine_tuning.fine_tune_views)
-    dev = read_split(run.dataset, "dev", encoder, frozen, report)
-    joined = TunedModel(config, dtype=run.training.precision)
-    joined.layers_behind.set_weights(tuned.get_weights())
-    joined.captioner.set_weights(network.get_weights())
-    return joined, train, dev
+    return train, read_split(run.dataset, "dev", encoder, frozen, report)
 
 
 def flat_settings(

@@ -169,7 +169,7 @@ except CaptionerError as error:
 """
     done = subprocess.run([sys.executable, "-c", code, directory], capture_output=True, text=True, check=True)
     assert (
-        f"cannot write features to {directory}: no file may become so large here (see ulimit -f); make room"
+        f"cannot write features to {directory}: no file may become so large here (see ulimit -f); raise the limit"
         in done.stdout
     )
     store = FeatureStore(directory, SHAPE, ABOUT)

@@ -197,6 +197,21 @@ def test_fine_tuning_the_encoder_leaves_its_last_layers_in_the_directory(fine_tu
     assert "behind `mixed1`" in (directory / "README.md").read_text()
 
 
+def test_without_epochs_before_fine_tuning_the_whole_encoder_reads_no_photo(
+    train_arguments, command, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    outcome = command(
+        *(*train_arguments, "--feature-layer", "mixed2", "--image-size", 75, "--fine-tune-after", "mixed1"),
+        *("--epochs", 0, "--fine-tune-epochs", 1, "--fine-tune-views", 1, "--output", tmp_path / "tuned"),
+    )
+    assert outcome.status == 0
+    assert json.loads((tmp_path / "tuned" / "metrics.json").read_text())["epochs"] == 1
+    assert (tmp_path / "tuned" / "encoder.weights.h5").exists()
+    about = [json.loads(path.read_text()) for path in tmp_path.glob("cache/captioner/features/*/about.json")]
+    assert [each["feature_layer"] for each in about] == ["mixed1", "mixed1"]  # of train and dev
+
+
 def test_a_fine_tuned_model_captions_alike_from_its_files_alone(fine_tuned, encoder_weights, photos, data, command):
     directory, _ = fine_tuned
     config = read_config(directory).encoder

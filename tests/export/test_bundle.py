@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from captioner.config import BundleChecksums, Checksums, load_config
+from captioner.checksums import BundleChecksums, Checksums
+from captioner.config import load_config
 from captioner.errors import CaptionerError
 from captioner.export.bundle import export_bundle
 from captioner.models.directory import load_model

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig, checksum_weights
+from captioner.checksums import checksum_weights
+from captioner.config import DecoderConfig
 from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, read_config, read_words
 from captioner.errors import CaptionerError
 from captioner.models.captioner import CaptionModel

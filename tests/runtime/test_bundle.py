@@ -3,7 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from captioner.config import Checksums, DecoderConfig, EncoderConfig
+from captioner.checksums import Checksums
+from captioner.config import DecoderConfig, EncoderConfig
 from captioner.errors import CaptionerError
 from captioner.runtime import bundle
 from captioner.runtime.decoder import weight_shapes

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.config import CharModelConfig, checksum_weights, save_config
+from captioner.checksums import checksum_weights
+from captioner.config import CharModelConfig, save_config
 from captioner.errors import CaptionerError
 from captioner.runtime.char_directory import (
     CONFIG,

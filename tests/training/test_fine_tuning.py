@@ -13,7 +13,7 @@ from captioner.config import (
 )
 from captioner.models.tuned_model import TunedModel
 from captioner.training.checkpoint import Checkpoint
-from captioner.training.fine_tuning import GridReader, fine_tune
+from captioner.training.fine_tuning import fine_tune, grid_reader, read_grids
 from captioner.training.optimizer import make_optimizer
 from captioner.training.profile import Profile
 from captioner.training.split import Split
@@ -111,7 +111,7 @@ def test_the_encoder_moves_at_its_own_rate_and_is_not_drawn_to_zero(network):
 def test_grids_are_read_through_the_last_layers_view_by_view(network, make_grids):
     grids = make_grids(5, 3, 3)
     grids = replace(grids, rows=grids.rows[1:], captions=grids.captions[1:], names=grids.names[1:])  # one is damaged
-    read = GridReader(network.layers_behind).split(grids, 2, batch_size=4)
+    read = read_grids(grid_reader(network.layers_behind), grids, 2)
     assert (read.features.shape, read.views, list(read.rows)) == ((10, 49, 288), 2, [2, 4, 6, 8])
     expected = network.features(grids.features).numpy()
     for photo in range(5):
