@@ -75,9 +75,8 @@ examples:
   python train.py --data my_photos --init-from saved_models/flickr8k --epochs 5
                                                      fine-tune on a folder with a captions.csv (image,caption)
   python train.py --cell gru --output saved_models/mine
-  python train.py --fine-tune-epochs 12 --self-critical-epochs 5
-                                                     the best captions: the encoder's last layers learn too, then the
-                                                     model learns from captions of its own
+  python train.py --epochs 0 --fine-tune-epochs 26 --fine-tune-rate 1e-3 --fine-tune-views 8
+                                                     the best captions: the encoder's last layers learn too
   python train.py --encoder compact --teacher saved_models/flickr8k
                                                      a small encoder of our own, which first learns to see what the
                                                      teacher sees; without --teacher from the captions alone

@@ -47,9 +47,9 @@ def _stages(settings: dict[str, Any]) -> str:
     """Tell what came after the cross-entropy on frozen features."""
     lines = ""
     if settings.get("fine_tune_epochs"):
+        when = f"then {settings['fine_tune_epochs']} epochs in which" if settings["epochs"] else "from the first epoch on"
         lines += (
-            f"- **Fine-tuning**: then {settings['fine_tune_epochs']} epochs in which the encoder's layers behind "
-            f"`{settings['fine_tune_after']}` learned too, at\n  {settings['encoder_rate']:g}, the decoder at "
+            f"- **Fine-tuning**: {when} the encoder's layers behind `{settings['fine_tune_after']}` learned too, at\n  {settings['encoder_rate']:g}, the decoder at "
             f"{settings['fine_tune_rate']:g}; {settings['fine_tune_views']} views of each photo.\n"
         )
     if settings.get("self_critical_epochs"):

@@ -47,13 +47,17 @@ def tiny_training() -> None:
     import keras
 
     from captioner.data import flickr8k
-    from captioner.models import networks
+    from captioner.models import networks, tuned_model
     from captioner.training import run, shards
 
     def build_encoder(config: object, weights: object) -> keras.Model:
         image = keras.Input((config.image_size, config.image_size, 3))
-        grid = keras.layers.Conv2D(6, config.image_size // 2, strides=config.image_size // 2)(image)
-        model = keras.Model(image, keras.layers.Reshape((4, 6))(keras.layers.Activation("tanh")(grid)))
+        half = config.image_size // 2
+        grid = keras.layers.Conv2D(6, half, strides=half, activation="tanh", name="mixed6")(image)
+        if config.feature_layer == "mixed8":
+            grid = keras.layers.Conv2D(6, 1, activation="tanh", name="mixed8")(grid)
+        model = keras.Model(image, keras.layers.Reshape((4, 6))(grid))
+        model.trainable = False
         values = [
             keras.ops.sin(keras.ops.reshape(keras.ops.arange(keras.ops.size(each), dtype="float32"), each.shape))
             for each in model.weights
@@ -61,7 +65,7 @@ def tiny_training() -> None:
         model.set_weights(values)
         return model
 
-    for module in (networks, run):
+    for module in (networks, run, tuned_model):
         module.build_encoder = build_encoder
     shards.available_cores = lambda: 1
     if "CAPTIONER_MD5" in os.environ:

@@ -23,10 +23,11 @@ CAPTIONS = [
     ["train", *SIZES, "--attention-dim", "5", "--min-count", "1", "--max-length", "5", "--output", "model"],
     ["export", "--model", "model", "--format", "litert", "--output", "ready", "--encoder-weights", "weights.h5"],
 ]
+LATER = ("--fine-tune-epochs", "2", "--fine-tune-views", "2", "--self-critical-epochs", "2")
+STAGES = [[*CAPTIONS[0], "--epochs", "1", *LATER], CAPTIONS[1]]
 CHARACTERS = [
     ["train", "--task", "char-lm", "--text", "text.txt", *SIZES, "--sequence-length", "8", "--output", "model"]
 ]
-# A training in which rewards choose the captions has a place here once there is one.
 FOLDER = [["predict", "photos", "--model", COMPACT, "--format", "json", "--output", "captions.json", "--sidecar"]]
 
 
@@ -68,7 +69,7 @@ def prepare(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("commands", [CAPTIONS[:1], CHARACTERS], ids=["captions", "characters"])
+@pytest.mark.parametrize("commands", [CAPTIONS[:1], STAGES[:1], CHARACTERS], ids=["captions", "stages", "characters"])
 def test_a_seed_makes_a_training(forks, mirror, tmp_path, commands):
     trained = []
     for name, seed in (("one", 3), ("two", 3), ("other", 4)):
@@ -76,8 +77,8 @@ def test_a_seed_makes_a_training(forks, mirror, tmp_path, commands):
         command = [str(seed) if before == "--seed" else each for before, each in pairwise(["", *commands[0]])]
         ended = forks("--tensorflow")(folder, command, env={**mirror, "XDG_CACHE_HOME": str(folder / "cache")})
         assert ended["status"] == 0, ended["said"]
-        (weights,) = (path for path in (folder / "model").iterdir() if path.suffix in (".h5", ".npz"))
-        trained.append(numbers(weights))
+        files = sorted(path for path in (folder / "model").iterdir() if path.suffix in (".h5", ".npz"))
+        trained.append({f"{path.name}: {name}": each for path in files for name, each in numbers(path).items()})
     one, two, other = trained
     assert all((one[name] == two[name]).all() for name in one)
     assert any((one[name] != other[name]).any() for name in one)
@@ -87,6 +88,7 @@ def test_a_seed_makes_a_training(forks, mirror, tmp_path, commands):
     ("commands", "options", "kills", "seed"),
     [
         pytest.param(CAPTIONS, ["--tensorflow"], 50, 1, id="captions", marks=pytest.mark.slow),
+        pytest.param(STAGES, ["--tensorflow"], 50, 5, id="fine-tuned, self-critical", marks=pytest.mark.slow),
         pytest.param(CHARACTERS, ["--tensorflow"], 25, 2, id="characters", marks=pytest.mark.slow),
         pytest.param(FOLDER, [], 50, 3, id="folder", marks=pytest.mark.slow),
         pytest.param(FOLDER, [], 3, 4, id="folder, a sample"),

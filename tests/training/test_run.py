@@ -122,7 +122,7 @@ def test_the_card_says_how_good_and_from_what(tmp_path, data, licence):
 
 def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     stages = {"fine_tune_epochs": 12, "fine_tune_after": "mixed6", "encoder_rate": 1e-4, "fine_tune_rate": 5e-4}
-    stages |= {"fine_tune_views": 4, "self_critical_epochs": 0}
+    stages |= {"fine_tune_views": 4, "self_critical_epochs": 0, "epochs": 10}
     model = ModelConfig(EncoderConfig(fine_tune_after="mixed6"))
     metrics = METRICS | {"settings": stages, "tuned_parameters": 3_826_368}
     write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics)
@@ -139,3 +139,7 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     ):
         assert expected in card, expected
     assert "Self-critical" not in card
+    write_card(
+        tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics | {"settings": stages | {"epochs": 0}}
+    )
+    assert "from the first epoch on the encoder's layers behind `mixed6`" in (tmp_path / "README.md").read_text()
