@@ -47,10 +47,12 @@ def _stages(settings: dict[str, Any]) -> str:
     """Tell what came after the cross-entropy on frozen features."""
     lines = ""
     if settings.get("fine_tune_epochs"):
-        when = f"then {settings['fine_tune_epochs']} epochs in which" if settings["epochs"] else "from the first epoch on"
+        epochs = settings["fine_tune_epochs"]
+        when = f"then {epochs} epochs in which" if settings["epochs"] else "from the first epoch on"
         lines += (
-            f"- **Fine-tuning**: {when} the encoder's layers behind `{settings['fine_tune_after']}` learned too, at\n  {settings['encoder_rate']:g}, the decoder at "
-            f"{settings['fine_tune_rate']:g}; {settings['fine_tune_views']} views of each photo.\n"
+            f"- **Fine-tuning**: {when} the encoder's layers behind `{settings['fine_tune_after']}` learned too, at\n"
+            f"  {settings['encoder_rate']:g}, the decoder at {settings['fine_tune_rate']:g}; "
+            f"{settings['fine_tune_views']} views of each photo.\n"
         )
     if settings.get("self_critical_epochs"):
         lines += (
