@@ -47,14 +47,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
     if path.parent not in _swept:  # once, since a folder may hold as many files as are written
         sweep(path.parent)
         _swept.add(path.parent)
-    with stand_in(path) as folder:
-        beside = folder / path.name
-        beside.touch()
-        yield beside
-        with beside.open("rb+") as written:
-            os.fsync(written.fileno())
-        beside.chmod(0o666 & ~_umask())
-        beside.replace(path)
+    try:
+        with stand_in(path) as folder:
+            beside = folder / path.name
+            beside.touch()
+            yield beside
+            with beside.open("rb+") as written:
+                os.fsync(written.fileno())
+            beside.chmod(0o666 & ~_umask())
+            beside.replace(path)
+    except OSError as error:
+        if error.errno in NO_ROOM and error.filename is None:  # what writes to an open file does not know its name
+            error.filename = str(path)
+        raise
 
 
 @contextmanager

@@ -72,6 +72,15 @@ def test_a_disk_that_fails_at_the_end_leaves_the_old_file(old, monkeypatch, call
     assert names(old.parent) == ["file.txt"]
 
 
+def test_a_full_disk_is_told_with_the_name_of_what_was_to_be_written(old):
+    with pytest.raises(OSError, match="No space") as caught, replacing(old):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(old)
+    with pytest.raises(BrokenPipeError) as caught, replacing(old):
+        raise OSError(errno.EPIPE, "Broken pipe")
+    assert caught.value.filename is None
+
+
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(old):
     with replacing(old) as beside:
         beside.write_text("new", encoding="utf-8")

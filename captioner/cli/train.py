@@ -359,6 +359,8 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
         model = replace(model, encoder=replace(model.encoder, fine_tune_after=FINE_TUNE_AFTER))
     if arguments.features and training.views > 1:
         raise UsageError("--views: what --features has is of whole photos; leave out one or the other")
+    if arguments.features and arguments.fine_tune_epochs and not training.epochs:
+        raise UsageError("--features: nothing learns from them with --epochs 0; leave out one or the other")
     if arguments.fine_tune_after is not None and not arguments.fine_tune_epochs:
         raise UsageError("--fine-tune-after: nothing is fine-tuned without --fine-tune-epochs")
     if compact:

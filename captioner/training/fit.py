@@ -1,4 +1,4 @@
-"""The training of the decoder on features that are made already."""
+"""Cross-entropy on what is made already: of the decoder alone, or with the last layers of its encoder."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

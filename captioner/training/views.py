@@ -60,7 +60,7 @@ class Views:
     def of(self, photo: np.ndarray, number: int, view: int, size: int) -> np.ndarray:
         """Return a view of the photo of that number, uint8 (H, W, 3), as uint8 (size, size, 3)."""
         image = cut(photo, self.boxes[number, view], bool(self.mirrored[number, view]), size)
-        if self.retouches is None or view < 2:
+        if self.retouches is None:
             return image
         retouched = Image.fromarray(image)
         for (enhance, *_), factor in zip(RETOUCHES, self.retouches[number, view], strict=True):

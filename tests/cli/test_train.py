@@ -137,5 +137,7 @@ def test_the_stages_after_the_cross_entropy_are_not_for_a_compact_encoder():
 
 
 def test_features_from_elsewhere_are_of_whole_photos():
+    with pytest.raises(UsageError, match="--features: nothing learns from them with --epochs 0"):
+        configured("--features", "somewhere", "--epochs", 0, "--fine-tune-epochs", 2)
     with pytest.raises(UsageError, match="--views: what --features has is of whole photos"):
         configured("--features", "parts", "--views", 4)

@@ -148,7 +148,7 @@ def test_a_disk_without_room_says_how_much_is_needed(directory, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", refuse)
-    with pytest.raises(CaptionerError, match=r"the disk is full; make room \(0\.5 GiB in all\), or set XDG_CACHE_HOME"):
+    with pytest.raises(CaptionerError, match=r"the disk is full; make room \(512 MiB in all\), or set XDG_CACHE_HOME"):
         FeatureStore(directory, (4096, 512, 128), ABOUT)
     assert [path.name for path in directory.iterdir()] == ["about.json"]
 
