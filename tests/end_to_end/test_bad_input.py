@@ -210,9 +210,10 @@ def test_a_full_disk_under_the_cache_is_told_before_the_work(command, train_argu
 
 def test_a_full_disk_under_the_results_is_told(predict, photos, tmp_path, monkeypatch):
     monkeypatch.setattr("captioner.files.os.fsync", full)
-    outcome = predict(photos / "red_circle.png", "--output", tmp_path / "captions.txt")
+    output = tmp_path / "captions.txt"
+    outcome = predict(photos / "red_circle.png", "--output", output)
     assert (outcome.status, outcome.out) == (1, "")
-    assert outcome.err == "captioner: the disk is full; make room and run the same command again\n"
+    assert outcome.err == f"captioner: {output}: the disk is full; make room and run the same command again\n"
     assert list(tmp_path.iterdir()) == []
 
 
