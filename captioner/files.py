@@ -47,19 +47,35 @@ def replacing(path: str | Path) -> Iterator[Path]:
     if path.parent not in _swept:  # once, since a folder may hold as many files as are written
         sweep(path.parent)
         _swept.add(path.parent)
+    with stand_in(path) as folder:
+        beside = folder / path.name
+        beside.touch()
+        yield beside
+        with beside.open("rb+") as written:
+            os.fsync(written.fileno())
+        beside.chmod(0o666 & ~_umask())
+        beside.replace(path)
+
+
+@contextmanager
+def naming(path: Path, stand_in: Path | None = None) -> Iterator[None]:
+    """Let an error that tells of no room name what a user knows.
+
+    What writes to an open file does not know its name, and what writes to a stand-in knows that of the stand-in.
+    """
     try:
-        with stand_in(path) as folder:
-            beside = folder / path.name
-            beside.touch()
-            yield beside
-            with beside.open("rb+") as written:
-                os.fsync(written.fileno())
-            beside.chmod(0o666 & ~_umask())
-            beside.replace(path)
+        yield
     except OSError as error:
-        if error.errno in NO_ROOM and error.filename is None:  # what writes to an open file does not know its name
+        if tells_of_no_room(error) and (
+            error.filename is None or (stand_in and Path(error.filename).is_relative_to(stand_in))
+        ):
             error.filename = str(path)
         raise
+
+
+def tells_of_no_room(error: BaseException) -> bool:
+    """Whether an error is one of `NO_ROOM`."""
+    return isinstance(error, OSError) and error.errno in NO_ROOM
 
 
 @contextmanager
@@ -70,7 +86,8 @@ def stand_in(path: Path) -> Iterator[Path]:
     try:
         if handle >= 0:
             _claim(handle)
-        yield folder
+        with naming(path, folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if handle >= 0:

@@ -5,7 +5,7 @@ import os
 import random
 import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,20 @@ def seeded() -> None:
     np.random.seed(0)
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def quick_graphs() -> Iterator[None]:
+    """Spare trainings of a few steps what graphs for long ones take: a copy of the network for each core, a rewrite."""
+    import tensorflow as tf
+
+    from captioner.training import shards
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "available_cores", lambda: 1)
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        yield
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture

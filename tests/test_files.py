@@ -76,6 +76,9 @@ def test_a_full_disk_is_told_with_the_name_of_what_was_to_be_written(old):
     with pytest.raises(OSError, match="No space") as caught, replacing(old):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.filename == str(old)
+    with pytest.raises(OSError, match="No space") as caught, replacing(old) as beside:
+        raise OSError(errno.ENOSPC, "No space left on device", str(beside))
+    assert caught.value.filename == str(old)
     with pytest.raises(BrokenPipeError) as caught, replacing(old):
         raise OSError(errno.EPIPE, "Broken pipe")
     assert caught.value.filename is None

@@ -10,7 +10,7 @@ from typing import IO
 
 from captioner.cli.formats import HEADING, ODD_NAMES, csv_row, images_in, written
 from captioner.errors import UsageError
-from captioner.files import replacing
+from captioner.files import naming, replacing
 
 
 @contextlib.contextmanager
@@ -98,8 +98,9 @@ class Table:
         self.images.add(written(str(photo)))
 
     def _write(self, content: memoryview) -> None:
-        while content:
-            content = content[self._file.write(content) or 0 :]
+        with naming(self._path):
+            while content:
+                content = content[self._file.write(content) or 0 :]
 
     def close(self) -> None:
         """Close the file; one that was made for nothing is removed."""

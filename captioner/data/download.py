@@ -5,6 +5,8 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from captioner.files import naming
+
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 20  # bytes
 
@@ -56,6 +58,7 @@ def _fetch(url: str, part: Path) -> None:
         length = response.headers.get("Content-Length")
         total = done + int(length) if length else None
         with (
+            naming(part),
             part.open("ab" if done else "wb") as file,
             tqdm(desc=url.rpartition("/")[2], total=total, initial=done, unit="B", unit_scale=True, delay=2) as bar,
         ):

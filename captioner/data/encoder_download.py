@@ -7,6 +7,7 @@ from http.client import HTTPException
 from captioner.data.download import WrongFileError, obtain, verify
 from captioner.data.encoder_weights import BY_OTHER_MEANS, NAME, keras_file
 from captioner.errors import CaptionerError
+from captioner.files import tells_of_no_room
 
 URL = f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/{NAME}"
 MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
@@ -18,8 +19,8 @@ def download_encoder(environ: Mapping[str, str] = os.environ) -> bool:
     $CAPTIONER_ENCODER_URL names another place to download from.
 
     Raises:
-        CaptionerError: no network, no such file there, a full disk, or not the right file; the message says how to
-            go on.
+        CaptionerError: no network, no such file there, or not the right file; the message says how to go on.
+        OSError: the disk is full.
     """
     path, url = keras_file(environ), environ.get("CAPTIONER_ENCODER_URL") or URL
     try:
@@ -32,6 +33,8 @@ def download_encoder(environ: Mapping[str, str] = os.environ) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         obtain(url, path, MD5)
     except (OSError, HTTPException, ValueError) as error:
+        if tells_of_no_room(error):
+            raise
         raise CaptionerError(
             f"cannot get InceptionV3's weights from {url}: {error}. Run the same command again to go on; or, "
             f"{BY_OTHER_MEANS}"

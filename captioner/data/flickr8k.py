@@ -18,6 +18,7 @@ from captioner.data.download import WrongFileError, obtain, verify
 from captioner.data.folder import leads_out
 from captioner.data.formats import detect_format, read_dataset
 from captioner.errors import CaptionerError
+from captioner.files import naming, tells_of_no_room
 
 HOME = Path("datasets", "flickr8k")
 BASE_URL = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k/"
@@ -86,7 +87,8 @@ def download(home: Path, base_url: str = BASE_URL) -> None:
     """Bring both archives into `home`, verified and unpacked; what is there already is not fetched again.
 
     Raises:
-        CaptionerError: no network, no such file there, a full disk, or an archive that is not the right one.
+        CaptionerError: no network, no such file there, or an archive that is not the right one.
+        OSError: the disk is full.
     """
     urls = [f"{base_url.rstrip('/')}/{archive.name}" for archive in ARCHIVES]
     advice = (
@@ -102,6 +104,8 @@ def download(home: Path, base_url: str = BASE_URL) -> None:
                 _unpack(packed, home / archive.folder)
             packed.unlink(missing_ok=True)
         except (OSError, HTTPException, ValueError) as error:
+            if tells_of_no_room(error):
+                raise
             raise CaptionerError(f"cannot get {archive.name} from {url}: {error}. {advice}") from error
 
 
@@ -135,7 +139,7 @@ def _unpack(packed: Path, folder: Path) -> None:
     beside = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        with zipfile.ZipFile(packed) as file:
+        with naming(folder), zipfile.ZipFile(packed) as file:
             members = [info for info in file.infolist() if not info.filename.startswith("__MACOSX/")]
             _refuse_hostile(members, packed)
             for info in tqdm(members, desc=f"unpacking {packed.name}", unit="file", delay=2):

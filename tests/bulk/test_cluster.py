@@ -94,6 +94,7 @@ def test_a_folder_on_the_cores_of_this_machine_and_once_more(photos, captioner, 
     assert again.stderr == f"captioner: {tmp_path / 'out'} holds 8 photos; nothing more to do\n"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
 @pytest.mark.usefixtures("interruptible")
 def test_a_run_that_was_stopped_goes_on(many, tmp_path):
@@ -120,6 +121,7 @@ def test_a_run_that_was_stopped_goes_on(many, tmp_path):
     assert all(part.stat().st_mtime_ns == written for part, written in before.items())
 
 
+@pytest.mark.long
 def test_a_node_is_lost_and_every_photo_is_there_once(many, captioner, tmp_path):
     output = tmp_path / "out"
     command = tiny(0.03, many, "--output", output, "--ray-address", "auto")
@@ -132,6 +134,7 @@ def test_a_node_is_lost_and_every_photo_is_there_once(many, captioner, tmp_path)
         assert row["caption"] == expected[Path(row["path"]).resolve()]
 
 
+@pytest.mark.long
 def test_a_node_is_lost_and_the_captions_are_those_of_predict():
     photos = []  # made up where there are none
     if data := os.environ.get("CAPTIONER_DATA"):

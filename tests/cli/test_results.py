@@ -122,6 +122,15 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
     assert (tmp_path / "captions").read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no file that is full")
+def test_a_full_disk_is_told_with_the_name_of_the_file():
+    table = Table(Path("/dev/full"), "json", overwrite=True)
+    with pytest.raises(OSError, match="No space") as told:
+        table.write(PHOTOS[0], lines("json", PHOTOS[0]))
+    assert told.value.filename == "/dev/full"
+    table.close()
+
+
 def test_json_lines_name_photos_as_their_readers_see_them(tmp_path):
     fill(tmp_path / "captions", "json")
     found = [json.loads(line)["image"] for line in (tmp_path / "captions").read_text().splitlines()]

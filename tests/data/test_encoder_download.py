@@ -3,6 +3,7 @@ import inspect
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,16 @@ def test_the_place_is_that_of_keras(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert keras_file() == tmp_path / ".keras" / "models" / encoder_weights.NAME
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no file that is full")
+def test_a_full_disk_is_not_taken_for_a_bad_network(url):
+    keras_file().parent.mkdir(parents=True)
+    part = keras_file().with_name(f"{encoder_weights.NAME}.part")
+    part.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as told:
+        download_encoder()
+    assert told.value.filename == str(part)
 
 
 def test_it_is_fetched_once(url, monkeypatch):

@@ -289,8 +289,9 @@ class TestDownload:
 
         with monkeypatch.context() as patch:
             patch.setattr(zipfile.ZipFile, "extract", full)
-            with pytest.raises(CaptionerError, match="No space left on device"):
+            with pytest.raises(OSError, match="No space left on device") as told:
                 get()
+        assert told.value.filename == str(Path("datasets", "flickr8k", "Flicker8k_Dataset"))
         assert [path.name for path in home.iterdir()] == [PHOTOS_ZIP]
         assert get() == WHOLE
 

@@ -106,7 +106,7 @@ def encoder_weights(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def session_patch(folder: Path) -> Iterator[Callable[[pytest.MonkeyPatch], None]]:
+def session_patch(folder: Path, quick_graphs: None) -> Iterator[Callable[[pytest.MonkeyPatch], None]]:
     """What the tests need the commands to see.
 
     An encoder takes seconds to build, so one serves all tests. A training of ten steps must get somewhere, which the

@@ -45,6 +45,7 @@ def test_the_first_call_in_an_empty_home_captions_a_photo(tmp_path):
     assert not list((tmp_path / "home").rglob("*.*"))  # nothing is left behind either
 
 
+@pytest.mark.long
 @pytest.mark.data
 @pytest.mark.skipif(not DATA, reason="needs CAPTIONER_DATA, the photos")
 def test_the_scores_are_those_that_it_was_shipped_with(command, tmp_path):

@@ -16,6 +16,7 @@ NEEDED = ("CAPTIONER_DATA", "CAPTIONER_ENCODER_WEIGHTS")
 GIVEN = {name: os.environ.get(name) for name in (*NEEDED, "XDG_CACHE_HOME")}
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.data,
     pytest.mark.skipif(
         not all(GIVEN[name] for name in NEEDED), reason=f"needs {' and '.join(NEEDED)}, the photos and the weights"

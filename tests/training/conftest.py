@@ -15,6 +15,11 @@ PLACES, CHANNELS = 4, 6
 SENTENCES = ("red dog runs", "blue cat sits", "red cat runs", "blue dog sits")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick(quick_graphs: None) -> None:
+    pass
+
+
 @pytest.fixture
 def make_split() -> Callable[[int, int], Split]:
     """Returns a function that makes a split of `count` photos, each with two captions of three words."""

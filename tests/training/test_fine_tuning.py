@@ -72,6 +72,7 @@ def test_encoder_and_decoder_learn(network, vocabulary, make_grids, tmp_path):
     assert unused == []
 
 
+@pytest.mark.long
 def test_stopped_and_resumed_it_ends_with_the_same_weights(network, initial, vocabulary, make_grids, tmp_path):
     train, dev = make_grids(8, 1, 2), make_grids(4, 2, 1)
     tune(network, vocabulary, train, dev, tmp_path / "whole")

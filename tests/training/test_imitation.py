@@ -130,6 +130,7 @@ def test_a_pupil_learns_to_see(tmp_path, task, teacher):
     assert min(row["dev_places"] for row in history) < 0.5
 
 
+@pytest.mark.long
 def test_a_stopped_lesson_goes_on_as_if_it_had_not_been(tmp_path, task, teacher, monkeypatch):
     whole = make_pupil()
     lesson(tmp_path / "whole", *task, teacher, 2, whole)

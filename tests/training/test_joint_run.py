@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from captioner import Captioner
@@ -24,6 +22,8 @@ from captioner.training import joint_run, shards
 from captioner.training.evaluation import caption_split, score_captions
 from captioner.training.joint_run import JointRun, train_jointly
 from captioner.training.split import Split
+
+pytestmark = pytest.mark.long
 
 COLOURS = {"red": (220, 20, 30), "green": (20, 200, 40), "blue": (30, 40, 210), "white": (240, 240, 235)}
 MODEL = ModelConfig(
@@ -44,21 +44,12 @@ TRAINING = TrainingConfig(
 IMITATION = ImitationConfig(imitation_epochs=2)
 
 
-@contextmanager
-def graphs_as_they_are() -> Iterator[None]:
-    """Spare graphs that run once the seconds that TensorFlow spends on making each a little quicker."""
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Iterator[Path]:
     """All that these tests write. The encoder has the layers that it always has, but narrow ones, and fewer blocks."""
     folder = tmp_path_factory.mktemp("walls")
-    with pytest.MonkeyPatch.context() as patch, graphs_as_they_are():
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setattr(shards, "available_cores", lambda: 1)  # a graph has as many copies of the networks as parts
         patch.setattr(compact, "STEM", 8)
         patch.setattr(compact, "STAGES", ((8, 1, False), (12, 1, False), (16, 1, True)))
         for module in (compact, joint_run):

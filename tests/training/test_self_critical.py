@@ -124,6 +124,7 @@ def train(make_network, make_split, vocabulary, tmp_path):
     return run
 
 
+@pytest.mark.long
 def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(train):
     whole, expected = train("whole")
 

@@ -14,6 +14,7 @@ from captioner.training.strategy import choose_strategy
 HERE = Path(__file__).parent
 
 
+@pytest.mark.long
 def test_two_devices_learn_what_one_learns(tmp_path):
     found = subprocess.run(
         [sys.executable, HERE / "two_devices.py", tmp_path],
