@@ -23,7 +23,7 @@ test: .venv/.dev
 
 # Kills, full disks, broken photos, fuzzing's finds, a server under load: all that takes minutes.
 soak: .venv/.dev
-	$(BIN)/python -m pytest -m "slow or long" --durations=0
+	$(BIN)/python -m pytest -m "slow or long" --numprocesses auto --dist loadfile --durations=0
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
