@@ -67,7 +67,7 @@ def naming(path: Path, stand_in: Path | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         if tells_of_no_room(error) and (
-            error.filename is None or (stand_in and Path(error.filename).is_relative_to(stand_in))
+            error.filename is None or (stand_in and Path(str(error.filename)).is_relative_to(stand_in))
         ):
             error.filename = str(path)
         raise

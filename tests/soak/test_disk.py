@@ -60,12 +60,8 @@ def disk(tmp_path) -> Iterator[Callable[[int], Path]]:
 
     def sized(size: int) -> Path:
         options = f"size={size},remount" if place.is_mount() else f"size={size}"
-        if (
-            shutil.which("mount") is None
-            or subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", options, "captioner", str(place)], capture_output=True
-            ).returncode
-        ):
+        mount = ["mount", "-t", "tmpfs", "-o", options, "captioner", str(place)]
+        if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
             pytest.skip("a small disk needs the right to mount one")
         return place
 
