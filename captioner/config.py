@@ -37,9 +37,9 @@ def _between(least: float, most: float, default: Any, **more: Any) -> Any:
     return field(default=default, metadata={"least": least, "most": most}, **more)
 
 
-def added(default: Any) -> Any:
-    """Give a field that files of before lack its default, which is what they mean."""
-    return field(default=default, metadata={"may_miss": True})
+def added(default: Any, **metadata: Any) -> Any:
+    """Give a field that files of before lack its default, which is what they mean unless `metadata` has a `before`."""
+    return field(default=default, metadata={"before": default} | metadata)
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,13 @@ class DecodingConfig:
         beam_width: sentences kept alive at each word; 1 is greedy search.
         length_penalty: a sentence's score is its log-probability / length ** length_penalty.
         max_length: the most tokens of a caption, its end included (T).
+        no_repeat_ngram_size: so many words in a row are never said twice in a sentence; 0 lets them.
     """
 
     beam_width: int = _between(1, 1000, 4)
     length_penalty: float = _between(0.0, 10.0, 0.7)
     max_length: int = _between(1, 1000, 22)
+    no_repeat_ngram_size: int = added(2, before=0, least=0, most=1000)
 
 
 @dataclass(frozen=True)
@@ -307,8 +309,8 @@ def from_json(kind: type[T], value: Any, where: str) -> T:
         raise CaptionerError(f"{where}: expected an object of settings, found {type(value).__name__}")
     hints = typing.get_type_hints(kind)
     fields = {each.name: each for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    needed = {name for name, each in fields.items() if "may_miss" not in each.metadata}
-    unknown, missing = sorted(value.keys() - fields.keys()), sorted(needed - value.keys())
+    value = {name: each.metadata["before"] for name, each in fields.items() if "before" in each.metadata} | value
+    unknown, missing = sorted(value.keys() - fields.keys()), sorted(fields.keys() - value.keys())
     if unknown or missing:
         raise CaptionerError(
             f"{where}: unknown settings {unknown or 'none'}, missing settings {missing or 'none'}; "

@@ -37,6 +37,7 @@ class Captioner(LoadedCaptioner):
         *,
         beam_width: int | None = None,
         length_penalty: float | None = None,
+        no_repeat_ngram_size: int | None = None,
         num_captions: int = 1,
         backend: str = "litert",
         report: Callable[[str], object] = lambda line: None,
@@ -55,6 +56,7 @@ class Captioner(LoadedCaptioner):
             encoder_weights: InceptionV3's weights; not given, $CAPTIONER_ENCODER_WEIGHTS, then Keras's own.
             beam_width: sentences followed at once.
             length_penalty: above 0 favours longer captions.
+            no_repeat_ngram_size: so many words in a row are not said twice in a caption; 0 lets them.
             num_captions: candidates a photo.
             backend: `keras` runs the networks in Keras, for comparison.
             report: takes lines for people, when something takes long or is not as usual.
@@ -67,7 +69,7 @@ class Captioner(LoadedCaptioner):
         weights = str(encoder_weights or default_encoder_weights())
         directory = default_model(weights, report) if model is None else Path(model)
         config, vocabulary = read_words(directory)
-        decoding = search_settings(config.decoding, beam_width, length_penalty)
+        decoding = search_settings(config.decoding, beam_width, length_penalty, no_repeat_ngram_size)
         if backend == "keras":
             weights = needed_weights(directory, config, weights)
             load_keras()
@@ -147,9 +149,15 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def search_settings(decoding: DecodingConfig, beam_width: int | None, length_penalty: float | None) -> DecodingConfig:
+def search_settings(
+    decoding: DecodingConfig, beam_width: int | None, length_penalty: float | None, no_repeat_ngram_size: int | None
+) -> DecodingConfig:
     """Return a model's own settings of the search, with those that are given in their place."""
-    given: dict[str, Any] = {"beam_width": beam_width, "length_penalty": length_penalty}
+    given: dict[str, Any] = {
+        "beam_width": beam_width,
+        "length_penalty": length_penalty,
+        "no_repeat_ngram_size": no_repeat_ngram_size,
+    }
     return replace(decoding, **{name: value for name, value in given.items() if value is not None})
 
 

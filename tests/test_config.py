@@ -57,6 +57,15 @@ def test_changed_settings_come_back(tmp_path):
     assert load_config(tmp_path / "config.json", "training", TrainingConfig) == training
 
 
+def test_models_from_before_phrases_were_watched_say_them_as_they_come(written):
+    path = written("model", "decoding", "max_length", 9)
+    value = json.loads(path.read_text())
+    del value["model"]["decoding"]["no_repeat_ngram_size"]
+    path.write_text(json.dumps(value))
+    assert DecodingConfig().no_repeat_ngram_size == 2
+    assert load_config(path, "model", ModelConfig).decoding == DecodingConfig(max_length=9, no_repeat_ngram_size=0)
+
+
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_every_number_has_bounds_that_hold_its_default(kind):
     for each in fields(kind):

@@ -60,6 +60,7 @@ def pack(
     published: bool = False,
     beam_width: int | None = None,
     length_penalty: float | None = None,
+    no_repeat_ngram_size: int | None = None,
     num_captions: int = 1,
     report: Callable[[str], object] = lambda line: None,
 ) -> PackedModel:
@@ -72,6 +73,7 @@ def pack(
             with.
         beam_width: sentences followed at once.
         length_penalty: above 0 favours longer captions.
+        no_repeat_ngram_size: so many words in a row are not said twice in a caption; 0 lets them.
         num_captions: candidates a photo.
         report: takes lines for people.
 
@@ -84,7 +86,7 @@ def pack(
     config = asked
     network, decoder = ready or from_cache(directory, config, encoder_weights, report)
     onnx = None if ready else read_for_many(encoder_path(directory, config, encoder_weights), report)
-    decoding = search_settings(config.decoding, beam_width, length_penalty)
+    decoding = search_settings(config.decoding, beam_width, length_penalty, no_repeat_ngram_size)
     return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)
 
 

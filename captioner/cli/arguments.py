@@ -84,11 +84,13 @@ def default_encoder_weights() -> str:
 
 
 def add_search(group: argparse._ActionsContainer) -> None:
-    """Add `--beam-width` and `--length-penalty`."""
+    """Add `--beam-width`, `--length-penalty` and `--no-repeat-ngram-size`."""
     from captioner.config import DecodingConfig
 
     add_setting(group, DecodingConfig, "beam_width", "sentences followed at once; 1 is the fastest")
     add_setting(group, DecodingConfig, "length_penalty", "above 0 favours longer captions")
+    words = "so many words in a row are not said twice in a caption; 0 lets them"
+    add_setting(group, DecodingConfig, "no_repeat_ngram_size", words)
 
 
 def add_model(group: argparse._ActionsContainer) -> None:

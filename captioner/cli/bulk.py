@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
             published=published,
             beam_width=arguments.beam_width,
             length_penalty=arguments.length_penalty,
+            no_repeat_ngram_size=arguments.no_repeat_ngram_size,
             num_captions=arguments.num_captions,
             report=complain,
         )
@@ -151,6 +152,7 @@ def _settings(arguments: argparse.Namespace, style: str) -> dict[str, object]:
         "num_captions": arguments.num_captions,
         "beam_width": arguments.beam_width,
         "length_penalty": arguments.length_penalty,
+        "no_repeat_ngram_size": arguments.no_repeat_ngram_size,
     }
 
 

@@ -28,7 +28,8 @@ first, T words of the longest, L places where the model looked, row by row):
 
   caption_files     photos (B,), the bytes of JPEG and PNG files; the default
   caption_images    images (B, 299, 299, 3), RGB from -1 to 1, for photos that TensorFlow does not read, such as WebP
-      both also     num_captions (1), beam_width, length_penalty, max_length; what is left out is the model's own
+      both also     num_captions (1), beam_width, length_penalty, max_length, no_repeat_ngram_size; what is left out
+                    is the model's own
       both give     captions (B, N), scores (B, N), words (B, N, T), attention (B, N, T, L)
 
   python -c 'import numpy; numpy.save("photos.npy", [open("photo.jpg", "rb").read()])'

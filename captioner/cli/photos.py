@@ -152,6 +152,7 @@ def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[Res
         arguments.encoder_weights,
         beam_width=arguments.beam_width,
         length_penalty=arguments.length_penalty,
+        no_repeat_ngram_size=arguments.no_repeat_ngram_size,
         num_captions=arguments.num_captions,
         backend=arguments.backend,
         report=complain,

@@ -11,8 +11,8 @@ from captioner.errors import UsageError
 INTERRUPTED = "stopped; the captions made so far are written"
 
 CAPTION_OPTIONS = (
-    *("encoder_weights", "backend", "beam_width", "length_penalty", "num_captions", "min_score", "overwrite"),
-    *("attention", "sidecar", "embed", "in_place"),
+    *("encoder_weights", "backend", "beam_width", "length_penalty", "no_repeat_ngram_size", "num_captions"),
+    *("min_score", "overwrite", "attention", "sidecar", "embed", "in_place"),
 )
 """What only photos have."""
 

@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.encoder_weights,
             beam_width=arguments.beam_width,
             length_penalty=arguments.length_penalty,
+            no_repeat_ngram_size=arguments.no_repeat_ngram_size,
             num_captions=arguments.num_captions,
             report=complain,
         )

@@ -14,9 +14,10 @@ _LABELS = {
 
 def scores_table(metrics: dict[str, Any]) -> str:
     """Lay out `metrics` (scores x 100, and how they came about) in two lines under a heading."""
+    size = metrics["no_repeat_ngram_size"]
     heading = (
         f"{metrics['images']} {metrics['split']} photos, beam width {metrics['beam_width']}, "
-        f"length penalty {metrics['length_penalty']}, scores x 100"
+        f"length penalty {metrics['length_penalty']}, {f'no {size}-gram twice, ' if size else ''}scores x 100"
     )
     names = "  ".join(f"{label:>7}" for label in _LABELS.values())
     values = "  ".join(f"{metrics[key]:7.2f}" for key in _LABELS)

@@ -7,8 +7,8 @@ import numpy as np
 from captioner.decoding.hypothesis import Hypothesis, ranked
 from captioner.decoding.step import Step, allowed_log_probs, check_best, count_images
 
-# What one step chose: tokens (B, K), the slots they extend (B, K), and the attention of those slots' step (B, K, L).
-_Move = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+# What one step chose: the slots to extend (B, K), and the attention of their step (B, K, L).
+_Move = tuple[np.ndarray, np.ndarray | None]
 
 
 def beam_search(
@@ -22,6 +22,7 @@ def beam_search(
     banned: Sequence[int] = (),
     max_length: int,
     allow_repeats: bool = False,
+    no_repeat_ngram_size: int = 0,
 ) -> list[list[Hypothesis]]:
     """Return for each image at least one and at most K = `beam_width` hypotheses, best first.
 
@@ -42,6 +43,7 @@ def beam_search(
         banned: tokens never chosen, such as padding, start and unknown.
         max_length: the most tokens of a caption, its end token counted.
         allow_repeats: whether a token may follow itself.
+        no_repeat_ngram_size: see `allowed_log_probs`.
 
     Raises:
         ValueError: `state` has the wrong shapes, `beam_width` or `max_length` is below 1, the model diverged, or
@@ -56,13 +58,16 @@ def beam_search(
     alive = np.tile(np.arange(K) == 0, (B, 1))  # (B, K): one hypothesis at first, or all slots would hold the same
     room = np.full((B, 1), K)  # places that no finished hypothesis has taken
     first_row = np.arange(B)[:, None] * K  # of each image among the B*K slots
+    said = np.empty((B, K, 0), np.int32)  # (B, K, T)
     trail: list[_Move] = []
-    ends: list[list[tuple[int, int, float, bool]]] = [[] for _ in range(B)]  # (last step, slot, log_prob, finished)
+    ends: list[list[tuple[np.ndarray, int, float, bool]]] = [[] for _ in range(B)]  # (said, slot, log_prob, finished)
 
     for time in range(max_length):
         log_probs, state, attention = step(tokens, state)
-        previous = tokens if time and not allow_repeats else None
-        gains, words = _best_of_rows(allowed_log_probs(log_probs, previous, banned), K)  # (B*K, R)
+        allowed = allowed_log_probs(
+            log_probs, said, banned, allow_repeats=allow_repeats, no_repeat_ngram_size=no_repeat_ngram_size
+        )  # (B*K, V)
+        gains, words = _best_of_rows(allowed, K)  # (B*K, R)
         check_best(gains[:, 0], alive.reshape(-1))
 
         # The K best extensions of an image are among the K best of each of its slots.
@@ -74,11 +79,12 @@ def beam_search(
         log_prob = totals.reshape(-1)[flat]  # (B, K)
         kept = (log_prob > -np.inf) & (np.arange(K) < room)  # (B, K)
         tokens = np.where(kept, words.reshape(-1)[flat], end).astype(np.int32)  # (B, K)
-        trail.append((tokens, parent_rows - first_row, None if attention is None else np.array(attention)))
+        said = np.concatenate([said.reshape(B * K, time)[parent_rows], tokens[..., None]], axis=2)
+        trail.append((parent_rows - first_row, None if attention is None else np.array(attention)))
 
         ended = kept & (tokens == end)  # (B, K)
         for b, k in np.argwhere(ended):
-            ends[b].append((time, k, float(log_prob[b, k]), True))
+            ends[b].append((said[b, k], k, float(log_prob[b, k]), True))
         room -= ended.sum(axis=1, keepdims=True)
         alive = kept & ~ended
         if not alive.any():
@@ -86,18 +92,18 @@ def beam_search(
         state = [array.reshape(B * K, *array.shape[2:])[parent_rows] for array in state]
 
     for b, k in np.argwhere(alive):
-        ends[b].append((max_length - 1, k, float(log_prob[b, k]), False))
+        ends[b].append((said[b, k], k, float(log_prob[b, k]), False))
     if [] in ends:
         raise ValueError(f"the captions of image {ends.index([])} can neither go on nor end; check `banned`")
 
     found = []
     for b, image_ends in enumerate(ends):
         hypotheses = []
-        for last, k, total, finished in image_ends:
-            sequence, weights = _trace(trail[: last + 1], b, k)
-            T = last if finished else last + 1
+        for sequence, k, total, finished in image_ends:
+            T = len(sequence) - finished
+            weights = _trace(trail[: len(sequence)], b, k)
             attended = None if weights is None else weights[:T]  # (T, L)
-            hypotheses.append(Hypothesis(tuple(sequence[:T]), total, total, finished, attended))
+            hypotheses.append(Hypothesis(tuple(sequence[:T].tolist()), total, total, finished, attended))
         found.append(ranked(hypotheses, length_penalty))
     return found
 
@@ -120,12 +126,11 @@ def _best_of_rows(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     return values, columns
 
 
-def _trace(trail: list[_Move], image: int, slot: int) -> tuple[list[int], np.ndarray | None]:
-    """Return the tokens, and the rows of attention (T, L), of the hypothesis that ends in `slot` of the last step."""
-    tokens, rows = [], []
-    for words, parents, attention in reversed(trail):
-        tokens.append(int(words[image, slot]))
+def _trace(trail: list[_Move], image: int, slot: int) -> np.ndarray | None:
+    """Return the rows of attention (T, L) of the hypothesis that ends in `slot` of the last step, if there are any."""
+    rows = []
+    for parents, attention in reversed(trail):
         slot = parents[image, slot]
         if attention is not None:
             rows.append(attention[image, slot])
-    return tokens[::-1], np.stack(rows[::-1]) if rows else None
+    return np.stack(rows[::-1]) if rows else None

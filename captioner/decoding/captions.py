@@ -34,4 +34,5 @@ def generate(network: Network, features: np.ndarray, decoding: DecodingConfig) -
         length_penalty=decoding.length_penalty,
         max_length=decoding.max_length,
         banned=BANNED,
+        no_repeat_ngram_size=decoding.no_repeat_ngram_size,
     )

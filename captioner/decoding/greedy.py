@@ -17,6 +17,7 @@ def greedy_search(
     banned: Sequence[int] = (),
     max_length: int,
     allow_repeats: bool = False,
+    no_repeat_ngram_size: int = 0,
     length_penalty: float = 0.0,
 ) -> list[Hypothesis]:
     """Return one hypothesis an image, from the likeliest token at every step; of equals, the lowest number.
@@ -29,6 +30,7 @@ def greedy_search(
         banned: tokens never chosen, such as padding, start and unknown.
         max_length: the most tokens of a caption, its end token counted.
         allow_repeats: whether a token may follow itself.
+        no_repeat_ngram_size: see `allowed_log_probs`.
         length_penalty: see `length_normalised`; it changes the score, not the caption.
 
     Raises:
@@ -42,13 +44,14 @@ def greedy_search(
     tokens = np.full((len(images), 1), start, np.int32)  # (B, 1)
     log_prob = np.zeros(len(images))  # (B,)
     alive = np.ones(len(images), bool)  # (B,)
-    chosen: list[np.ndarray] = []
+    said = np.empty((len(images), 1, 0), np.int32)  # (B, 1, T), behind an end only ends
     attentions: list[np.ndarray] = []
 
     for _ in range(max_length):
         log_probs, state, attention = step(tokens, state)
-        previous = tokens if chosen and not allow_repeats else None
-        rows = allowed_log_probs(log_probs, previous, banned)  # (B, V)
+        rows = allowed_log_probs(
+            log_probs, said, banned, allow_repeats=allow_repeats, no_repeat_ngram_size=no_repeat_ngram_size
+        )  # (B, V)
         best = rows.argmax(axis=1)  # (B,)
         gain = rows[images, best]  # (B,)
         check_best(gain, alive)
@@ -58,14 +61,14 @@ def greedy_search(
         log_prob[alive] += gain[alive]
         tokens = np.where(alive, best, end).astype(np.int32)[:, None]  # (B, 1)
         alive &= tokens[:, 0] != end
-        chosen.append(tokens[:, 0])
+        said = np.concatenate([said, tokens[..., None]], axis=2)
         if attention is not None:
             attentions.append(np.array(attention[:, 0]))  # (B, L)
         if not alive.any():
             break
 
     hypotheses = []
-    for image, sequence in enumerate(np.stack(chosen, axis=1).tolist()):
+    for image, sequence in enumerate(said[:, 0].tolist()):
         finished = not alive[image]
         words = sequence[: sequence.index(end)] if finished else sequence
         total = float(log_prob[image])

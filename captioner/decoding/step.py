@@ -44,17 +44,39 @@ def count_images(state: Sequence[np.ndarray]) -> int:
     return int(shapes[0][0])
 
 
-def allowed_log_probs(log_probs: np.ndarray, previous: np.ndarray | None, banned: Sequence[int]) -> np.ndarray:
+def allowed_log_probs(
+    log_probs: np.ndarray,
+    said: np.ndarray,
+    banned: Sequence[int],
+    *,
+    allow_repeats: bool = False,
+    no_repeat_ngram_size: int = 0,
+) -> np.ndarray:
     """Return a copy of `log_probs` (B, K, V) as rows (B*K, V), with -inf where a search must not go.
 
-    That is: every token in `banned`, and in each row its token of `previous` (B, K), unless that is None: a word said
-    twice in a row is the commonest fault of a small captioner.
+    A phrase said again ("a red shirt and a red shirt") is the commonest fault of a small captioner.
+
+    Args:
+        log_probs: those of the next token.
+        said: (B, K, T), the tokens of each slot so far, T of them.
+        banned: tokens never chosen.
+        allow_repeats: whether a token may follow itself.
+        no_repeat_ngram_size: so many tokens in a row that stand in `said` must not come again (Paulus et al. 2018,
+            section 2.5, for trigrams); 0 lets them.
     """
     rows = np.array(log_probs).reshape(-1, np.shape(log_probs)[-1])  # (B*K, V)
+    n, T = no_repeat_ngram_size, said.shape[2]
+    said = said.reshape(len(rows), T)
     if len(banned):
         rows[:, list(banned)] = -np.inf
-    if previous is not None:
-        rows[np.arange(len(rows)), previous.reshape(-1)] = -np.inf
+    if T and not allow_repeats:
+        rows[np.arange(len(rows)), said[:, -1]] = -np.inf
+    if 1 <= n <= T:
+        begun = np.ones((len(rows), T - n + 1), bool)  # where the n - 1 last tokens also stood before, and went on
+        for place in range(n - 1):
+            begun &= said[:, place : T - n + 1 + place] == said[:, T - n + 1 + place, None]
+        row, first = np.nonzero(begun)
+        rows[row, said[row, first + n - 1]] = -np.inf
     return rows
 
 

@@ -8,6 +8,8 @@ import tensorflow as tf
 Step = Callable[[Any, list[Any]], tuple[Any, list[Any], Any]]
 """What `captioner.decoding.step` describes, on tensors: tokens (B, K), states -> log_probs, states, attention."""
 
+_NO_TOKEN = -1  # stands before the first token of a caption
+
 _FINISHED, _CUT, _NOTHING = range(3)  # what ended in a slot at a step, in the order in which they are ranked
 
 
@@ -48,8 +50,9 @@ def beam_search(
     max_length: Any,
     num_captions: Any,
     banned: Sequence[int],
+    no_repeat_ngram_size: Any,
 ) -> Hypotheses:
-    """Search as `captioner.decoding.beam.beam_search` does, which says how, without repeats.
+    """Search as `captioner.decoding.beam.beam_search` does, which says how; no token follows itself.
 
     Args:
         step: the model; called with K = `beam_width`, for finished images too.
@@ -61,6 +64,7 @@ def beam_search(
         max_length: int32 (), the most tokens of a caption, its end token counted; at least 1.
         num_captions: int32 (), N, at most K.
         banned: tokens never chosen, such as padding, start and unknown.
+        no_repeat_ngram_size: int32 (); so many tokens in a row never come again, 0 lets them.
 
     Raises, when the graph runs:
         InvalidArgumentError: the model diverged, or an image's captions can neither go on nor end.
@@ -71,12 +75,12 @@ def beam_search(
     shapes = [state.shape for state in states]
     slots = tf.range(K)
 
-    def go_on(time: Any, tokens: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
+    def go_on(time: Any, said: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
         return (time < max_length) & (tf.equal(time, 0) | tf.reduce_any(alive))
 
-    def body(time: Any, tokens: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
-        log_probs, after, attention = step(tokens, list(states))
-        log_probs = _allowed(log_probs, tokens, time > 0, banned)  # (B, K, V)
+    def body(time: Any, said: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
+        log_probs, after, attention = step(tf.where(time > 0, said[:, :, -1], start), list(states))
+        log_probs = _allowed(log_probs, said, banned, no_repeat_ngram_size)  # (B, K, V)
         _check_finite(log_probs, alive)
 
         # The K best extensions of an image are among the K best of each of its slots; top_k keeps the order of equals.
@@ -90,9 +94,10 @@ def beam_search(
         ended = kept & tf.equal(tokens, end)  # (B, K)
         chosen = _Trail(tokens, parents, log_prob, ended, _pick(attention, parents))
         trail = _Trail(*(array.write(time, value) for array, value in zip(trail, chosen, strict=True)))
+        said = tf.concat([_pick(said, parents)[:, :, 1:], tokens[:, :, None]], axis=2)
         room -= tf.reduce_sum(tf.cast(ended, tf.int32), axis=1, keepdims=True)  # (B, 1)
         after = [tf.ensure_shape(_pick(state, parents), shape) for state, shape in zip(after, shapes, strict=True)]
-        return time + 1, tokens, log_prob, kept & ~ended, room, trail, *after
+        return time + 1, said, log_prob, kept & ~ended, room, trail, *after
 
     kinds = _Trail(tf.int32, tf.int32, tf.float64, tf.bool, tf.float32)
     _, _, _, alive, _, trail, *_ = tf.while_loop(
@@ -100,7 +105,7 @@ def beam_search(
         body,
         (
             0,
-            tf.fill((B, K), start),
+            tf.fill((B, K, max_length), _NO_TOKEN),
             tf.zeros((B, K), tf.float64),  # sums in float32 make ties where the step made none
             tf.tile(tf.equal(slots, 0)[None], (B, 1)),  # one hypothesis at first, or all slots would hold the same
             tf.fill((B, 1), K),  # places that no finished hypothesis has taken
@@ -112,12 +117,26 @@ def beam_search(
     return _best(steps, alive, length_penalty, num_captions)
 
 
-def _allowed(log_probs: Any, tokens: Any, no_repeats: Any, banned: Sequence[int]) -> Any:
-    """Return `log_probs` (B, K, V) with -inf for `banned`, and for each slot's token of `tokens` if `no_repeats`."""
+def _allowed(log_probs: Any, said: Any, banned: Sequence[int], no_repeat_ngram_size: Any) -> Any:
+    """Return `log_probs` (B, K, V) with -inf where a search must not go, see `decoding.step.allowed_log_probs`.
+
+    `said` (B, K, T) ends with the tokens of each slot so far.
+    """
     vocabulary = tf.range(tf.shape(log_probs)[-1])  # (V,)
     never = tf.reduce_any(tf.equal(vocabulary[:, None], tf.constant(list(banned), tf.int32)), axis=1)  # (V,)
-    again = no_repeats & tf.equal(vocabulary, tokens[:, :, None])  # (B, K, V)
-    return tf.where(never | again, -float("inf"), log_probs)
+    again = tf.equal(vocabulary, said[:, :, -1:])  # (B, K, V)
+    log_probs = tf.where(never | again, -float("inf"), log_probs)
+
+    T = tf.shape(said)[2]
+    n = tf.clip_by_value(no_repeat_ngram_size, 1, T)
+    starts = tf.range(T - n + 1)  # (P,), of all that is n tokens long
+    before = tf.gather(said, starts[:, None] + tf.range(n - 1), axis=2)  # (B, K, P, n-1)
+    followers = said[:, :, n - 1 :]  # (B, K, P)
+    begun = tf.reduce_all(tf.equal(before, said[:, :, None, T - n + 1 :]), axis=3)  # (B, K, P)
+    slots = tf.where(begun & (followers > _NO_TOKEN) & (no_repeat_ngram_size > 0))  # (N, 3)
+    words = tf.cast(tf.gather_nd(followers, slots), tf.int64)[:, None]  # (N, 1)
+    nothing = tf.fill(tf.shape(slots)[:1], -float("inf"))  # (N,)
+    return tf.tensor_scatter_nd_min(log_probs, tf.concat([slots[:, :2], words], axis=1), nothing)
 
 
 def _check_finite(log_probs: Any, alive: Any) -> None:

@@ -50,8 +50,8 @@ class CaptionSavedModel(tf.Module):
         caption_images: `images`, float32 (B, S, S, 3) in [-1, 1], as `captioner.data.photos.preprocess` gives them.
 
     Both also take the scalars `num_captions` int32, 1 where it is not given, and `beam_width` int32, `length_penalty`
-    float32 and `max_length` int32, which are the model's own where they are not given; the beam is as wide as captions
-    are asked for, at least. Both return, for each photo the best caption first,
+    float32, `max_length` and `no_repeat_ngram_size` int32, which are the model's own where they are not given; the beam
+    is as wide as captions are asked for, at least. Both return, for each photo the best caption first,
 
         captions: string (B, N).
         scores: float32 (B, N), log-probability / length ** length_penalty, natural logarithm; -inf, with "" for a
@@ -102,22 +102,31 @@ class CaptionSavedModel(tf.Module):
             beam_width: Any = settings["beam_width"],
             length_penalty: Any = settings["length_penalty"],
             max_length: Any = settings["max_length"],
+            no_repeat_ngram_size: Any = settings["no_repeat_ngram_size"],
         ) -> dict[str, Any]:
             checks = [
                 tf.debugging.assert_positive(num_captions, "num_captions: expected 1 or more"),
                 tf.debugging.assert_positive(beam_width, "beam_width: expected 1 or more"),
                 tf.debugging.assert_non_negative(length_penalty, "length_penalty: expected 0 or more"),
                 tf.debugging.assert_positive(max_length, "max_length: expected 1 or more"),
+                tf.debugging.assert_non_negative(no_repeat_ngram_size, "no_repeat_ngram_size: expected 0 or more"),
             ]
             with tf.control_dependencies(checks):
                 photos, beam_width = tf.identity(photos), tf.maximum(beam_width, num_captions)
-            return self._search(self._encode(read(photos)), num_captions, beam_width, length_penalty, max_length)
+            how = num_captions, beam_width, length_penalty, max_length, no_repeat_ngram_size
+            return self._search(self._encode(read(photos)), *how)
 
         inputs = [tf.TensorSpec(shape, kind, name), *scalar_inputs(settings)]
         return tf.function(caption, input_signature=inputs, autograph=False)
 
     def _search(
-        self, features: Any, num_captions: Any, beam_width: Any, length_penalty: Any, max_length: Any
+        self,
+        features: Any,
+        num_captions: Any,
+        beam_width: Any,
+        length_penalty: Any,
+        max_length: Any,
+        no_repeat_ngram_size: Any,
     ) -> dict[str, Any]:
         """Find the captions of images with features (B, L, D), and put them in words."""
         step, states = self._begin(features)
@@ -131,6 +140,7 @@ class CaptionSavedModel(tf.Module):
             max_length=max_length,
             num_captions=num_captions,
             banned=BANNED,
+            no_repeat_ngram_size=no_repeat_ngram_size,
         )
         words = tf.gather(self.words, found.tokens)  # (B, N, T)
         return {

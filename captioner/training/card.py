@@ -100,6 +100,7 @@ def write_card(path: Path, data: str, model: ModelConfig, training: TrainingConf
     heading = (
         f"{metrics['images']} {metrics['split']} photos, beam {decoding.beam_width}, "
         f"length penalty {decoding.length_penalty}"
+        + (f", no {decoding.no_repeat_ngram_size}-gram twice" if decoding.no_repeat_ngram_size else "")
     )
     write_text(
         path,

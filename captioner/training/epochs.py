@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -50,7 +51,7 @@ class Judge:
         self.vocabulary = vocabulary
         self.read_dev = read_dev
         self.batch_size = config.batch_size
-        self.search = DecodingConfig(EPOCH_BEAM_WIDTH, decoding.length_penalty, decoding.max_length)
+        self.search = replace(decoding, beam_width=EPOCH_BEAM_WIDTH)
         self.profile = profile
         self._measuring = LossStep(network, config.label_smoothing, profile=profile)
         self._cider: CiderD | None = None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,14 +66,14 @@ def tune_decoding(
         return cider.score(number, words), bleu_counts(words, split.captions[number])
 
     for width in beam_widths:
-        beams = caption_split(model, split, DecodingConfig(width, 0.0, decoding.max_length))
+        beams = caption_split(model, split, replace(decoding, beam_width=width, length_penalty=0.0))
         for penalty in length_penalties:
             captions = [vocabulary.decode(ranked(beam, penalty)[0].tokens) for beam in beams]
             ciders, counts = zip(*(judge(*each) for each in enumerate(map(tuple, captions))), strict=True)
             value = float(np.mean(ciders)) + bleu_of(counts)[3]
             if value > best_value:
                 best_value = value
-                best = DecodingConfig(width, penalty, decoding.max_length), captions
+                best = replace(decoding, beam_width=width, length_penalty=penalty), captions
     return best
 
 
@@ -129,5 +130,6 @@ def score_captions(
         "images": len(captions),
         "beam_width": decoding.beam_width,
         "length_penalty": decoding.length_penalty,
+        "no_repeat_ngram_size": decoding.no_repeat_ngram_size,
         "split": name,
     }

@@ -83,7 +83,7 @@ def test_the_options_of_predict():
     options = {option for action in predict.make_parser("predict")._actions for option in action.option_strings}
     assert options >= {
         *("--model", "--beam-width", "--length-penalty", "--num-captions", "--format", "--output", "--attention"),
-        "--encoder-weights",
+        *("--encoder-weights", "--no-repeat-ngram-size"),
     }
 
 
@@ -91,7 +91,7 @@ def test_the_options_of_evaluate():
     options = {option for action in evaluate.make_parser("evaluate")._actions for option in action.option_strings}
     assert options >= {
         *("--model", "--data", "--data-format", "--split", "--beam-width", "--length-penalty", "--json"),
-        *("--predictions", "--encoder-weights"),
+        *("--predictions", "--encoder-weights", "--no-repeat-ngram-size"),
     }
 
 

@@ -168,12 +168,13 @@ def test_results_that_cannot_be_written_are_an_error():
 
 def test_scores_as_a_table():
     metrics = {"bleu1": 61.237, "bleu2": 43.0, "bleu3": 30.25, "bleu4": 20.0, "rouge_l": 45.5, "cider": 101.5}
-    metrics |= {"images": 1000, "split": "dev", "beam_width": 4, "length_penalty": 0.7}
+    metrics |= {"images": 1000, "split": "dev", "beam_width": 4, "length_penalty": 0.7, "no_repeat_ngram_size": 0}
     heading, names, values = scores_table(metrics).split("\n")
     assert heading == "1000 dev photos, beam width 4, length penalty 0.7, scores x 100"
     assert names.split() == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D"]
     assert values.split() == ["61.24", "43.00", "30.25", "20.00", "45.50", "101.50"]
     assert len(names) == len(values)
+    assert "length penalty 0.7, no 3-gram twice, scores" in scores_table(metrics | {"no_repeat_ngram_size": 3})
 
 
 @pytest.mark.parametrize("command", [["predict", "nothing.jpg"], ["serve", "--port", "0", "--model", "nothing"]])

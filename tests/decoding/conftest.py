@@ -14,6 +14,12 @@ def frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def says_twice(said: Sequence[int], n: int) -> bool:
+    """Whether some `n` tokens in a row stand in `said` more than once; none do where `n` is 0."""
+    phrases = [tuple(said[at : at + n]) for at in range(len(said) - n + 1)] if n else []
+    return len(set(phrases)) < len(phrases)
+
+
 class RandomStep:
     """A made-up model whose answer depends on all tokens fed so far, and on the image, through its state alone.
 
@@ -103,16 +109,21 @@ def stateless() -> Callable[[int], list[np.ndarray]]:
     return lambda B: [frozen(np.zeros((B, 1, 0)))]
 
 
+@pytest.fixture(name="says_twice")
+def finder_of_repeats() -> Callable[[Sequence[int], int], bool]:
+    return says_twice
+
+
 @pytest.fixture
 def exhaustive() -> Callable[..., list[SimpleNamespace]]:
     """Every caption that RandomStep can say about the image with this seed, best first."""
 
-    def search(seed, *, max_length, length_penalty, banned=(), allow_repeats=False):
+    def search(seed, *, max_length, length_penalty, banned=(), allow_repeats=False, no_repeat_ngram_size=0):
         found = {}
         for letters in product(range(RandomStep.vocabulary), repeat=max_length):
             said = letters[: letters.index(END) + 1] if END in letters else letters
             repeats = any(a == b for a, b in pairwise(said))
-            if set(said) & set(banned) or (repeats and not allow_repeats):
+            if set(said) & set(banned) or (repeats and not allow_repeats) or says_twice(said, no_repeat_ngram_size):
                 continue
             answers = [RandomStep.answer(seed, (START, *said[:t])) for t in range(len(said))]
             log_prob = sum(float(log_probs[token]) for token, (log_probs, _) in zip(said, answers, strict=True))

@@ -75,6 +75,20 @@ def test_no_immediate_repeats(table_step, stateless):
     assert tokens(allow_repeats=True) == [(A, A, A), (A, A, B)]
 
 
+def test_no_phrase_is_said_twice(table_step, stateless):
+    # After a comes b; after b mostly a, else c, which goes on with a or ends.
+    table = [[0, 0, 0, 0, 1], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0], [0.01, 0, 0.9, 0, 0.09], [0.1, 0, 0.9, 0, 0]]
+
+    def tokens(size):
+        step, state = table_step(table), stateless(1)
+        options = {"start": START, "end": END, "max_length": 7, "beam_width": 1}
+        return beam_search(step, state, **options, no_repeat_ngram_size=size)[0][0].tokens
+
+    assert tokens(0) == (A, B, A, B, A, B, A)
+    assert tokens(3) == (A, B, A, B, C, A, B)
+    assert tokens(1) == (A, B, C)
+
+
 def test_banned(table_step, stateless):
     step = table_step([[0.1, 0, 0.6, 0.2, 0.1]] * 5)
     (beam,) = beam_search(step, stateless(1), start=START, end=END, beam_width=9, max_length=2, banned=(A, START))
@@ -95,7 +109,10 @@ def test_of_equals_the_lowest_number(table_step, stateless):
     assert [caption.tokens for caption in beam] == [(A, B), (A, C), (A, 5), (B, A), (B, C)]
 
 
-@pytest.mark.parametrize("options", [{}, {"banned": (START, 3)}, {"allow_repeats": True, "length_penalty": 0.7}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"banned": (START, 3)}, {"allow_repeats": True, "length_penalty": 0.7}, {"no_repeat_ngram_size": 2}],
+)
 def test_width_one_is_greedy_search(random_step, options):
     step = random_step(range(30))
     options = {"start": START, "end": END, "max_length": 6, **options}
@@ -128,7 +145,13 @@ def test_width_one_is_greedy_search_when_sums_are_equal(stateless):
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0, 2.0])
-@pytest.mark.parametrize("bans", [{}, {"banned": (START,)}, {"allow_repeats": True}])
+@pytest.mark.parametrize(
+    "bans",
+    [
+        *({}, {"banned": (START,)}, {"allow_repeats": True}, {"no_repeat_ngram_size": 1}),
+        {"allow_repeats": True, "no_repeat_ngram_size": 2},
+    ],
+)
 def test_full_width_is_exhaustive_search(random_step, exhaustive, length_penalty, bans):
     seeds = [5, 6, 7]
     step = random_step(seeds)
@@ -160,7 +183,8 @@ def test_a_narrow_beam_keeps_state_and_attention_of_the_parents(random_step):
                 np.testing.assert_array_equal(weights, expected)
 
 
-def test_against_a_beam_of_one_image_in_plain_python(random_step):
+@pytest.mark.parametrize("size", [0, 1, 2, 3])
+def test_against_a_beam_of_one_image_in_plain_python(random_step, says_twice, size):
     def plain(seed, width, max_length):
         live, done = [((), 0.0)], []
         for _ in range(max_length):
@@ -168,7 +192,7 @@ def test_against_a_beam_of_one_image_in_plain_python(random_step):
                 ((*said, token), log_prob + float(gain))
                 for said, log_prob in live
                 for token, gain in enumerate(random_step.answer(seed, (START, *said))[0])
-                if said[-1:] != (token,)
+                if said[-1:] != (token,) and not says_twice((*said, token), size)
             ]
             best = sorted(extended, key=lambda pair: -pair[1])[: width - len(done)]
             done += [(said[:-1], log_prob) for said, log_prob in best if said[-1] == END]
@@ -178,7 +202,8 @@ def test_against_a_beam_of_one_image_in_plain_python(random_step):
     seeds = range(20)
     step = random_step(seeds)
     for width in (2, 3, 5):
-        found = beam_search(step, step.initial_state(), start=START, end=END, beam_width=width, max_length=6)
+        options = {"start": START, "end": END, "max_length": 6, "no_repeat_ngram_size": size}
+        found = beam_search(step, step.initial_state(), beam_width=width, **options)
         for seed, beam in zip(seeds, found, strict=True):
             assert [(c.tokens, c.log_prob) for c in beam] == plain(seed, width, 6)
 

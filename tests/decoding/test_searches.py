@@ -15,10 +15,11 @@ END, START = 0, 1
     max_length=st.integers(1, 4),
     banned=st.sampled_from([(), (START,), (2,)]),
     allow_repeats=st.booleans(),
+    no_repeat_ngram_size=st.integers(0, 3),
     length_penalty=st.sampled_from([0.0, 0.7, 1.0, 2.0]),
 )
 def test_width_one_is_greedy_and_greedy_is_never_better_than_the_full_width(
-    any_random_step, seed, max_length, banned, allow_repeats, length_penalty
+    any_random_step, seed, max_length, banned, allow_repeats, no_repeat_ngram_size, length_penalty
 ):
     step = any_random_step([seed])
     options = {
@@ -27,6 +28,7 @@ def test_width_one_is_greedy_and_greedy_is_never_better_than_the_full_width(
         "max_length": max_length,
         "banned": banned,
         "allow_repeats": allow_repeats,
+        "no_repeat_ngram_size": no_repeat_ngram_size,
         "length_penalty": length_penalty,
     }
     (greedy,) = greedy_search(step, step.initial_state(), **options)

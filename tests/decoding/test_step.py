@@ -9,7 +9,7 @@ MINUS_INFINITY = -np.inf
 def test_allowed_log_probs_masks_a_copy():
     log_probs = np.arange(8, dtype=np.float32).reshape(1, 2, 4)
     log_probs.setflags(write=False)
-    rows = allowed_log_probs(log_probs, previous=np.array([[1, 3]], np.int32), banned=(0,))
+    rows = allowed_log_probs(log_probs, np.array([[[2, 1], [1, 3]]], np.int32), banned=(0,))
     expected = [[MINUS_INFINITY, MINUS_INFINITY, 2, 3], [MINUS_INFINITY, 5, 6, MINUS_INFINITY]]
     np.testing.assert_array_equal(rows, np.array(expected, np.float32))
     assert rows.dtype == np.float32
@@ -17,8 +17,28 @@ def test_allowed_log_probs_masks_a_copy():
 
 def test_allowed_log_probs_without_bans_is_a_writable_copy():
     log_probs = np.zeros((1, 1, 2), np.float32)
-    allowed_log_probs(log_probs, previous=None, banned=())[:] = 5
+    allowed_log_probs(log_probs, np.empty((1, 1, 0), np.int32), banned=())[:] = 5
     np.testing.assert_array_equal(log_probs, 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "forbidden"),
+    [
+        (0, set()),
+        (1, {1, 2, 3, 4}),
+        (2, {3, 4}),  # 2 was followed by 3, and by 4
+        (3, {3}),  # 1 2 was followed by 3
+        (4, {3}),  # 4 1 2 as well
+        (5, set()),
+        (8, set()),
+        (9, set()),
+    ],
+)
+def test_what_would_say_a_phrase_again(size, forbidden):
+    said = np.array([[[4, 1, 2, 3, 2, 4, 1, 2], [0, 0, 0, 0, 0, 0, 0, 5]]], np.int32)
+    log_probs = np.zeros((1, 2, 7), np.float32)
+    rows = allowed_log_probs(log_probs, said, (), allow_repeats=True, no_repeat_ngram_size=size)
+    assert set(np.flatnonzero(rows[0] == MINUS_INFINITY)) == forbidden
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

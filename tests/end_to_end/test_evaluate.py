@@ -10,7 +10,7 @@ from captioner.training import evaluation
 
 KEYS = [
     *("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider"),
-    *("images", "beam_width", "length_penalty", "split"),
+    *("images", "beam_width", "length_penalty", "no_repeat_ngram_size", "split"),
 ]
 
 
@@ -56,11 +56,12 @@ def test_captions_are_those_of_predict(evaluate, predict, photos, tmp_path):
     assert [each["caption"] for each in found] == [json.loads(line)["caption"] for line in said]
 
 
-def test_beam_width_and_length_penalty_can_be_asked_for(evaluate, tmp_path):
-    outcome = evaluate("--split", "dev", "--beam-width", 7, "--length-penalty", 0.25, "--json", tmp_path / "dev.json")
+def test_how_to_search_can_be_asked_for(evaluate, tmp_path):
+    asked = ("--beam-width", 7, "--length-penalty", 0.25, "--no-repeat-ngram-size", 1)
+    outcome = evaluate("--split", "dev", *asked, "--json", tmp_path / "dev.json")
     assert outcome.status == 0
     scores = json.loads((tmp_path / "dev.json").read_text())
-    assert (scores["beam_width"], scores["length_penalty"]) == (7, 0.25)
+    assert [scores[name] for name in ("beam_width", "length_penalty", "no_repeat_ngram_size")] == [7, 0.25, 1]
 
 
 def test_predictions_are_written_before_they_are_scored(evaluate, tmp_path, monkeypatch):

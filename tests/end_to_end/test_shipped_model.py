@@ -72,7 +72,7 @@ def test_the_scores_are_those_that_it_was_shipped_with(evaluated):
     scores, predictions = evaluated
     shipped = json.loads((shipped_model() / "metrics.json").read_text())
     assert len(predictions) == shipped["images"] == 1000
-    for name in ("beam_width", "length_penalty", "split", "images"):
+    for name in ("beam_width", "length_penalty", "no_repeat_ngram_size", "split", "images"):
         assert scores[name] == shipped[name]
     for name in SCORES:
         assert scores[name] == pytest.approx(shipped[name], abs=0.1), name

@@ -29,7 +29,7 @@ def by_table(probabilities):
         return tf.gather(log_probs, tokens), states, tf.one_hot(tokens, len(log_probs))
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def run(images, width, penalty, longest, number):
+    def run(images, width, penalty, longest, number, size):
         return beam_search(
             step,
             [tf.zeros((images, 1, 2))],
@@ -40,16 +40,17 @@ def by_table(probabilities):
             max_length=longest,
             num_captions=number,
             banned=(START,),
+            no_repeat_ngram_size=size,
         )
 
-    def search(width, longest, penalty=0.0, images=1, number=None):
-        values = (images, width, penalty, longest, number or width)
+    def search(width, longest, penalty=0.0, images=1, number=None, size=0):
+        values = (images, width, penalty, longest, number or width, size)
         return run(*(tf.constant(value) for value in values))
 
     return search
 
 
-def in_numpy(probabilities, width, longest, penalty=0.0, images=1):
+def in_numpy(probabilities, width, longest, penalty=0.0, images=1, size=0):
     with np.errstate(divide="ignore"):
         log_probs = np.log(np.array(probabilities, np.float32))
 
@@ -65,6 +66,7 @@ def in_numpy(probabilities, width, longest, penalty=0.0, images=1):
         length_penalty=penalty,
         max_length=longest,
         banned=(START,),
+        no_repeat_ngram_size=size,
     )
 
 
@@ -114,20 +116,22 @@ def test_tables_full_of_ties_give_what_numpy_finds(size):
         table = counts / counts.sum(axis=1, keepdims=True)
         search = by_table(table)
         for width, longest, penalty in [(1, 4, 0.0), (2, 6, 0.7), (3, 5, 2.0), (9, 3, 1.0)]:
-            found = search(width, longest, penalty, images=2)
-            assert_same(found, in_numpy(table, width, longest, penalty, images=2), width, 1e-6)
+            for repeats in (0, 1, 2, 3, 50):
+                options = {"images": 2, "size": repeats}
+                found = search(width, longest, penalty, **options)
+                assert_same(found, in_numpy(table, width, longest, penalty, **options), width, 1e-6)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_networks_give_what_numpy_finds(network, cell):
     features = np.random.default_rng(12).normal(size=(5, 4, 6)).astype(np.float32)
-    scalars = (tf.TensorSpec((), kind) for kind in (tf.int32, tf.float64, tf.int32))
+    scalars = (tf.TensorSpec((), kind) for kind in (tf.int32, tf.float64, tf.int32, tf.int32))
     cut = finished = 0
     for seed in range(3):
         model = network(cell, seed)
 
         @tf.function(input_signature=[tf.TensorSpec((None, 4, 6)), *scalars], autograph=False)
-        def search(features, width, penalty, longest, model=model):
+        def search(features, width, penalty, longest, size, model=model):
             step, states = model.begin(features)
             return beam_search(
                 step,
@@ -139,15 +143,16 @@ def test_networks_give_what_numpy_finds(network, cell):
                 max_length=longest,
                 num_captions=width,
                 banned=BANNED,
+                no_repeat_ngram_size=size,
             )
 
         scalars = search.input_signature[1:]
-        for width, penalty, longest in [(1, 0.7, 6), (3, 0.0, 6), (4, 0.7, 9), (20, 1.5, 4)]:
-            beams = generate(model, features, DecodingConfig(width, penalty, longest))
-            assert_same(search(features, width, penalty, longest), beams, width, 2e-5)
+        for how in [(1, 0.7, 6, 0), (3, 0.0, 6, 2), (4, 0.7, 9, 0), (4, 0.7, 9, 1), (20, 1.5, 4, 2)]:
+            beams = generate(model, features, DecodingConfig(*how))
+            assert_same(search(features, *how), beams, how[0], 2e-5)
             finished += sum(each.finished for beam in beams for each in beam)
             cut += sum(not each.finished for beam in beams for each in beam)
-        assert search(features[:0], 3, 0.7, 6).tokens.shape == (0, 3, 0)
+        assert search(features[:0], 3, 0.7, 6, 2).tokens.shape == (0, 3, 0)
     assert min(cut, finished) > 10
 
 
@@ -171,6 +176,7 @@ def test_the_search_stops_when_nothing_is_alive():
             max_length=50,
             num_captions=1,
             banned=(),
+            no_repeat_ngram_size=0,
         )
 
     found = search(tf.constant(3), tf.constant(1))

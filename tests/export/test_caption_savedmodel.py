@@ -88,7 +88,13 @@ def test_captions_of_files_are_those_of_predict(exported, captioner, photos, cel
     assert len({caption.text for caption in captions}) > 1
 
 
-@pytest.mark.parametrize("settings", [{"beam_width": 1}, {"beam_width": 5, "length_penalty": 2.0}, {"max_length": 3}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"beam_width": 1}, {"beam_width": 5, "length_penalty": 2.0}, {"max_length": 3}),
+        *({"no_repeat_ngram_size": 0}, {"no_repeat_ngram_size": 1}),
+    ],
+)
 def test_settings_reach_the_search(exported, captioner, photos, settings):
     assert_as_predict(exported("rnn").caption_files(photos, **settings), captioner("rnn", **settings)(photos), 1, FILES)
 
@@ -126,7 +132,7 @@ def test_nothing_to_caption(exported):
 def test_what_goes_in_and_comes_out(exported):
     signatures = exported("rnn").signatures
     assert set(signatures) == {"serving_default", "caption_files", "caption_images"}
-    scalars = {name: ("int32", []) for name in ("num_captions", "beam_width", "max_length")}
+    scalars = {name: ("int32", []) for name in ("num_captions", "beam_width", "max_length", "no_repeat_ngram_size")}
     scalars["length_penalty"] = ("float32", [])
     taken = {
         "serving_default": {"photos": ("string", [None])},
@@ -153,6 +159,7 @@ def test_what_goes_in_and_comes_out(exported):
         ({"num_captions": 0}, "num_captions: expected 1 or more"),
         ({"beam_width": 0}, "beam_width: expected 1 or more"),
         ({"max_length": 0}, "max_length: expected 1 or more"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size: expected 0 or more"),
         ({"length_penalty": -0.5}, "length_penalty: expected 0 or more"),
         ({"length_penalty": math.nan}, "length_penalty: expected 0 or more"),
     ],
@@ -185,7 +192,7 @@ import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 photos = [open(path, "rb").read() for path in sys.argv[2:]]
 captions = model.caption_files(photos, num_captions=2)["captions"]
-settings = dict(num_captions=2, beam_width=3, length_penalty=0.7, max_length=6)
+settings = dict(num_captions=2, beam_width=3, length_penalty=0.7, max_length=6, no_repeat_ngram_size=2)
 same = model.signatures["serving_default"](photos=tf.constant(photos), **settings)["captions"]
 assert captions.numpy().tolist() == same.numpy().tolist()
 sys.stdout.buffer.write(tf.io.serialize_tensor(captions).numpy())

@@ -9,7 +9,7 @@ from captioner.decoding.captions import BANNED, generate
 from captioner.text import Vocabulary
 
 CELLS = ["rnn", "gru", "lstm"]
-GREEDY = DecodingConfig(beam_width=1, length_penalty=0.7, max_length=6)
+GREEDY = DecodingConfig(beam_width=1, length_penalty=0.7, max_length=6, no_repeat_ngram_size=0)
 
 
 def teacher_forced(model, features, found):

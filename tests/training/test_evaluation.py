@@ -18,7 +18,7 @@ from captioner.training.evaluation import (
 )
 from captioner.training.split import Split
 
-DECODING = DecodingConfig(4, 0.7, 12)
+DECODING = DecodingConfig(4, 0.7, 12, 3)
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 VOCABULARY = Vocabulary.build([WORDS])
 
@@ -41,7 +41,7 @@ def search(monkeypatch):
         tried = []
 
         def caption_split(model, split, decoding):
-            assert (decoding.length_penalty, decoding.max_length) == (0.0, 12)
+            assert decoding == DecodingConfig(decoding.beam_width, 0.0, 12, 3)
             tried.append(decoding.beam_width)
             return beams[decoding.beam_width]
 
@@ -63,7 +63,7 @@ def test_the_best_width_and_penalty_are_found(search):
         None, VOCABULARY, split, DECODING, beam_widths=(1, 2, 3), length_penalties=(0.0, 0.5, 0.8, 0.9, 1.0)
     )
     assert tried == [1, 2, 3]
-    assert decoding == DecodingConfig(2, 0.9, 12)
+    assert decoding == DecodingConfig(2, 0.9, 12, 3)
     assert captions == [right, other]
 
 
@@ -73,7 +73,7 @@ def test_of_equals_the_narrowest_beam_and_the_lowest_penalty_win(search):
     decoding, captions = tune_decoding(
         None, VOCABULARY, split_of([WORDS], [WORDS[2:7]]), DECODING, (1, 2, 3), (0.3, 0.6)
     )
-    assert decoding == DecodingConfig(1, 0.3, 12)
+    assert decoding == DecodingConfig(1, 0.3, 12, 3)
     assert captions == [WORDS, WORDS[:5]]
 
 
@@ -99,10 +99,15 @@ def test_scores_come_with_how_they_came_about():
     captions, references = [["a", "dog", "runs"], ["a", "cat"]], [[["a", "dog", "runs"]], [["two", "cats"]]]
     metrics = score_captions(captions, split_of(*references), "test", DECODING)
     names = ["bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider"]
-    assert list(metrics) == [*names, "images", "beam_width", "length_penalty", "split"]
+    assert list(metrics) == [*names, "images", "beam_width", "length_penalty", "no_repeat_ngram_size", "split"]
     assert {name: metrics[name] for name in names} == score(captions, references)
     assert metrics["bleu1"] == pytest.approx(100 * 3 / 5)
-    assert (metrics["images"], metrics["beam_width"], metrics["length_penalty"]) == (2, 4, 0.7)
+    assert [metrics[name] for name in ("images", "beam_width", "length_penalty", "no_repeat_ngram_size")] == [
+        2,
+        4,
+        0.7,
+        3,
+    ]
     assert metrics["split"] == "test"
 
 
