@@ -87,10 +87,13 @@ def add_search(group: argparse._ActionsContainer) -> None:
     """Add `--beam-width`, `--length-penalty` and `--no-repeat-ngram-size`."""
     from captioner.config import DecodingConfig
 
-    add_setting(group, DecodingConfig, "beam_width", "sentences followed at once; 1 is the fastest")
-    add_setting(group, DecodingConfig, "length_penalty", "above 0 favours longer captions")
-    words = "so many words in a row are not said twice in a caption; 0 lets them"
-    add_setting(group, DecodingConfig, "no_repeat_ngram_size", words)
+    helps = {
+        "beam_width": "sentences followed at once; 1 is the fastest",
+        "length_penalty": "above 0 favours longer captions",
+        "no_repeat_ngram_size": "so many words in a row are not said twice in a caption; 0 lets them",
+    }
+    for name, help_text in helps.items():
+        add_setting(group, DecodingConfig, name, help_text, default="the model's own")
 
 
 def add_model(group: argparse._ActionsContainer) -> None:
