@@ -69,7 +69,12 @@ class Captioner(LoadedCaptioner):
         weights = str(encoder_weights or default_encoder_weights())
         directory = default_model(weights, report) if model is None else Path(model)
         config, vocabulary = read_words(directory)
-        decoding = search_settings(config.decoding, beam_width, length_penalty, no_repeat_ngram_size)
+        decoding = search_settings(
+            config.decoding,
+            beam_width=beam_width,
+            length_penalty=length_penalty,
+            no_repeat_ngram_size=no_repeat_ngram_size,
+        )
         if backend == "keras":
             weights = needed_weights(directory, config, weights)
             load_keras()
@@ -149,15 +154,8 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def search_settings(
-    decoding: DecodingConfig, beam_width: int | None, length_penalty: float | None, no_repeat_ngram_size: int | None
-) -> DecodingConfig:
+def search_settings(decoding: DecodingConfig, **given: Any) -> DecodingConfig:
     """Return a model's own settings of the search, with those that are given in their place."""
-    given: dict[str, Any] = {
-        "beam_width": beam_width,
-        "length_penalty": length_penalty,
-        "no_repeat_ngram_size": no_repeat_ngram_size,
-    }
     return replace(decoding, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -58,11 +58,9 @@ def pack(
     encoder_weights: str,
     *,
     published: bool = False,
-    beam_width: int | None = None,
-    length_penalty: float | None = None,
-    no_repeat_ngram_size: int | None = None,
     num_captions: int = 1,
     report: Callable[[str], object] = lambda line: None,
+    **search: Any,
 ) -> PackedModel:
     """Read a model directory, and make first what prediction reads, if that is missing; see `library.Captioner.load`.
 
@@ -71,11 +69,9 @@ def pack(
         encoder_weights: a file, or "imagenet" for Keras's own.
         published: leave out the encoder's layers that were trained along, for features that another training begins
             with.
-        beam_width: sentences followed at once.
-        length_penalty: above 0 favours longer captions.
-        no_repeat_ngram_size: so many words in a row are not said twice in a caption; 0 lets them.
         num_captions: candidates a photo.
         report: takes lines for people.
+        search: fields of `DecodingConfig` that take the place of the model's own.
 
     Raises:
         CaptionerError: the directory or the weights cannot be used.
@@ -86,7 +82,7 @@ def pack(
     config = asked
     network, decoder = ready or from_cache(directory, config, encoder_weights, report)
     onnx = None if ready else read_for_many(encoder_path(directory, config, encoder_weights), report)
-    decoding = search_settings(config.decoding, beam_width, length_penalty, no_repeat_ngram_size)
+    decoding = search_settings(config.decoding, **search)
     return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)
 
 

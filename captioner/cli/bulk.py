@@ -6,8 +6,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_search
+from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen
 from captioner.cli.main import complain
+from captioner.config import DecodingConfig
 from captioner.errors import CaptionerError, UsageError
 
 INTERRUPTED = "stopped; finished parts are kept, and the same command goes on after them"
@@ -114,9 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
             directory,
             arguments.encoder_weights,
             published=published,
-            beam_width=arguments.beam_width,
-            length_penalty=arguments.length_penalty,
-            no_repeat_ngram_size=arguments.no_repeat_ngram_size,
+            **chosen(arguments, DecodingConfig),
             num_captions=arguments.num_captions,
             report=complain,
         )

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from captioner.cli.arguments import chosen
 from captioner.cli.beside import attention_paths, copy_path, sidecar_paths
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain
 from captioner.cli.results import Table, opened
+from captioner.config import DecodingConfig
 from captioner.data.photos import PhotoError, find_photos
 from captioner.errors import CaptionerError
 from captioner.files import sweep, write_text
@@ -150,9 +152,7 @@ def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[Res
     captioner = Captioner.load(
         arguments.model,
         arguments.encoder_weights,
-        beam_width=arguments.beam_width,
-        length_penalty=arguments.length_penalty,
-        no_repeat_ngram_size=arguments.no_repeat_ngram_size,
+        **chosen(arguments, DecodingConfig),
         num_captions=arguments.num_captions,
         backend=arguments.backend,
         report=complain,

@@ -5,8 +5,9 @@ import ipaddress
 import os
 from functools import partial
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_search
+from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen
 from captioner.cli.main import complain
+from captioner.config import DecodingConfig
 
 EXAMPLES = """\
 Drop a photo on the page, or take one; choose a word of its caption to see where the model looked. Programs send photos
@@ -61,9 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         captioner = Captioner.load(
             arguments.model,
             arguments.encoder_weights,
-            beam_width=arguments.beam_width,
-            length_penalty=arguments.length_penalty,
-            no_repeat_ngram_size=arguments.no_repeat_ngram_size,
+            **chosen(arguments, DecodingConfig),
             num_captions=arguments.num_captions,
             report=complain,
         )

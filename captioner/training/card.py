@@ -44,7 +44,7 @@ def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
 
 
 def _stages(settings: dict[str, Any]) -> str:
-    """Tell what came after the cross-entropy on frozen features."""
+    """Tell what came after the cross-entropy on frozen features, and last."""
     lines = ""
     if settings.get("fine_tune_epochs"):
         epochs = settings["fine_tune_epochs"]
@@ -60,6 +60,8 @@ def _stages(settings: dict[str, Any]) -> str:
             f"{settings['self_critical_rate']:g}, {settings['samples']} captions of its own a photo, rewarded by "
             f"CIDEr-D;\n  cross-entropy of people's captions beside, at {settings['caption_weight']:g}.\n"
         )
+    if settings.get("logit_adjustment"):
+        lines += f"- **Rare words**: {settings['logit_adjustment']:g} times its log-frequency is off a word's logits.\n"
     return lines
 
 

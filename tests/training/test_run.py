@@ -122,20 +122,15 @@ def test_the_card_says_how_good_and_from_what(tmp_path, data, licence):
 
 def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     stages = {"fine_tune_epochs": 12, "fine_tune_after": "mixed6", "encoder_rate": 1e-4, "fine_tune_rate": 5e-4}
-    stages |= {"fine_tune_views": 4, "self_critical_epochs": 0, "epochs": 10}
+    stages |= {"fine_tune_views": 4, "self_critical_epochs": 0, "epochs": 10, "logit_adjustment": 0.03}
     model = ModelConfig(EncoderConfig(fine_tune_after="mixed6"))
     metrics = METRICS | {"settings": stages, "tuned_parameters": 3_826_368}
     write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics)
     card = (tmp_path / "README.md").read_text()
     for expected in (
         *("| worst | `7.jpg` | a cat | a dog runs | 0 |", "12% stand in the training captions", "321 different words"),
-        *(
-            "a colour, 41%",
-            "with a number, 22%",
-            "8% contradict",
-            "12 epochs",
-            "`mixed6`, 3,826,368 parameters",
-        ),
+        *("a colour, 41%", "with a number, 22%", "8% contradict", "12 epochs", "`mixed6`, 3,826,368 parameters"),
+        *("length penalty 0.7, no 2-gram twice |", "0.03 times its log-frequency"),
     ):
         assert expected in card, expected
     assert "Self-critical" not in card
