@@ -162,12 +162,14 @@ class FineTuningConfig:
         fine_tune_rate: the highest learning rate of the decoder in these passes.
         encoder_rate: the highest learning rate of the encoder's layers.
         fine_tune_views: parts of each photo that are read: the whole, its mirror image, then others.
+        distillation: share of the teachers' probabilities in the words that are to be predicted, where there are any.
     """
 
     fine_tune_epochs: int = _between(0, 100_000, 0)
     fine_tune_rate: float = _between(1e-9, 100.0, 5e-4)
     encoder_rate: float = _between(0.0, 100.0, 1e-4)
     fine_tune_views: int = _between(1, 1000, 4)
+    distillation: float = _between(0.0, 1.0, 0.5)
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,22 @@ FINE_TUNING_RATE = 2e-4
 FINE_TUNING_MIN_COUNT = 1
 """One's own photos are few, and a name seen once is often what they are about."""
 
-IMITATION_OPTIONS = tuple(field.name for field in dataclasses.fields(ImitationConfig))
+TAUGHT_OPTIONS = ("teacher", "distillation")
+"""What a compact encoder and fine-tuning have both."""
+
+IMITATION_OPTIONS = tuple(
+    field.name for field in dataclasses.fields(ImitationConfig) if field.name not in TAUGHT_OPTIONS
+)
 """What only the compact encoder has."""
 
 LATER_OPTIONS = (
     "fine_tune_after",
-    *(field.name for config in (FineTuningConfig, SelfCriticalConfig) for field in dataclasses.fields(config)),
+    *(
+        field.name
+        for config in (FineTuningConfig, SelfCriticalConfig)
+        for field in dataclasses.fields(config)
+        if field.name not in TAUGHT_OPTIONS
+    ),
 )
 """What only the others have: the stages after the cross-entropy."""
 
@@ -47,7 +57,8 @@ FINE_TUNE_AFTER = "mixed6"
 
 CAPTION_OPTIONS = (
     *("limit", "views", "min_count", "logit_adjustment", "max_length", "init_from", "encoder_weights", "feature_layer"),
-    *("attention_dim", "network", "image_size", "teacher", "features", "strategy", *IMITATION_OPTIONS, *LATER_OPTIONS),
+    *("attention_dim", "network", "image_size", "features", "strategy"),
+    *(*TAUGHT_OPTIONS, *IMITATION_OPTIONS, *LATER_OPTIONS),
 )
 """What only captioning models have."""
 
@@ -76,7 +87,10 @@ examples:
                                                      fine-tune on a folder with a captions.csv (image,caption)
   python train.py --cell gru --output saved_models/mine
   python train.py --epochs 0 --fine-tune-epochs 26 --fine-tune-rate 1e-3 --fine-tune-views 8
-                                                     the best captions: the encoder's last layers learn too
+                                                     the encoder's last layers learn too
+  python train.py --epochs 0 --fine-tune-epochs 26 --fine-tune-rate 1e-3 --fine-tune-views 8 --dropout 0.2
+                  --teacher saved_models/one saved_models/two saved_models/three
+                                                     the best captions: so trained models teach another
   python train.py --encoder compact --teacher saved_models/flickr8k
                                                      a small encoder of our own, which first learns to see what the
                                                      teacher sees; without --teacher from the captions alone
@@ -173,6 +187,21 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "parts of each photo that are read: the whole, its mirror image, then others",
     )
 
+    teaching = parser.add_argument_group(
+        "teachers",
+        "Trained models whose probabilities of the next word are learned beside people's captions, by a compact "
+        "encoder (one teacher) or in fine-tuning (one or more). What they say is kept in ~/.cache/captioner.",
+    )
+    teaching.add_argument(
+        "--teacher",
+        metavar="DIR",
+        type=Path,
+        nargs="+",
+        help="a trained model with a large encoder, such as saved_models/flickr8k; --encoder-weights are its. For "
+        "fine-tuning several that were trained alike but for --seed",
+    )
+    add_setting(teaching, FineTuningConfig, "distillation", "share of the teachers in what words to say")
+
     criticism = parser.add_argument_group(
         "self-critical training",
         "After the cross-entropy the model draws captions of its own, and those that agree better with a photo's "
@@ -190,16 +219,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "It is trained along with the decoder. With --teacher it first imitates what the teacher's encoder sees, and "
         "the decoder starts as a copy of the teacher's; sizes and words are the teacher's, and new words are added.",
     )
-    compact.add_argument(
-        "--teacher",
-        metavar="DIR",
-        type=Path,
-        help="a trained model with a large encoder, such as saved_models/flickr8k; --encoder-weights are its",
-    )
     add_setting(compact, ImitationConfig, "imitation_epochs", "passes over the photos before the captions")
     add_setting(compact, ImitationConfig, "imitation_rate", "the highest learning rate of the imitation")
     add_setting(compact, ImitationConfig, "imitation_weight", "how much it counts beside the captions")
-    add_setting(compact, ImitationConfig, "distillation", "share of the teacher's probabilities in what words to say")
     add_setting(compact, ImitationConfig, "captions_per_photo", "captions that a photo brings to a step")
 
     training = parser.add_argument_group("training")
@@ -285,7 +307,7 @@ def run(arguments: argparse.Namespace) -> int:
             training,
             ImitationConfig(**chosen(arguments, ImitationConfig)),
             arguments.output or Path("saved_models") / f"{dataset.name}-{COMPACT}",
-            arguments.teacher,
+            arguments.teacher and arguments.teacher[0],
             arguments.encoder_weights,
             arguments.init_from,
         )
@@ -305,6 +327,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.init_from,
             arguments.features,
             arguments.strategy or "auto",
+            tuple(arguments.teacher or ()),
         ),
         resume=not arguments.no_resume,
         report=_report,
@@ -345,7 +368,7 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
             DecodingConfig(**chosen(arguments, DecodingConfig)),
         )
     compact = model.encoder.network == COMPACT
-    foreign = LATER_OPTIONS if compact else ("teacher", *IMITATION_OPTIONS)
+    foreign = LATER_OPTIONS if compact else IMITATION_OPTIONS
     given = [name for name in foreign if getattr(arguments, name) is not None]
     if given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -361,9 +384,17 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
         raise UsageError("--views: what --features has is of whole photos; leave out one or the other")
     if arguments.features and arguments.fine_tune_epochs and not training.epochs:
         raise UsageError("--features: nothing learns from them with --epochs 0; leave out one or the other")
+    if arguments.teacher and not compact and not arguments.fine_tune_epochs:
+        raise UsageError(f"--teacher: nothing learns from it without --fine-tune-epochs or --encoder {COMPACT}")
+    if arguments.distillation is not None and not arguments.teacher:
+        raise UsageError("--distillation: there is none without --teacher")
     if arguments.fine_tune_after is not None and not arguments.fine_tune_epochs:
         raise UsageError("--fine-tune-after: nothing is fine-tuned without --fine-tune-epochs")
     if compact:
+        if arguments.teacher and len(arguments.teacher) > 1:
+            raise UsageError(
+                f"--teacher: --encoder {COMPACT} has one, whose encoder it imitates; found {len(arguments.teacher)}"
+            )
         for option in ("profile", "features", "strategy"):
             if getattr(arguments, option):
                 raise UsageError(f"--{option}: not for --encoder {COMPACT}; leave it out")
@@ -375,7 +406,7 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
         defaults = TAUGHT_TRAINING if arguments.teacher or arguments.init_from else COMPACT_TRAINING
         training = replace(training, **{**defaults, **chosen(arguments, TrainingConfig)})
         if arguments.teacher is not None:
-            teacher = read_config(arguments.teacher)
+            teacher = read_config(arguments.teacher[0])
             if arguments.init_from is None:
                 _refuse_other_sizes(arguments, "teacher", (teacher.decoder, teacher.decoding))
                 decoder = replace(teacher.decoder, **chosen(arguments, DecoderConfig))
@@ -390,13 +421,14 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
 
 def _refuse_other_sizes(arguments: argparse.Namespace, option: str, parts: tuple[Any, ...]) -> None:
     """Raise UsageError when a size was given that the model named by an option has decided otherwise."""
+    directory = arguments.init_from if option == "init_from" else arguments.teacher[0]
     for part in parts:
         for name, value in chosen(arguments, type(part)).items():
             settled = name != "fine_tune_after" or getattr(part, name)
             if name != "dropout" and settled and value != getattr(part, name):
                 flag = "encoder" if name == "network" else name.replace("_", "-")
                 raise UsageError(
-                    f"--{flag} {value}: --{option.replace('_', '-')} {getattr(arguments, option)} has "
+                    f"--{flag} {value}: --{option.replace('_', '-')} {directory} has "
                     f"{getattr(part, name)}, and its weights fit nothing else; leave the argument out"
                 )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib.format import open_memmap
+from numpy.typing import DTypeLike
 from tqdm import tqdm
 
 from captioner.errors import CaptionerError
@@ -54,7 +55,7 @@ class FeatureStore:
     """
 
     def __init__(
-        self, directory: Path, shape: tuple[int, ...], about: dict[str, str], dtype: type = np.float16
+        self, directory: Path, shape: tuple[int, ...], about: dict[str, str], dtype: DTypeLike = np.float16
     ) -> None:
         self._dtype = np.dtype(dtype)
         self._features, self._checksums = directory / "features.npy", directory / "checksums.npy"
@@ -65,7 +66,7 @@ class FeatureStore:
             if not self._usable(shape):
                 write_json(directory / "about.json", about)
                 _allocate(self._features, shape, self._dtype)
-                _allocate(self._checksums, shape[:1], np.uint32)
+                _allocate(self._checksums, shape[:1], np.dtype(np.uint32))
         except OSError as error:
             raise self._refused(error) from error
         self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D)
@@ -118,7 +119,7 @@ class FeatureStore:
         )
 
 
-def _allocate(path: Path, shape: tuple[int, ...], dtype: type | np.dtype) -> None:
+def _allocate(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Make a .npy file of zeros whose room on the disk is taken at once, so that a full disk shows before the work."""
     with replacing(path) as beside:
         open_memmap(beside, mode="w+", dtype=dtype, shape=shape)

@@ -30,6 +30,16 @@ class TunedModel(keras.Model):
         self.captioner = CaptionModel(config.decoder, dtype=self.dtype_policy)
         self.built = True
 
+    @classmethod
+    def of(
+        cls, config: ModelConfig, layers_behind: keras.Model, captioner: CaptionModel, **kwargs: Any
+    ) -> "TunedModel":
+        """Join copies of the last layers of an encoder and of a decoder; `kwargs` are the constructor's."""
+        joined = cls(config, **kwargs)
+        joined.layers_behind.set_weights(layers_behind.get_weights())
+        joined.captioner.set_weights(captioner.get_weights())
+        return joined
+
     def features(self, grid: Any) -> Any:
         """Read what the frozen layers see (B, L', D') -> features (B, L, D)."""
         return self.layers_behind(ops.cast(grid, "float32"), training=False)

@@ -20,7 +20,8 @@ class CaptionBatches:
     A batch is `({"features", "tokens", "positions"}, targets)`: features float16 (B, L, D); tokens int32 (B, K, T), the
     start token and all words but the last; positions int32 (N,) of the N real words in the flattened (B*K*T,); targets
     int32 (N,), the word that follows at each position. An image's captions stand longest first. T is the batch's
-    longest caption, rounded up to even, so that few different shapes are traced.
+    longest caption, rounded up to even, so that few different shapes are traced. With teachers the inputs also have
+    `taught_words` (N, C) and `taught` (N, C), what they say at each position.
 
     Args:
         features: (N, L, D), a row for each view of a photo, as an array or what gives rows as one does.
@@ -30,6 +31,7 @@ class CaptionBatches:
         captions_per_image: captions an image brings (K); of more, others are drawn each epoch, of fewer, rows stay
             empty.
         views: rows of an image (V), of which one is drawn each epoch.
+        taught: what teachers say of these captions in each row, see `captioner.training.teachers.ask`.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class CaptionBatches:
         batch_size: int,
         captions_per_image: int = 5,
         views: int = 1,
+        taught: np.ndarray | None = None,
     ) -> None:
         self.features = features
         self.rows = np.asarray(rows)
         self.captions = captions
         self.batch_size = batch_size
         self.views = views
+        self.taught = taught
         self.captions_per_image = min(captions_per_image, max(map(len, captions)))
 
     def __len__(self) -> int:
@@ -79,17 +83,52 @@ class CaptionBatches:
         return ahead(lambda images: self._batch(images, rng), batches)
 
     def _batch(self, images: np.ndarray, rng: np.random.Generator | None) -> Batch:
-        chosen = [sorted(self._choose(self.captions[image], rng), key=len, reverse=True) for image in images]
-        inputs, targets = pack(chosen, self.captions_per_image)
+        of_images = [self.captions[image] for image in images]
+        chosen = [longest_first(captions, self._choose(len(captions), rng)) for captions in of_images]
+        picked = [[captions[number] for number in some] for captions, some in zip(of_images, chosen, strict=True)]
+        inputs, targets = pack(picked, self.captions_per_image)
         rows = self.rows[images]
         if rng is not None:
             rows = rows + rng.integers(self.views, size=len(rows))
+        if self.taught is not None:
+            of_words, places = word_places(of_images, chosen)
+            said = self.taught[rows[of_words], places]  # (N, C)
+            inputs |= {"taught_words": said["word"].astype(np.int32), "taught": said["probability"]}
         return {"features": self.features[rows], **inputs}, targets
 
-    def _choose(self, captions: Sequence[Sequence[int]], rng: np.random.Generator | None) -> Sequence[Sequence[int]]:
-        if rng is None or len(captions) <= self.captions_per_image:
-            return captions[: self.captions_per_image]
-        return [captions[number] for number in rng.choice(len(captions), self.captions_per_image, replace=False)]
+    def _choose(self, captions: int, rng: np.random.Generator | None) -> Sequence[int]:
+        """Return the numbers of the captions that an image with so many brings."""
+        if rng is None or captions <= self.captions_per_image:
+            return range(min(captions, self.captions_per_image))
+        return rng.choice(captions, self.captions_per_image, replace=False).tolist()
+
+
+def longest_first(captions: Sequence[Sequence[int]], numbers: Sequence[int]) -> list[int]:
+    """Sort the numbers of captions by their length, as `pack` wants them."""
+    return sorted(numbers, key=lambda number: len(captions[number]), reverse=True)
+
+
+def word_places(
+    captions: Sequence[Sequence[Sequence[int]]], chosen: Sequence[Sequence[int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell where the words of the chosen captions of each image stand when all of them are laid end to end.
+
+    Args:
+        captions: of each of B images, all its captions.
+        chosen: the numbers of some, in the order that they are packed in.
+
+    Returns:
+        for each of N words its image, and its place among the words of the image, int (N,).
+    """
+    images: list[np.ndarray] = []
+    places: list[np.ndarray] = []
+    for image, (each, numbers) in enumerate(zip(captions, chosen, strict=True)):
+        starts = np.cumsum([0, *map(len, each)])
+        for number in numbers:
+            words = np.arange(starts[number], starts[number + 1])
+            images.append(np.full(len(words), image))
+            places.append(words)
+    return np.concatenate(images), np.concatenate(places)
 
 
 def pack(captions: Sequence[Sequence[Sequence[int]]], captions_per_image: int) -> Batch:

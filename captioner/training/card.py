@@ -54,6 +54,12 @@ def _stages(settings: dict[str, Any]) -> str:
             f"  {settings['encoder_rate']:g}, the decoder at {settings['fine_tune_rate']:g}; "
             f"{settings['fine_tune_views']} views of each photo.\n"
         )
+        if settings.get("teachers"):
+            names = ", ".join(f"`{Path(each).name}`" for each in settings["teachers"])
+            lines += (
+                f"- **Teachers**: {names}; the mean of their probabilities was {settings['distillation']:.0%} of what "
+                "words to say,\n  people's captions the rest.\n"
+            )
     if settings.get("self_critical_epochs"):
         lines += (
             f"- **Self-critical training**: then {settings['self_critical_epochs']} epochs at "

@@ -19,7 +19,7 @@ from captioner.training.checkpoint import Checkpoint, Progress
 from captioner.training.evaluation import caption_split
 from captioner.training.optimizer import averaged_weights
 from captioner.training.profile import Profile
-from captioner.training.split import Split
+from captioner.training.split import Split, encode_captions
 from captioner.training.step import LossStep
 
 EPOCH_BEAM_WIDTH = 3
@@ -58,8 +58,8 @@ class Judge:
 
     def __call__(self) -> tuple[dict[str, float], list[str]]:
         """Return the figures, and some captions with the names of their photos."""
-        dev, encode = self.read_dev(), self.vocabulary.encode
-        encoded = [[encode(words, self.search.max_length) for words in each] for each in dev.captions]
+        dev = self.read_dev()
+        encoded = encode_captions(dev.captions, self.vocabulary, self.search.max_length)
         batches = CaptionBatches(dev.features, dev.rows, encoded, self.batch_size)
         loss, cross_entropy = self._measuring.over(batches.in_order())
         figures = {"dev_loss": loss, "dev_cross_entropy": cross_entropy}

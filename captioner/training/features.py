@@ -32,11 +32,13 @@ class PhotoFeatures:
         array: float16 (N, L, D), an array or what gives rows as one does; the V views of a photo stand side by side.
         rows: the first of each photo.
         bad: for each photo that has none, the reason.
+        source: names photos, encoder and preprocessing; "" where the features were not made here.
     """
 
     array: np.ndarray | FeatureParts
     rows: Sequence[int]
     bad: dict[int, str]
+    source: str = ""
 
 
 NEAR = 0.1
@@ -62,8 +64,9 @@ def extract_features(
     drawn = Views.draw(len(photos), views, 0, retouch=True)
     if views > 1:
         about["views"] = drawn.fingerprint()
+    source = fingerprint(photos, *about.values())
     store = FeatureStore(
-        cache_directory() / "features" / fingerprint(photos, *about.values()),
+        cache_directory() / "features" / source,
         (len(photos) * views, *encoder.output_shape[1:]),
         about,
     )
@@ -104,7 +107,7 @@ def extract_features(
             _check(features, feature_layer)
             store.write(rows, features)
             bar.update(len(np.intersect1d(batch, missing, assume_unique=True)))
-    return PhotoFeatures(store.features, range(0, total, views), bad)
+    return PhotoFeatures(store.features, range(0, total, views), bad, source)
 
 
 def find_features(photos: Sequence[Path], parts: FeatureParts, encoder: keras.Model) -> PhotoFeatures:

@@ -1,6 +1,6 @@
 """Fine-tuning: the last layers of the encoder learn along with the decoder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import keras
@@ -15,7 +15,8 @@ from captioner.training.checkpoint import Checkpoint, Progress
 from captioner.training.fit import fit
 from captioner.training.profile import Profile
 from captioner.training.reader import Reader
-from captioner.training.split import Split
+from captioner.training.split import Split, encode_captions
+from captioner.training.teachers import ask
 
 
 def fine_tune(
@@ -29,6 +30,7 @@ def fine_tune(
     checkpoint: Checkpoint,
     report: Callable[[str], None],
     profile: Profile,
+    teachers: Sequence[TunedModel] = (),
 ) -> Progress:
     """Train `network` in place and leave it with the weights of the epoch that was best by dev CIDEr-D.
 
@@ -43,6 +45,7 @@ def fine_tune(
         checkpoint: goes on where it stopped.
         report: takes lines for people.
         profile: takes the time.
+        teachers: what they say of the captions is learned too.
 
     Returns:
         the epochs' figures and which was best.
@@ -53,8 +56,24 @@ def fine_tune(
         reader = grid_reader(scored.layers_behind)
         return scored.captioner, lambda: read_grids(reader, dev, 1)
 
-    slow = (network.layers_behind.trainable_variables, config.encoder_rate)
-    return fit(network, vocabulary, train, dev, stage, decoding, checkpoint, report, profile, slow=slow, look=look)
+    taught = None
+    if teachers:
+        taught = ask(teachers, train, encode_captions(train.captions, vocabulary, decoding.max_length))
+    return fit(
+        network,
+        vocabulary,
+        train,
+        dev,
+        stage,
+        decoding,
+        checkpoint,
+        report,
+        profile,
+        slow=(network.layers_behind.trainable_variables, config.encoder_rate),
+        look=look,
+        taught=taught,
+        distillation=config.distillation,
+    )
 
 
 def grid_reader(layers: keras.Model) -> Reader:
@@ -66,4 +85,4 @@ def read_grids(reader: Reader, grids: Split, views: int) -> Split:
     """Return a split with the features of the first `views` of each photo in the place of its grids."""
     rows = (np.arange(0, grids.features.shape[0], grids.views)[:, None] + np.arange(views)).reshape(-1)
     first = [row // grids.views * views for row in grids.rows]
-    return replace(grids, features=reader(grids.features, rows), rows=first, views=views)
+    return replace(grids, features=reader(grids.features, rows), rows=first, views=views, source="")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from captioner.config import DecodingConfig, TrainingConfig
@@ -16,7 +17,7 @@ from captioner.training.epochs import Judge, run_epochs
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import in_float32
 from captioner.training.profile import Profile
-from captioner.training.split import Split
+from captioner.training.split import Split, encode_captions
 from captioner.training.step import LossStep
 
 Look = Callable[[Any], tuple[CaptionModel, Callable[[], Split]]]
@@ -36,6 +37,8 @@ def fit(
     strategy: tf.distribute.Strategy | None = None,
     slow: tuple[Sequence[keras.Variable], float] = ((), 0.0),
     look: Look | None = None,
+    taught: np.ndarray | None = None,
+    distillation: float = 0.0,
 ) -> Progress:
     """Train `network` in place and leave it with the weights of the epoch that was best by dev CIDEr-D.
 
@@ -52,17 +55,19 @@ def fit(
         strategy: its devices share each batch.
         slow: variables with another rate, see `make_optimizer`.
         look: not given, the network captions what `dev` has.
+        taught: what teachers say of the captions, see `captioner.training.teachers.ask`.
+        distillation: their share in the words that are to be predicted.
 
     Returns:
         the epochs' figures and which was best.
     """
     profile = profile or Profile()
-    encoded = [[vocabulary.encode(words, decoding.max_length) for words in each] for each in train.captions]
-    batches = CaptionBatches(train.features, train.rows, encoded, config.batch_size, views=train.views)
+    encoded = encode_captions(train.captions, vocabulary, decoding.max_length)
+    batches = CaptionBatches(train.features, train.rows, encoded, config.batch_size, views=train.views, taught=taught)
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
         optimizer = make_optimizer(network, config, config.epochs * len(batches), slow=slow)
-    training = LossStep(network, config.label_smoothing, optimizer, profile, strategy)
+    training = LossStep(network, config.label_smoothing, optimizer, profile, strategy, distillation)
 
     def learn(epoch: int, seen: Callable[[float], None]) -> dict[str, float]:
         network.reseed(config.seed, epoch)

@@ -16,6 +16,7 @@ from captioner.text import Vocabulary
 from captioner.training.batches import CaptionBatches
 from captioner.training.checkpoint import Checkpoint, Progress
 from captioner.training.epochs import Judge, run_epochs
+from captioner.training.graphs import Graphs
 from captioner.training.imitation import Targets, Unexplained, as_seen
 from captioner.training.loss import SmoothedCrossEntropy
 from captioner.training.optimizer import make_optimizer
@@ -23,7 +24,7 @@ from captioner.training.pictures import Pictures, seen
 from captioner.training.profile import Profile
 from captioner.training.reader import Reader
 from captioner.training.shards import shards
-from captioner.training.split import Split
+from captioner.training.split import Split, encode_captions
 
 Batch = dict[str, np.ndarray]
 
@@ -87,7 +88,7 @@ class JointStep:
         self.teaching = teaching
         self._smoothed = SmoothedCrossEntropy(label_smoothing, reduction=None)
         self._plain = SmoothedCrossEntropy(0.0, reduction=None)
-        self._graphs: dict[int, Any] = {}
+        self._graphs = Graphs(self._run)
 
     def over(self, batches: Iterator[Batch], seen_loss: Callable[[float], None]) -> tuple[float, float]:
         """Train on all batches; after each, `seen_loss` is told the mean loss so far.
@@ -97,11 +98,7 @@ class JointStep:
         """
         sums, words = np.zeros(2), 0
         for batch in batches:
-            length = batch["tokens"].shape[2]
-            if length not in self._graphs:
-                graph = tf.function(self._run, input_signature=[_signature(batch)], autograph=False)
-                self._graphs[length] = graph.get_concrete_function()
-            sums += self._graphs[length](batch).numpy()
+            sums += self._graphs.of(batch)(batch).numpy()
             words += len(batch["next"])
             seen_loss(sums[0] / words)
         return float(sums[0] / words), float(sums[1] / words)
@@ -172,7 +169,7 @@ def fit_jointly(
 
     # The rows stand in for the features: what the encoder is to see is only looked up when a batch is made.
     numbers = np.arange(len(train.pictures.pixels))
-    encoded = [[vocabulary.encode(words, decoding.max_length) for words in each] for each in train.captions]
+    encoded = encode_captions(train.captions, vocabulary, decoding.max_length)
     batches = CaptionBatches(numbers, train.rows, encoded, config.batch_size, captions_per_photo)
     optimizer = make_optimizer(network, config, config.epochs * len(batches))
     step = JointStep(network, config.label_smoothing, optimizer, teaching)
@@ -215,8 +212,3 @@ def read_photos(reader: Reader, photos: Photos) -> Split:
     pixels = photos.pictures.pixels
     features = reader(pixels, np.arange(len(pixels)))
     return Split(features, photos.rows.tolist(), photos.captions, photos.names)
-
-
-def _signature(batch: Batch) -> dict[str, tf.TensorSpec]:
-    """Leave open what differs between batches of one caption length: the images and the words."""
-    return {name: tf.TensorSpec((None, *value.shape[1:]), value.dtype) for name, value in batch.items()}

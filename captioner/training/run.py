@@ -35,6 +35,7 @@ from captioner.training.profile import Profile
 from captioner.training.self_critical import fit_self_critically
 from captioner.training.split import Split, read_split
 from captioner.training.strategy import choose_strategy
+from captioner.training.teachers import load_teacher, refuse_other_photos
 
 WHOLE_VIEWS = 2
 """The whole photo and its mirror image, which come first."""
@@ -57,6 +58,7 @@ class Run:
         init_from: a model directory to start from; its sizes, vocabulary and weights are taken over.
         features: what `bulk --features` wrote; without it they are made here.
         strategy: see `captioner.training.strategy.choose_strategy`.
+        teachers: directories of trained models, whose words the fine-tuning learns from beside people's.
     """
 
     dataset: CaptionDataset
@@ -69,11 +71,13 @@ class Run:
     init_from: Path | None = None
     features: Path | None = None
     strategy: str = "auto"
+    teachers: tuple[Path, ...] = ()
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the outcome, flat, by the names that users know."""
         own = dataclasses.asdict(self.fine_tuning) | dataclasses.asdict(self.self_critical)
         own["features"] = self.features and str(self.features)
+        own["teachers"] = [str(each) for each in self.teachers]
         return flat_settings(self.dataset, self.model, self.training, self.init_from, **own)
 
 
@@ -106,6 +110,8 @@ def train_captioner(
     began = time.monotonic()
     strategy = choose_strategy(run.strategy)
     run.dataset.split("train"), run.dataset.split("dev")
+    for each in run.teachers:
+        refuse_other_photos(each, run.model.encoder)
     checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
     base, encoder = (
         load_networks(run.init_from, run.encoder_weights)
@@ -154,12 +160,22 @@ def train_captioner(
     if tuned is not None and fine_tuned:
         if run.training.epochs:
             train, dev = _read_before(run, report)
-        joined = TunedModel(config, dtype=run.training.precision)
-        joined.layers_behind.set_weights(tuned.get_weights())
-        joined.captioner.set_weights(network.get_weights())
+        joined = TunedModel.of(config, tuned, network, dtype=run.training.precision)
+        teachers = [load_teacher(each, run.encoder_weights, behind, vocabulary) for each in run.teachers]
+        second.settings["teacher_weights"] = [weights_fingerprint(each) for each in teachers]
         report(f"fine-tuning the encoder behind {behind}")
         joint = fine_tune(
-            joined, vocabulary, train, dev, run.training, run.fine_tuning, config.decoding, second, report, profile
+            joined,
+            vocabulary,
+            train,
+            dev,
+            run.training,
+            run.fine_tuning,
+            config.decoding,
+            second,
+            report,
+            profile,
+            teachers,
         )
         progress = progress.followed_by(joint)
         network = joined.captioner

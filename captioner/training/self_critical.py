@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,12 +17,13 @@ from captioner.text import END, Vocabulary
 from captioner.training.batches import pack
 from captioner.training.checkpoint import Checkpoint, Progress
 from captioner.training.epochs import Judge, run_epochs
+from captioner.training.graphs import Graphs
 from captioner.training.loss import SmoothedCrossEntropy
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import in_float32
 from captioner.training.profile import Profile
 from captioner.training.shards import shard_bounds, shards
-from captioner.training.split import Split
+from captioner.training.split import Split, encode_captions
 
 BANNED = (Vocabulary.pad, Vocabulary.start, Vocabulary.unknown)
 
@@ -148,11 +148,11 @@ class SelfCriticalTraining:
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.reward = Reward(train.captions, config.bleu_weight)
-        self._encoded = [[vocabulary.encode(words, max_length) for words in each] for each in train.captions]
+        self._encoded = encode_captions(train.captions, vocabulary, max_length)
         self._sampler = Sampler(network, config.samples, max_length)
         self._smoothed = SmoothedCrossEntropy(label_smoothing, reduction=None)
         self._plain = SmoothedCrossEntropy(0.0, reduction=None)
-        self._graphs: dict[int, Any] = {}
+        self._graphs = Graphs(self._run)
 
     def __len__(self) -> int:
         """Count the batches of an epoch."""
@@ -229,15 +229,8 @@ class SelfCriticalTraining:
     def _step(
         self, inputs: dict[str, np.ndarray], targets: np.ndarray, of_rewards: np.ndarray, of_captions: np.ndarray
     ) -> float:
-        shape = inputs["tokens"].shape[1:]
-        if shape[1] not in self._graphs:
-            signature = [
-                {name: tf.TensorSpec((None, *each.shape[1:]), each.dtype) for name, each in inputs.items()},
-                *(tf.TensorSpec((None,), each.dtype) for each in (targets, of_rewards, of_captions)),
-            ]
-            graph = tf.function(self._run, input_signature=signature, autograph=False)
-            self._graphs[shape[1]] = graph.get_concrete_function()
-        return float(self._graphs[shape[1]](inputs, targets, of_rewards, of_captions))
+        batch = (inputs, targets, of_rewards, of_captions)
+        return float(self._graphs.of(*batch)(*batch))
 
     def _run(
         self, inputs: dict[str, tf.Tensor], targets: tf.Tensor, of_rewards: tf.Tensor, of_captions: tf.Tensor

@@ -10,7 +10,7 @@ from captioner.config import EncoderConfig
 from captioner.data.dataset import CaptionDataset
 from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError
-from captioner.text import normalise
+from captioner.text import Vocabulary, normalise
 from captioner.training.features import extract_features, find_features
 
 
@@ -25,6 +25,7 @@ class Split:
         captions: of each photo, its captions as lists of words.
         names: file names, for samples.
         views: rows of a photo (V), the first of the whole photo.
+        source: names what the features were made of, where they come from the cache.
     """
 
     features: np.ndarray | FeatureParts
@@ -32,6 +33,14 @@ class Split:
     captions: Sequence[Sequence[Sequence[str]]]
     names: Sequence[str]
     views: int = 1
+    source: str = ""
+
+
+def encode_captions(
+    captions: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary, max_length: int
+) -> list[list[list[int]]]:
+    """Return the captions of each photo as `Vocabulary.encode` gives them."""
+    return [[vocabulary.encode(words, max_length) for words in each] for each in captions]
 
 
 def read_split(
@@ -69,4 +78,4 @@ def read_split(
     if not kept:
         raise CaptionerError(f"no photo of the {name} split can be used; look at the reasons above")
     rows, sentences, names = zip(*kept, strict=True)
-    return Split(found.array, rows, sentences, names, views)
+    return Split(found.array, rows, sentences, names, views, found.source)

@@ -122,6 +122,19 @@ def test_fine_tuning_begins_behind_a_layer_that_is_known_for_inception_alone(bas
         configured("--fine-tune-after", "mixed3")
 
 
+def test_teachers_are_for_fine_tuning_and_one_for_a_compact_encoder(base):
+    model, _ = configured("--teacher", base, base, "--fine-tune-epochs", 2, "--distillation", 0.8)
+    assert model.encoder.fine_tune_after == "mixed6"
+    with pytest.raises(UsageError, match="--teacher: nothing learns from it without --fine-tune-epochs or --encoder c"):
+        configured("--teacher", base)
+    with pytest.raises(UsageError, match="--distillation: there is none without --teacher"):
+        configured("--fine-tune-epochs", 2, "--distillation", 0.8)
+    with pytest.raises(UsageError, match="--encoder compact has one, whose encoder it imitates; found 2"):
+        configured("--encoder", "compact", "--teacher", base, base)
+    with pytest.raises(UsageError, match=r"--hidden-size 128: --teacher .*base has 64, and its weights fit nothing"):
+        configured("--encoder", "compact", "--teacher", base, "--hidden-size", 128)
+
+
 def test_a_fine_tuned_model_to_start_from_has_decided_where(tmp_path):
     tuned = dataclasses.replace(BASE, encoder=dataclasses.replace(BASE.encoder, fine_tune_after="mixed3"))
     save_config(tmp_path / "config.json", model=tuned)

@@ -14,6 +14,7 @@ from captioner.models import encoder as encoder_module
 from captioner.models.directory import load_model
 from captioner.models.encoder import build_encoder, last_layers
 from captioner.models.networks import load_networks
+from captioner.training import teachers
 
 FILES = {
     *("config.json", "vocabulary.json", "decoder.weights.h5", "metrics.json"),
@@ -210,6 +211,31 @@ def test_without_epochs_before_fine_tuning_the_whole_encoder_reads_no_photo(
     assert (tmp_path / "tuned" / "encoder.weights.h5").exists()
     about = [json.loads(path.read_text()) for path in tmp_path.glob("cache/captioner/features/*/about.json")]
     assert [each["feature_layer"] for each in about] == ["mixed1", "mixed1"]  # of train and dev
+
+
+def test_a_pupil_learns_from_trained_models_and_another_asks_them_no_more(
+    fine_tuned, train_arguments, command, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    arguments = (
+        *(*train_arguments, "--feature-layer", "mixed2", "--image-size", 75, "--fine-tune-after", "mixed1"),
+        *("--epochs", 0, "--fine-tune-epochs", 1, "--fine-tune-views", 2, "--teacher", fine_tuned[0], fine_tuned[0]),
+    )
+    losses = []
+    for share in (0.0, 1.0):
+        directory = tmp_path / str(share)
+        outcome = command(*arguments, "--distillation", share, "--output", directory)
+        assert outcome.status == 0, outcome.err
+        metrics = json.loads((directory / "metrics.json").read_text())
+        assert metrics["settings"]["teachers"] == [str(fine_tuned[0])] * 2
+        assert "- **Teachers**: `tuned`, `tuned`; " in (directory / "README.md").read_text()
+        with (directory / "history.csv").open() as file:
+            losses.append([row["loss"] for row in csv.DictReader(file)])
+        monkeypatch.setattr(teachers, "_mean", None)
+    assert losses[0] != losses[1]
+    outcome = command(*arguments[:-1], tmp_path / "nowhere", "--output", tmp_path / "none")
+    assert outcome.status == 1
+    assert "nowhere is no model directory" in outcome.err
 
 
 def test_a_fine_tuned_model_captions_alike_from_its_files_alone(fine_tuned, encoder_weights, photos, data, command):

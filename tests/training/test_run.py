@@ -134,7 +134,9 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     ):
         assert expected in card, expected
     assert "Self-critical" not in card
-    write_card(
-        tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics | {"settings": stages | {"epochs": 0}}
-    )
-    assert "from the first epoch on the encoder's layers behind `mixed6`" in (tmp_path / "README.md").read_text()
+    assert "Teachers" not in card
+    taught = {"epochs": 0, "teachers": ["models/one", "models/two"], "distillation": 0.5}
+    write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics | {"settings": stages | taught})
+    card = (tmp_path / "README.md").read_text()
+    assert "from the first epoch on the encoder's layers behind `mixed6`" in card
+    assert "**Teachers**: `one`, `two`; the mean of their probabilities was 50%" in card

@@ -35,6 +35,27 @@ def test_measured_loss_is_the_mean_over_all_words(batches, make_network, vocabul
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_teachers_have_their_share_of_the_loss(batches, make_network, vocabulary, monkeypatch, cores):
+    monkeypatch.setattr(shards, "available_cores", lambda: cores)
+    network, rng = make_network(len(vocabulary)), np.random.default_rng(4)
+    kind = [("word", np.uint8), ("probability", np.float16)]
+    batches.taught = np.zeros((5, 8, 2), kind)  # of each photo's words, end to end, two words each
+    batches.taught["word"] = rng.integers(len(vocabulary), size=(5, 8, 2))
+    batches.taught["probability"] = [0.75, 0.25]
+    expected = []
+    for inputs, targets in batches.in_order():
+        logits = keras.ops.convert_to_numpy(network(inputs)).astype(float)
+        log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        for word, target in enumerate(targets):
+            first, second = inputs["taught_words"][word]
+            said = 0.75 * log_probs[word, first] + 0.25 * log_probs[word, second]
+            smoothed = 0.9 * log_probs[word, target] + 0.1 * log_probs[word].mean()
+            expected.append(-0.3 * smoothed - 0.7 * said)
+    step = LossStep(network, 0.1, distillation=0.7)
+    assert step.over(batches.in_order())[0] == pytest.approx(np.mean(expected), rel=1e-5)
+
+
 def test_a_step_lowers_the_loss(batches, make_network, vocabulary):
     network = make_network(len(vocabulary))
     optimizer = keras.optimizers.SGD(0.05)
