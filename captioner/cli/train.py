@@ -56,8 +56,8 @@ FINE_TUNE_AFTER = "mixed6"
 """The layer of InceptionV3 behind which fine-tuning begins: what comes then is 4 million parameters of 11."""
 
 CAPTION_OPTIONS = (
-    *("limit", "views", "min_count", "logit_adjustment", "max_length", "init_from", "encoder_weights", "feature_layer"),
-    *("attention_dim", "network", "image_size", "features", "strategy"),
+    *("limit", "views", "min_count", "logit_adjustment", "patience", "max_length", "init_from", "encoder_weights"),
+    *("feature_layer", "attention_dim", "network", "image_size", "features", "strategy"),
     *(*TAUGHT_OPTIONS, *IMITATION_OPTIONS, *LATER_OPTIONS),
 )
 """What only captioning models have."""
@@ -258,6 +258,12 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         TrainingConfig,
         "precision",
         "auto is mixed_bfloat16 where the processor is faster in it, else float32",
+    )
+    add_setting(
+        training,
+        TrainingConfig,
+        "patience",
+        "epochs without a better CIDEr-D on dev before a stage of a captioning model stops",
     )
     add_setting(training, TrainingConfig, "seed", "of every random number")
     training.add_argument(

@@ -34,12 +34,14 @@ def test_arguments_become_settings():
     model, training = configured(
         *("--cell", "lstm", "--hidden-size", 100, "--embedding-dim", 50, "--attention-dim", 25, "--max-length", 9),
         *("--feature-layer", "mixed3", "--epochs", 3, "--batch-size", 7, "--learning-rate", 0.01, "--limit", 40),
-        *("--min-count", 2, "--seed", 5),
+        *("--min-count", 2, "--seed", 5, "--patience", 9),
     )
     assert model.encoder == EncoderConfig(feature_layer="mixed3")
     assert model.decoder == DecoderConfig("lstm", 100, 50, 25)
     assert model.decoding == DecodingConfig(max_length=9)
-    assert training == TrainingConfig(epochs=3, batch_size=7, learning_rate=0.01, limit=40, min_count=2, seed=5)
+    assert training == TrainingConfig(
+        epochs=3, batch_size=7, learning_rate=0.01, limit=40, min_count=2, seed=5, patience=9
+    )
 
 
 def test_a_model_to_start_from_decides_the_sizes(base):
