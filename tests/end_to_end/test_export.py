@@ -34,8 +34,9 @@ def test_the_shipped_model_says_the_same_of_bytes(command, tmp_path, monkeypatch
     found = model.caption_files([photo.read_bytes() for photo in photos])
     captions = Captioner.load(shipped_model())(photos)
     assert len(photos) == 25
-    same = [text.decode() == each.text for text, each in zip(found["captions"].numpy()[:, 0], captions, strict=True)]
-    assert sum(same) >= 24  # of 200 photos, one caption differs
-    for score, each in zip(found["scores"].numpy()[:, 0], captions, strict=True):
-        assert score == pytest.approx(each.score, abs=0.01)
-    assert found["attention"].shape[1:] == (1, max(len(each.words) for each in captions), 64)
+    said = [text.decode() for text in found["captions"].numpy()[:, 0]]
+    same = [text == each.text for text, each in zip(said, captions, strict=True)]
+    assert sum(same) >= 24  # rounding turns one search in a hundred; which one, the processor decides
+    for score, each, agreed in zip(found["scores"].numpy()[:, 0], captions, same, strict=True):
+        assert not agreed or score == pytest.approx(each.score, abs=0.01)
+    assert found["attention"].shape[1:] == (1, max(len(text.split()) for text in said), 64)
