@@ -7,7 +7,7 @@ from captioner.cli import train as train_module
 from captioner.cli import train_text
 from captioner.cli.main import main
 from captioner.cli.table import likelihood_table
-from captioner.cli.train import CAPTION_OPTIONS, make_parser
+from captioner.cli.train_options import CAPTION_OPTIONS, make_parser
 from captioner.cli.train_text import TEXT_OPTIONS
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus

@@ -14,7 +14,7 @@ import keras
 import pytest
 from PIL import Image, ImageDraw
 
-from captioner.cli import train as train_module
+from captioner.cli import train_settings
 from captioner.cli.main import main
 from captioner.config import TrainingConfig
 from captioner.models import encoder as encoder_module
@@ -113,7 +113,7 @@ def session_patch(folder: Path, quick_graphs: None) -> Iterator[Callable[[pytest
     long warm-up and the slow moving average of a real one prevent.
     """
     shared_encoder = functools.cache(encoder_module.build_encoder)
-    chosen = train_module.chosen
+    chosen = train_settings.chosen
 
     def chosen_for_few_steps(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
         quick = {"ema_momentum": 0.0, "warmup_steps": 2} if config is TrainingConfig else {}
@@ -125,7 +125,7 @@ def session_patch(folder: Path, quick_graphs: None) -> Iterator[Callable[[pytest
 
         for module in (encoder_module, networks, run):
             patch.setattr(module, "build_encoder", shared_encoder)
-        patch.setattr(train_module, "chosen", chosen_for_few_steps)
+        patch.setattr(train_settings, "chosen", chosen_for_few_steps)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.delenv("CAPTIONER_DATA", raising=False)
         patch.delenv("CAPTIONER_ENCODER_WEIGHTS", raising=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from captioner.cli import arguments as arguments_module
-from captioner.cli import train as train_module
+from captioner.cli import train_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +41,7 @@ def interruptible() -> Iterator[None]:
 @pytest.fixture
 def as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Train in this process with the settings of other processes."""
-    monkeypatch.setattr(train_module, "chosen", arguments_module.chosen)
+    monkeypatch.setattr(train_settings, "chosen", arguments_module.chosen)
 
 
 def stopped(arguments: list[object], epoch: int, number: signal.Signals) -> tuple[int, str]:

@@ -1,0 +1,181 @@
+"""What the arguments of `train` become: a model's configuration and its training's, or a refusal."""
+
+import argparse
+import dataclasses
+from dataclasses import replace
+from typing import Any
+
+from captioner.cli.arguments import chosen
+from captioner.config import (
+    COMPACT,
+    DecoderConfig,
+    DecodingConfig,
+    EncoderConfig,
+    FineTuningConfig,
+    ImitationConfig,
+    ModelConfig,
+    SelfCriticalConfig,
+    TrainingConfig,
+)
+from captioner.data.model_files import read_config
+from captioner.errors import UsageError
+
+FINE_TUNING_RATE = 2e-4
+"""The highest learning rate when starting from trained weights: one that does not wash them away."""
+
+FINE_TUNING_MIN_COUNT = 1
+"""One's own photos are few, and a name seen once is often what they are about."""
+
+TAUGHT_OPTIONS = ("teacher", "distillation")
+"""What a compact encoder and fine-tuning have both."""
+
+IMITATION_OPTIONS = tuple(
+    field.name for field in dataclasses.fields(ImitationConfig) if field.name not in TAUGHT_OPTIONS
+)
+"""What only the compact encoder has."""
+
+LATER_OPTIONS = (
+    "fine_tune_after",
+    *(
+        field.name
+        for config in (FineTuningConfig, SelfCriticalConfig)
+        for field in dataclasses.fields(config)
+        if field.name not in TAUGHT_OPTIONS
+    ),
+)
+"""What only the others have: the stages after the cross-entropy."""
+
+FINE_TUNE_AFTER = "mixed6"
+"""The layer of InceptionV3 behind which fine-tuning begins: what comes then is 4 million parameters of 11."""
+
+COMPACT_TRAINING = {"batch_size": 64, "epochs": 30}
+TAUGHT_TRAINING = {"views": 4, "epochs": 16, "learning_rate": 3e-4}
+"""What is different by default where a compact encoder learns from captions alone, and where it has a teacher."""
+
+IMAGE_SIZES = {
+    **dict.fromkeys(("InceptionV3", "Xception", "InceptionResNetV2"), 299),
+    "NASNetLarge": 331,
+    **{f"EfficientNetB{n}": size for n, size in enumerate((224, 240, 260, 300, 380, 456, 528, 600))},
+    **{f"EfficientNetV2B{n}": size for n, size in enumerate((224, 240, 260, 300))},
+    **dict(zip(("EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L"), (384, 480, 480), strict=True)),
+    COMPACT: 144,
+}
+"""What the ImageNet weights of a network were trained with; 224 for all others."""
+
+FEATURE_LAYERS = {"InceptionV3": "mixed8", COMPACT: "grid"}
+"""Where a network is cut; all others behind their last layer with a grid."""
+
+
+def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfig]:
+    """Turn arguments into configurations; those of `--init-from` stand where it is given, those of a teacher too.
+
+    Raises:
+        UsageError: a size was given that another model has already decided, or something for another encoder.
+    """
+    training = TrainingConfig(**chosen(arguments, TrainingConfig))
+    model = _new_model(arguments) if arguments.init_from is None else _trained_model(arguments)
+    compact = model.encoder.network == COMPACT
+    _refuse_other_encoders(arguments, model.encoder.network)
+    if arguments.fine_tune_epochs and not model.encoder.fine_tune_after:
+        if model.encoder.network != EncoderConfig.network:
+            raise UsageError(
+                f"--fine-tune-epochs: name the layer of {model.encoder.network} to begin behind with --fine-tune-after"
+            )
+        model = replace(model, encoder=replace(model.encoder, fine_tune_after=FINE_TUNE_AFTER))
+    _refuse_what_does_nothing(arguments, training, compact)
+    if compact:
+        model, training = _compact(arguments, model, training)
+    if arguments.init_from is not None:
+        if arguments.learning_rate is None:
+            training = replace(training, learning_rate=FINE_TUNING_RATE)
+        if arguments.min_count is None:
+            training = replace(training, min_count=FINE_TUNING_MIN_COUNT)
+    return model, training
+
+
+def _trained_model(arguments: argparse.Namespace) -> ModelConfig:
+    model = read_config(arguments.init_from)
+    _refuse_other_sizes(arguments, "init_from", (model.encoder, model.decoder, model.decoding))
+    model = replace(model, decoder=replace(model.decoder, **chosen(arguments, DecoderConfig)))
+    if arguments.fine_tune_after is not None:
+        model = replace(model, encoder=replace(model.encoder, fine_tune_after=arguments.fine_tune_after))
+    return model
+
+
+def _new_model(arguments: argparse.Namespace) -> ModelConfig:
+    name = arguments.network or EncoderConfig.network
+    encoder = {
+        "feature_layer": FEATURE_LAYERS.get(name, "last"),
+        "image_size": IMAGE_SIZES.get(name, 224),
+        **chosen(arguments, EncoderConfig),
+    }
+    return ModelConfig(
+        EncoderConfig(**encoder),
+        DecoderConfig(**chosen(arguments, DecoderConfig)),
+        DecodingConfig(**chosen(arguments, DecodingConfig)),
+    )
+
+
+def _compact(
+    arguments: argparse.Namespace, model: ModelConfig, training: TrainingConfig
+) -> tuple[ModelConfig, TrainingConfig]:
+    """Fit both to an encoder of our own: its defaults, and the decoder of its teacher."""
+    if arguments.teacher and len(arguments.teacher) > 1:
+        raise UsageError(
+            f"--teacher: --encoder {COMPACT} has one, whose encoder it imitates; found {len(arguments.teacher)}"
+        )
+    for option in ("profile", "features", "strategy"):
+        if getattr(arguments, option):
+            raise UsageError(f"--{option}: not for --encoder {COMPACT}; leave it out")
+    if model.encoder.image_size % 16 or model.encoder.feature_layer != FEATURE_LAYERS[COMPACT]:
+        raise UsageError(
+            f"--encoder {COMPACT}: expected an --image-size that 16 divides, and no --feature-layer, found "
+            f"{model.encoder.image_size} and {model.encoder.feature_layer!r}"
+        )
+    defaults = TAUGHT_TRAINING if arguments.teacher or arguments.init_from else COMPACT_TRAINING
+    training = replace(training, **{**defaults, **chosen(arguments, TrainingConfig)})
+    if arguments.teacher is not None:
+        teacher = read_config(arguments.teacher[0])
+        if arguments.init_from is None:
+            _refuse_other_sizes(arguments, "teacher", (teacher.decoder, teacher.decoding))
+            decoder = replace(teacher.decoder, **chosen(arguments, DecoderConfig))
+            model = replace(model, decoder=decoder, decoding=teacher.decoding)
+    return model, training
+
+
+def _refuse_other_encoders(arguments: argparse.Namespace, network: str) -> None:
+    """Raise UsageError when options were given that mean nothing to the encoder."""
+    foreign = LATER_OPTIONS if network == COMPACT else IMITATION_OPTIONS
+    given = [name for name in foreign if getattr(arguments, name) is not None]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        other = "encoders of keras.applications" if network == COMPACT else f"--encoder {COMPACT}"
+        raise UsageError(f"{names}: only for {other}, not for {network}")
+
+
+def _refuse_what_does_nothing(arguments: argparse.Namespace, training: TrainingConfig, compact: bool) -> None:
+    """Raise UsageError when an option has no effect beside the others, or without one that is missing."""
+    if arguments.features and training.views > 1:
+        raise UsageError("--views: what --features has is of whole photos; leave out one or the other")
+    if arguments.features and arguments.fine_tune_epochs and not training.epochs:
+        raise UsageError("--features: nothing learns from them with --epochs 0; leave out one or the other")
+    if arguments.teacher and not compact and not arguments.fine_tune_epochs:
+        raise UsageError(f"--teacher: nothing learns from it without --fine-tune-epochs or --encoder {COMPACT}")
+    if arguments.distillation is not None and not arguments.teacher:
+        raise UsageError("--distillation: there is none without --teacher")
+    if arguments.fine_tune_after is not None and not arguments.fine_tune_epochs:
+        raise UsageError("--fine-tune-after: nothing is fine-tuned without --fine-tune-epochs")
+
+
+def _refuse_other_sizes(arguments: argparse.Namespace, option: str, parts: tuple[Any, ...]) -> None:
+    """Raise UsageError when a size was given that the model named by an option has decided otherwise."""
+    directory = arguments.init_from if option == "init_from" else arguments.teacher[0]
+    for part in parts:
+        for name, value in chosen(arguments, type(part)).items():
+            settled = name != "fine_tune_after" or getattr(part, name)
+            if name != "dropout" and settled and value != getattr(part, name):
+                flag = "encoder" if name == "network" else name.replace("_", "-")
+                raise UsageError(
+                    f"--{flag} {value}: --{option.replace('_', '-')} {directory} has "
+                    f"{getattr(part, name)}, and its weights fit nothing else; leave the argument out"
+                )
