@@ -163,8 +163,6 @@ class FineTuningConfig:
         encoder_rate: the highest learning rate of the encoder's layers.
         fine_tune_views: parts of each photo that are read: the whole, its mirror image, then others.
         distillation: share of the teachers' probabilities in the words that are to be predicted, where there are any.
-        cutout: the longest side of a square that is blanked out of what the layers before see, as a share of its side;
-            0 blanks nothing.
     """
 
     fine_tune_epochs: int = _between(0, 100_000, 0)
@@ -172,7 +170,6 @@ class FineTuningConfig:
     encoder_rate: float = _between(0.0, 100.0, 1e-4)
     fine_tune_views: int = _between(1, 1000, 4)
     distillation: float = _between(0.0, 1.0, 0.5)
-    cutout: float = _between(0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True)

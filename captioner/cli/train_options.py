@@ -144,12 +144,6 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "fine_tune_views",
         "parts of each photo that are read: the whole, its mirror image, then others",
     )
-    add_setting(
-        tuning,
-        FineTuningConfig,
-        "cutout",
-        "longest side of a square of what they see that is blanked out at each look, as a share of its side",
-    )
 
     teaching = parser.add_argument_group(
         "teachers",

@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from captioner.config import ModelConfig, from_json, to_json
-from captioner.layers.cutout import Cutout
 from captioner.models.captioner import CaptionModel
 from captioner.models.encoder import build_encoder, last_layers
 
@@ -20,13 +19,11 @@ class TunedModel(keras.Model):
 
     Args:
         config: the encoder, with `fine_tune_after`, and the sizes of the decoder.
-        cutout: the longest side of what `Cutout` blanks of a grid in training, as a share of the grid's.
     """
 
-    def __init__(self, config: ModelConfig, cutout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config = config
-        self.cutout = Cutout(cutout, dtype="float32")
         encoder = build_encoder(config.encoder, None)
         encoder.trainable = True
         self.layers_behind = last_layers(encoder, config.encoder.fine_tune_after)
@@ -53,22 +50,20 @@ class TunedModel(keras.Model):
         Args:
             inputs: `features` (B, L', D') of the frozen layers; `tokens`, `positions` and `live` as `CaptionModel`
                 takes them.
-            training: whether to blank and to drop out.
+            training: whether to drop out.
 
         Returns:
             logits (N, V) at the positions, or (B, K, T, V).
         """
-        features = self.features(self.cutout(inputs["features"], training=training))
-        return self.captioner({**inputs, "features": features}, training=training)
+        return self.captioner({**inputs, "features": self.features(inputs["features"])}, training=training)
 
     def reseed(self, seed: int, epoch: int) -> None:
-        """Make what is blanked and dropped depend on these two numbers alone: a resumed epoch repeats itself."""
+        """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""
         self.captioner.reseed(seed, epoch)
-        self.cutout.seed_generator.state.assign([seed + 1, epoch << 16])  # the next number: dropout has that one
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "config": to_json(self.config), "cutout": self.cutout.share}
+        return {**super().get_config(), "config": to_json(self.config)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "TunedModel":

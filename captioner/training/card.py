@@ -54,11 +54,6 @@ def _stages(settings: dict[str, Any]) -> str:
             f"  {settings['encoder_rate']:g}, the decoder at {settings['fine_tune_rate']:g}; "
             f"{settings['fine_tune_views']} views of each photo.\n"
         )
-        if settings.get("cutout"):
-            lines += (
-                f"  At each look a square of up to {settings['cutout']:.0%} of the view's side was blanked out of what "
-                "the layers before see.\n"
-            )
         if settings.get("teachers"):
             names = ", ".join(f"`{Path(each).name}`" for each in settings["teachers"])
             lines += (

@@ -160,7 +160,7 @@ def train_captioner(
     if tuned is not None and fine_tuned:
         if run.training.epochs:
             train, dev = _read_before(run, report)
-        joined = TunedModel.of(config, tuned, network, cutout=run.fine_tuning.cutout, dtype=run.training.precision)
+        joined = TunedModel.of(config, tuned, network, dtype=run.training.precision)
         teachers = [load_teacher(each, run.encoder_weights, behind, vocabulary) for each in run.teachers]
         second.settings["teacher_weights"] = [weights_fingerprint(each) for each in teachers]
         report(f"fine-tuning the encoder behind {behind}")

@@ -65,7 +65,6 @@ VALUES = {
     "network": "compact",
     "image_size": "144",
     "distillation": "0.5",
-    "cutout": "0.5",
     "bleu_weight": "0.5",
     "strategy": "auto",
 }

@@ -10,7 +10,6 @@ import pytest
 
 from captioner.bulk.model import describe, pack
 from captioner.data.model_files import read_config
-from captioner.layers.cutout import Cutout
 from captioner.models import encoder as encoder_module
 from captioner.models.directory import load_model
 from captioner.models.encoder import build_encoder, last_layers
@@ -203,20 +202,11 @@ def test_without_epochs_before_fine_tuning_the_whole_encoder_reads_no_photo(
     train_arguments, command, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    blanked, call = set(), Cutout.call
-
-    def watched(self, grid, training=False):
-        blanked.add((self.share, training))
-        return call(self, grid, training=training)
-
-    monkeypatch.setattr(Cutout, "call", watched)
     outcome = command(
         *(*train_arguments, "--feature-layer", "mixed2", "--image-size", 75, "--fine-tune-after", "mixed1"),
-        *("--epochs", 0, "--fine-tune-epochs", 1, "--fine-tune-views", 1, "--cutout", 0.5),
-        *("--output", tmp_path / "tuned"),
+        *("--epochs", 0, "--fine-tune-epochs", 1, "--fine-tune-views", 1, "--output", tmp_path / "tuned"),
     )
     assert outcome.status == 0
-    assert (0.5, True) in blanked
     assert json.loads((tmp_path / "tuned" / "metrics.json").read_text())["epochs"] == 1
     assert (tmp_path / "tuned" / "encoder.weights.h5").exists()
     about = [json.loads(path.read_text()) for path in tmp_path.glob("cache/captioner/features/*/about.json")]

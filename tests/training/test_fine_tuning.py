@@ -26,7 +26,7 @@ DECODING = DecodingConfig(1, 0.7, 5)
 @pytest.fixture(scope="module")
 def initial():
     encoder = EncoderConfig(feature_layer="mixed2", image_size=75, fine_tune_after="mixed1")
-    network = TunedModel(ModelConfig(encoder, DecoderConfig("rnn", 8, 6, 5, 0.0, 11, 49, 288)), cutout=0.5)
+    network = TunedModel(ModelConfig(encoder, DecoderConfig("rnn", 8, 6, 5, 0.0, 11, 49, 288)))
     return network, network.get_weights()
 
 

@@ -135,10 +135,8 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
         assert expected in card, expected
     assert "Self-critical" not in card
     assert "Teachers" not in card
-    assert "blanked" not in card
-    taught = {"epochs": 0, "cutout": 0.7, "teachers": ["models/one", "models/two"], "distillation": 0.5}
+    taught = {"epochs": 0, "teachers": ["models/one", "models/two"], "distillation": 0.5}
     write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics | {"settings": stages | taught})
     card = (tmp_path / "README.md").read_text()
     assert "from the first epoch on the encoder's layers behind `mixed6`" in card
-    assert "a square of up to 70% of the view's side was blanked out" in card
     assert "**Teachers**: `one`, `two`; the mean of their probabilities was 50%" in card
