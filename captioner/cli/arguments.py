@@ -9,7 +9,7 @@ from typing import Any
 
 from captioner.config import check_bounds
 from captioner.data.encoder_weights import IMAGENET
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, UsageError
 
 
 def add_setting(
@@ -43,9 +43,21 @@ def add_setting(
 
 
 def chosen(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
-    """Return those fields of the configuration class `config` that the user gave."""
-    given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(config)}
-    return {name: value for name, value in given.items() if value is not None}
+    """Return those fields of the configuration class `config` that the user gave.
+
+    Raises:
+        UsageError: one is out of the bounds that this class has; the argument may serve another with wider ones.
+    """
+    given = {}
+    for field in dataclasses.fields(config):
+        value = getattr(arguments, field.name, None)
+        if value is not None:
+            try:
+                check_bounds(field, value, f"--{field.name.replace('_', '-')}")
+            except CaptionerError as error:
+                raise UsageError(str(error)) from None
+            given[field.name] = value
+    return given
 
 
 def add_data(group: argparse._ActionsContainer) -> None:

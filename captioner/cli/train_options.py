@@ -5,11 +5,12 @@ from pathlib import Path
 
 from captioner.cli.arguments import add_data, add_encoder_weights, add_setting
 from captioner.cli.train_settings import (
+    COMPACT_TRAINING,
     FINE_TUNE_AFTER,
-    FINE_TUNING_MIN_COUNT,
-    FINE_TUNING_RATE,
     IMAGE_SIZES,
     IMITATION_OPTIONS,
+    INIT_FROM_MIN_COUNT,
+    INIT_FROM_RATE,
     LATER_OPTIONS,
     TAUGHT_OPTIONS,
     TAUGHT_TRAINING,
@@ -78,13 +79,13 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         data,
         TrainingConfig,
         "min_count",
-        f"words seen less often are left out of the vocabulary; with --init-from {FINE_TUNING_MIN_COUNT}",
+        f"words seen less often are left out of the vocabulary; with --init-from {INIT_FROM_MIN_COUNT}",
     )
     add_setting(data, DecodingConfig, "max_length", "the most words of a caption, its end counted")
 
     model = parser.add_argument_group("model")
     model.add_argument(
-        "--init-from", metavar="DIR", type=Path, help="start from a trained model; keeps its sizes and words"
+        "--init-from", metavar="DIR", type=Path, help="start from a trained model; keeps its sizes, dropout and words"
     )
     add_encoder_weights(model)
     data.add_argument(
@@ -156,7 +157,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         help="a trained model with a large encoder, such as saved_models/flickr8k; --encoder-weights are its. For "
-        "fine-tuning several that were trained alike but for --seed",
+        "fine-tuning several with the same encoder and words, such as trainings with other seeds",
     )
     add_setting(teaching, FineTuningConfig, "distillation", "share of the teachers in what words to say")
 
@@ -175,7 +176,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     compact = parser.add_argument_group(
         "compact encoder (--encoder compact)",
         "It is trained along with the decoder. With --teacher it first imitates what the teacher's encoder sees, and "
-        "the decoder starts as a copy of the teacher's; sizes and words are the teacher's, and new words are added.",
+        "the decoder starts as a copy of the teacher's; sizes, dropout and words are the teacher's, and new words are "
+        "added.",
     )
     add_setting(compact, ImitationConfig, "imitation_epochs", "passes over the photos before the captions")
     add_setting(compact, ImitationConfig, "imitation_rate", "the highest learning rate of the imitation")
@@ -187,8 +189,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         training,
         TrainingConfig,
         "views",
-        "parts of each photo that the encoder reads: the whole, its mirror image, then others; "
-        f"with a teacher {TAUGHT_TRAINING['views']}",
+        "parts of each photo that the encoder reads: the whole, its mirror image, then others",
+        _defaults("views"),
     )
     add_setting(training, TrainingConfig, "epochs", "passes over the training photos or text", _defaults("epochs"))
     add_setting(
@@ -202,7 +204,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         training,
         TrainingConfig,
         "learning_rate",
-        f"the highest; with --init-from {FINE_TUNING_RATE:g}",
+        f"the highest; with --init-from {INIT_FROM_RATE:g}",
         _defaults("learning_rate"),
     )
     add_setting(
@@ -227,11 +229,14 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     training.add_argument(
         "--strategy",
         choices=("auto", "mirrored"),
-        help="mirrored trains on all GPUs of the machine, each with its part of a batch; auto does so where there are "
-        "several (default: auto)",
+        help="mirrored trains on all GPUs of the machine, each with its part of a batch, for as long as --epochs says; "
+        "auto does so where there are several (default: auto)",
     )
     training.add_argument(
-        "--output", metavar="DIR", type=Path, help="model directory to write (default: saved_models/<data>-<cell>)"
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help=f"model directory to write (default: saved_models/<data>-<cell>, or saved_models/<data>-{COMPACT})",
     )
     training.add_argument("--no-resume", action="store_true", help="start over instead of going on with a stopped run")
     training.add_argument(
@@ -255,9 +260,15 @@ def refuse_other_task(arguments: argparse.Namespace) -> None:
 
 
 def _defaults(name: str) -> str:
-    """Tell the defaults of a setting that both tasks have, where they differ."""
-    caption, text = (
-        next(getattr(config, name) for config in configs if hasattr(config, name))
-        for configs in ((DecoderConfig, TrainingConfig), (CharModelConfig, CharTrainingConfig))
+    """Tell the default of a setting, and those of the other task and of the compact encoder where they differ."""
+    caption = next(getattr(config, name) for config in (DecoderConfig, TrainingConfig) if hasattr(config, name))
+    text = next(
+        (getattr(config, name) for config in (CharModelConfig, CharTrainingConfig) if hasattr(config, name)), caption
     )
-    return f"{caption}" if caption == text else f"{caption}; char-lm: {text}"
+    taught, alone = (others.get(name, caption) for others in (TAUGHT_TRAINING, COMPACT_TRAINING))
+    told = f"{caption}"
+    if text != caption:
+        told += f"; char-lm: {text}"
+    if (taught, alone) != (caption, caption):
+        told += f"; {COMPACT} with --teacher: {taught}, alone: {alone}"
+    return told

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,29 +21,25 @@ from captioner.config import (
 from captioner.data.model_files import read_config
 from captioner.errors import UsageError
 
-FINE_TUNING_RATE = 2e-4
+INIT_FROM_RATE = 2e-4
 """The highest learning rate when starting from trained weights: one that does not wash them away."""
 
-FINE_TUNING_MIN_COUNT = 1
+INIT_FROM_MIN_COUNT = 1
 """One's own photos are few, and a name seen once is often what they are about."""
 
 TAUGHT_OPTIONS = ("teacher", "distillation")
 """What a compact encoder and fine-tuning have both."""
 
-IMITATION_OPTIONS = tuple(
-    field.name for field in dataclasses.fields(ImitationConfig) if field.name not in TAUGHT_OPTIONS
-)
+
+def _names(config: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(config) if field.name not in TAUGHT_OPTIONS)
+
+
+IMITATION_OPTIONS = _names(ImitationConfig)
 """What only the compact encoder has."""
 
-LATER_OPTIONS = (
-    "fine_tune_after",
-    *(
-        field.name
-        for config in (FineTuningConfig, SelfCriticalConfig)
-        for field in dataclasses.fields(config)
-        if field.name not in TAUGHT_OPTIONS
-    ),
-)
+FINE_TUNING_OPTIONS, SELF_CRITICAL_OPTIONS = ("fine_tune_after", *_names(FineTuningConfig)), _names(SelfCriticalConfig)
+LATER_OPTIONS = (*FINE_TUNING_OPTIONS, *SELF_CRITICAL_OPTIONS)
 """What only the others have: the stages after the cross-entropy."""
 
 FINE_TUNE_AFTER = "mixed6"
@@ -87,9 +84,9 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
         model, training = _compact(arguments, model, training)
     if arguments.init_from is not None:
         if arguments.learning_rate is None:
-            training = replace(training, learning_rate=FINE_TUNING_RATE)
+            training = replace(training, learning_rate=INIT_FROM_RATE)
         if arguments.min_count is None:
-            training = replace(training, min_count=FINE_TUNING_MIN_COUNT)
+            training = replace(training, min_count=INIT_FROM_MIN_COUNT)
     return model, training
 
 
@@ -145,26 +142,54 @@ def _compact(
 
 def _refuse_other_encoders(arguments: argparse.Namespace, network: str) -> None:
     """Raise UsageError when options were given that mean nothing to the encoder."""
-    foreign = LATER_OPTIONS if network == COMPACT else IMITATION_OPTIONS
-    given = [name for name in foreign if getattr(arguments, name) is not None]
+    given = _given(arguments, LATER_OPTIONS if network == COMPACT else IMITATION_OPTIONS)
     if given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         other = "encoders of keras.applications" if network == COMPACT else f"--encoder {COMPACT}"
-        raise UsageError(f"{names}: only for {other}, not for {network}")
+        raise UsageError(f"{_flags(given)}: only for {other}, not for {network}")
 
 
 def _refuse_what_does_nothing(arguments: argparse.Namespace, training: TrainingConfig, compact: bool) -> None:
     """Raise UsageError when an option has no effect beside the others, or without one that is missing."""
     if arguments.features and training.views > 1:
         raise UsageError("--views: what --features has is of whole photos; leave out one or the other")
-    if arguments.features and arguments.fine_tune_epochs and not training.epochs:
-        raise UsageError("--features: nothing learns from them with --epochs 0; leave out one or the other")
     if arguments.teacher and not compact and not arguments.fine_tune_epochs:
         raise UsageError(f"--teacher: nothing learns from it without --fine-tune-epochs or --encoder {COMPACT}")
-    if arguments.distillation is not None and not arguments.teacher:
-        raise UsageError("--distillation: there is none without --teacher")
-    if arguments.fine_tune_after is not None and not arguments.fine_tune_epochs:
-        raise UsageError("--fine-tune-after: nothing is fine-tuned without --fine-tune-epochs")
+    of_teachers = (*TAUGHT_OPTIONS, "imitation_epochs", "imitation_rate", "imitation_weight")
+    for needed, options, why in (
+        ("fine_tune_epochs", FINE_TUNING_OPTIONS, "nothing is fine-tuned"),
+        ("self_critical_epochs", SELF_CRITICAL_OPTIONS, "no caption of its own is learned from"),
+        ("teacher", (*of_teachers, "views") if compact else of_teachers, "nobody teaches"),
+    ):
+        given = [name for name in _given(arguments, options) if name != needed]
+        if given and not getattr(arguments, needed):
+            raise UsageError(f"{_flags(given)}: {why} without {_flags([needed])}")
+    if not training.epochs:
+        _refuse_what_needs_epochs(arguments, compact)
+
+
+def _refuse_what_needs_epochs(arguments: argparse.Namespace, compact: bool) -> None:
+    """Raise UsageError when an option has no effect since `--epochs 0` leaves out the stage that it is about."""
+    if arguments.learning_rate is not None:
+        rates = "--imitation-rate" if compact else "--fine-tune-rate and --self-critical-rate"
+        raise UsageError(f"--learning-rate: nothing learns at it with --epochs 0; other stages have {rates}")
+    if arguments.strategy == "mirrored":
+        raise UsageError("--strategy mirrored: with --epochs 0 there is nothing to share; other stages use one device")
+    if arguments.fine_tune_epochs:
+        if arguments.features:
+            raise UsageError("--features: nothing learns from them with --epochs 0; leave out one or the other")
+        if arguments.views is not None:
+            raise UsageError("--views: nothing learns from them with --epochs 0; fine-tuning has --fine-tune-views")
+    later = arguments.fine_tune_epochs or arguments.self_critical_epochs or arguments.teacher
+    if not later and arguments.init_from is None:
+        raise UsageError("--epochs 0: nothing would be learned; name a model to start from with --init-from")
+
+
+def _given(arguments: argparse.Namespace, options: Sequence[str]) -> list[str]:
+    return [name for name in options if getattr(arguments, name) is not None]
+
+
+def _flags(names: Sequence[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _refuse_other_sizes(arguments: argparse.Namespace, option: str, parts: tuple[Any, ...]) -> None:

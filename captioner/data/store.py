@@ -72,7 +72,7 @@ class FeatureStore:
         self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D)
         self._offset = self._features.stat().st_size - self._size
         self._sums = np.load(self._checksums)
-        rows = tqdm(self._sums, desc="compare features with their checksums", unit="row", delay=2, leave=False)
+        rows = tqdm(self._sums, desc="compare the cache with its checksums", unit="row", delay=2, leave=False)
         good = [row_sum != 0 and row_sum == self._sum(row) for row, row_sum in enumerate(rows)]
         self.present = np.array(good, bool)
 
@@ -114,7 +114,7 @@ class FeatureStore:
     def _refused(self, error: OSError) -> CaptionerError:
         reason, remedy = NO_ROOM.get(error.errno or 0, (error.strerror, "make room"))
         return CaptionerError(
-            f"cannot write features to {self._features.parent}: {reason}; {remedy} ({self._size / 2**20:,.0f} MiB in "
+            f"cannot write to {self._features.parent}: {reason}; {remedy} ({self._size / 2**20:,.0f} MiB in "
             "all), or set XDG_CACHE_HOME to a disk that has it. What was made so far is kept"
         )
 

@@ -100,7 +100,7 @@ def last_layers(encoder: keras.Model, after: str) -> keras.Model:
         a model from that layer's output, as an encoder cut there gives it (B, L', D'), to features (B, L, D).
 
     Raises:
-        CaptionerError: there is no such layer, or other layers lead past it.
+        CaptionerError: there is no such layer, other layers lead past it, or those behind it have no weights.
     """
     network = next((layer for layer in encoder.layers if isinstance(layer, keras.Model)), encoder)
     grids = [layer.name for layer in network.layers[1:] if _is_grid(layer)]
@@ -117,6 +117,11 @@ def last_layers(encoder: keras.Model, after: str) -> keras.Model:
         raise CaptionerError(
             f"--fine-tune-after: the layers behind {after!r} read others before it too; name the end of a block"
         ) from error
+    if not rest.weights:
+        raise CaptionerError(
+            f"--fine-tune-after: no layer behind {after!r} has weights that could be tuned; name an earlier one, or a "
+            "later --feature-layer"
+        )
     _, rows, columns, channels = grid.shape
     places = keras.Input((rows * columns, channels), name="grid")
     return keras.Model(places, rest(keras.layers.Reshape((rows, columns, channels))(places)), name="last_layers")

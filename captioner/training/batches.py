@@ -32,6 +32,7 @@ class CaptionBatches:
             empty.
         views: rows of an image (V), of which one is drawn each epoch.
         taught: what teachers say of these captions in each row, see `captioner.training.teachers.ask`.
+        least: images of the smallest batch; where fewer are left, some stand in it more than once.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class CaptionBatches:
         captions_per_image: int = 5,
         views: int = 1,
         taught: np.ndarray | None = None,
+        least: int = 1,
     ) -> None:
         self.features = features
         self.rows = np.asarray(rows)
@@ -50,6 +52,7 @@ class CaptionBatches:
         self.batch_size = batch_size
         self.views = views
         self.taught = taught
+        self.least = least
         self.captions_per_image = min(captions_per_image, max(map(len, captions)))
 
     def __len__(self) -> int:
@@ -83,6 +86,7 @@ class CaptionBatches:
         return ahead(lambda images: self._batch(images, rng), batches)
 
     def _batch(self, images: np.ndarray, rng: np.random.Generator | None) -> Batch:
+        images = np.resize(images, max(len(images), self.least))
         of_images = [self.captions[image] for image in images]
         chosen = [longest_first(captions, self._choose(len(captions), rng)) for captions in of_images]
         picked = [[captions[number] for number in some] for captions, some in zip(of_images, chosen, strict=True)]

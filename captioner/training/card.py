@@ -20,14 +20,16 @@ def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
     if encoder.network == COMPACT:
         story = ""
         if metrics["imitation"]:
-            last = min(metrics["imitation"], key=lambda row: row["dev_places"])
+            kept = min(metrics["imitation"], key=lambda row: row["dev_places"] + row["dev_keys"] + row["dev_mean"])
             story = (
                 f"\n  In {len(metrics['imitation'])} epochs it first learned to see what a teacher sees, of whose "
-                f"variance on dev photos it then\n  explained {1 - last['dev_places']:.0%}."
+                f"variance on dev photos it then\n  explained {1 - kept['dev_places']:.0%}."
             )
+        base = metrics["settings"].get("init_from")
+        begun = f"those of `{Path(base).name}`" if base else "random weights"
         return (
             f"- **Encoder**: a residual network of our own, {metrics['encoder_parameters']:,} parameters, trained from "
-            f"random weights on the\n  same photos, which it reads at {encoder.image_size} x {encoder.image_size} "
+            f"{begun} on the\n  same photos, which it reads at {encoder.image_size} x {encoder.image_size} "
             f"pixels ({grid}).{story}"
         )
     of_imagenet = f"- **Encoder**: {encoder.network} with ImageNet weights"
@@ -43,12 +45,30 @@ def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
     )
 
 
+def _training(model: ModelConfig, training: TrainingConfig, metrics: dict[str, Any]) -> str:
+    """Tell how it learned from captions, or that it did not."""
+    base = metrics["settings"].get("init_from")
+    begun = f" Its first weights were those of `{Path(base).name}`." if base else ""
+    if not metrics["epochs"]:
+        return f"- **Training**: no epoch on captions.{begun}"
+    rate = f" at {training.learning_rate:g}" if training.epochs else ""
+    story = (
+        f"- **Training**: cross-entropy with label smoothing {training.label_smoothing}, dropout "
+        f"{model.decoder.dropout}, AdamW{rate} with {training.warmup_steps} warm-up steps and cosine decay, weight "
+        f"decay {training.weight_decay:g}, gradient norm cut at {training.clip_norm:g}, moving average of the weights "
+        f"{training.ema_momentum:g}, {training.batch_size} photos a batch, seed {training.seed}. Best epoch "
+        f"{metrics['best_epoch']} of {metrics['epochs']}; {metrics['training_seconds'] / 60:.0f} minutes, scores "
+        f"included.{begun}"
+    )
+    return textwrap.fill(story, 120, subsequent_indent="  ", break_on_hyphens=False)
+
+
 def _stages(settings: dict[str, Any]) -> str:
     """Tell what came after the cross-entropy on frozen features, and last."""
     lines = ""
     if settings.get("fine_tune_epochs"):
         epochs = settings["fine_tune_epochs"]
-        when = f"then {epochs} epochs in which" if settings["epochs"] else "from the first epoch on"
+        when = f"then up to {epochs} epochs in which" if settings["epochs"] else "from the first epoch on"
         lines += (
             f"- **Fine-tuning**: {when} the encoder's layers behind `{settings['fine_tune_after']}` learned too, at\n"
             f"  {settings['encoder_rate']:g}, the decoder at {settings['fine_tune_rate']:g}; "
@@ -61,10 +81,12 @@ def _stages(settings: dict[str, Any]) -> str:
                 "words to say,\n  people's captions the rest.\n"
             )
     if settings.get("self_critical_epochs"):
+        bleu = settings.get("bleu_weight")
+        reward = f"CIDEr-D and, by {bleu:.0%}, BLEU-4" if bleu else "CIDEr-D"
         lines += (
-            f"- **Self-critical training**: then {settings['self_critical_epochs']} epochs at "
+            f"- **Self-critical training**: then up to {settings['self_critical_epochs']} epochs at "
             f"{settings['self_critical_rate']:g}, {settings['samples']} captions of its own a photo, rewarded by "
-            f"CIDEr-D;\n  cross-entropy of people's captions beside, at {settings['caption_weight']:g}.\n"
+            f"{reward};\n  cross-entropy of people's captions beside, at {settings['caption_weight']:g}.\n"
         )
     if settings.get("logit_adjustment"):
         lines += f"- **Rare words**: {settings['logit_adjustment']:g} times its log-frequency is off a word's logits.\n"
@@ -126,11 +148,7 @@ chosen on these same photos, and so was the epoch: expect a little less on photo
 {_encoder(model, metrics)}
 - **Decoder**: {cell} of {decoder.hidden_size} units with Bahdanau attention ({decoder.attention_dim}), word vectors of
   {decoder.embedding_dim}, {decoder.vocabulary_size} words; {metrics["parameters"]:,} parameters.
-- **Training**: cross-entropy with label smoothing {training.label_smoothing}, dropout {decoder.dropout}, AdamW at
-  {training.learning_rate:g} with {training.warmup_steps} warm-up steps and cosine decay, weight decay
-  {training.weight_decay:g}, gradient norm cut at {training.clip_norm:g}, moving average of the weights
-  {training.ema_momentum:g}, {training.batch_size} photos a batch, seed {training.seed}. Best epoch
-  {metrics["best_epoch"]} of {metrics["epochs"]}; {metrics["training_seconds"] / 60:.0f} minutes, scores included.
+{_training(model, training, metrics)}
 {_stages(metrics["settings"])}
 ## What it says
 
@@ -142,7 +160,7 @@ chosen on these same photos, and so was the epoch: expect a little less on photo
 
 {_gets_wrong(metrics)}
 
-`history.csv` and `training.png` show every epoch, `metrics.json` all settings.
+{"`history.csv` and `training.png` show every epoch, " if metrics["epochs"] else ""}`metrics.json` all settings.
 
 {LICENCES.get(data, f"The model was trained on {data}; the terms of that data apply to it.")}
 """,

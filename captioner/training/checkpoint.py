@@ -50,13 +50,26 @@ class Checkpoint:
     Args:
         directory: made when the first epoch is saved.
         settings: everything that decides what the training does; a run that started with others is not continued.
+        run: the directory that messages name; where `directory` lies, unless it is given.
     """
 
-    def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, directory: Path, settings: dict[str, Any], run: Path | None = None) -> None:
         self.directory = directory
         self.settings = settings
+        self._run = run or directory.parent
         self._state = directory / "progress.json"
         self._checksums: dict[str, str] = {}
+
+    def stage(self, name: str) -> "Checkpoint":
+        """Return the checkpoint of another stage of the run, which lies inside this one and has its settings.
+
+        Raises:
+            UsageError: the stage was begun with other settings, so that this is said before the work.
+            CaptionerError: it is damaged.
+        """
+        own = Checkpoint(self.directory / name, self.settings, self._run)
+        own.progress()
+        return own
 
     def resume(self, network: keras.Model) -> Progress:
         """Load the last state into the compiled `network`, whose optimiser is built; without one, start afresh.
@@ -87,7 +100,7 @@ class Checkpoint:
                 raise ValueError("its checksum differs")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(self._state) from error
-        refuse_changes(settings, self.settings, self.directory.parent)
+        refuse_changes(settings, self.settings, self._run)
         return progress
 
     def save(self, network: keras.Model, best_weights: list[Any] | None, progress: Progress) -> None:

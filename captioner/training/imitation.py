@@ -22,7 +22,7 @@ from captioner.models.photo_model import PhotoModel
 from captioner.training.checkpoint import Checkpoint
 from captioner.training.optimizer import averaged_weights, make_optimizer
 from captioner.training.pictures import Look, Pictures, fill, seen
-from captioner.training.shards import shard_bounds
+from captioner.training.shards import shard_bounds, shard_count
 from captioner.training.views import Views
 
 SAMPLE = 500
@@ -42,12 +42,10 @@ class Targets:
     Attributes:
         values: float16 (N, V, L, U), the teacher's places.
         views: those views.
-        bad: photos that have none, with the reasons.
     """
 
     values: np.ndarray
     views: Views
-    bad: dict[int, str]
 
     def of(self, rows: np.ndarray, look: Look) -> np.ndarray:
         """Return the targets of a look at the photos of these rows, (B, L, U)."""
@@ -103,7 +101,7 @@ def make_targets(
             f"--encoder-weights: layer {feature_layer!r} gives the same for every photo, or nothing at all; the "
             "weights file is incomplete there. Choose the complete ImageNet weights"
         )
-    return Targets(values, views, bad)
+    return Targets(values, views)
 
 
 class Unexplained:
@@ -142,6 +140,13 @@ class Unexplained:
         return tf.stack([of_places, of_keys, of_mean]) / self._variances
 
 
+def begin_with_the_mean(network: PhotoModel, unexplained: Unexplained) -> None:
+    """Let an untrained pupil give nearly what someone says who knows only the mean: hundreds of steps are saved."""
+    norm = network.captioner.decoder.place_norm
+    norm.beta.assign(unexplained.mean)
+    norm.gamma.assign(unexplained.deviation * FIRST_GUESS)
+
+
 def imitate(
     network: PhotoModel,
     pictures: Pictures,
@@ -177,9 +182,6 @@ def imitate(
         *decoder.place.trainable_variables,
         *decoder.place_norm.trainable_variables,
     ]
-    # It begins near what someone says who knows only the mean, which takes hundreds of steps to learn.
-    decoder.place_norm.beta.assign(unexplained.mean)
-    decoder.place_norm.gamma.assign(unexplained.deviation * FIRST_GUESS)
     steps = -(-len(rows) // training.batch_size)
     config = replace(training, learning_rate=imitation.imitation_rate)
     optimizer = make_optimizer(network, config, imitation.imitation_epochs * steps, variables)
@@ -258,6 +260,7 @@ def _batches(
 
     def make(lot: tuple[int, np.ndarray]) -> Batch:
         number, some = lot
+        some = np.resize(some, max(len(some), shard_count()))  # no part without a photo: the norms know no mean of none
         look = pictures.look(some, np.random.default_rng([*seeds, number]))
         return look, targets.of(some, look)
 

@@ -23,7 +23,7 @@ from captioner.training.optimizer import make_optimizer
 from captioner.training.pictures import Pictures, seen
 from captioner.training.profile import Profile
 from captioner.training.reader import Reader
-from captioner.training.shards import shards
+from captioner.training.shards import shard_count, shards
 from captioner.training.split import Split, encode_captions
 
 Batch = dict[str, np.ndarray]
@@ -170,7 +170,9 @@ def fit_jointly(
     # The rows stand in for the features: what the encoder is to see is only looked up when a batch is made.
     numbers = np.arange(len(train.pictures.pixels))
     encoded = encode_captions(train.captions, vocabulary, decoding.max_length)
-    batches = CaptionBatches(numbers, train.rows, encoded, config.batch_size, captions_per_photo)
+    batches = CaptionBatches(
+        numbers, train.rows, encoded, config.batch_size, captions_per_photo, least=shard_count()
+    )  # no part of a batch without a photo: the norms know no mean of none
     optimizer = make_optimizer(network, config, config.epochs * len(batches))
     step = JointStep(network, config.label_smoothing, optimizer, teaching)
 

@@ -21,10 +21,10 @@ from captioner.models.folding import folded, rounded, unfold
 from captioner.models.networks import load_networks
 from captioner.models.photo_model import PhotoModel
 from captioner.quiet import stderr_closed
-from captioner.text import normalise
+from captioner.text import Vocabulary, normalise
 from captioner.training.checkpoint import Checkpoint, open_run
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
-from captioner.training.imitation import Unexplained, imitate, make_targets
+from captioner.training.imitation import SAMPLE, Unexplained, begin_with_the_mean, imitate, make_targets
 from captioner.training.joint import Photos, Teaching, fit_jointly, photo_reader, read_photos
 from captioner.training.pictures import Pictures, read_pixels, seen
 from captioner.training.precision import choose_precision
@@ -97,8 +97,7 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     checkpoint, metrics = open_run(run.output, settings, resume=resume, report=report)
     if metrics is not None:
         return metrics
-    imitation_checkpoint = Checkpoint(checkpoint.directory / "imitation", settings)
-    imitation_checkpoint.progress()  # other settings are refused before the work
+    imitation_checkpoint = checkpoint.stage("imitation")
     began = time.monotonic()
     run.dataset.split("train"), run.dataset.split("dev")
     checkpoint.directory.mkdir(parents=True, exist_ok=True)  # where it cannot be written to, say so before the work
@@ -107,6 +106,7 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     if teacher:
         _refuse_other_grid(run, teacher[0].config)
         settings["encoder_weights"] = weights_fingerprint(teacher[1])  # both checkpoints hold these settings
+        settings["teacher_weights"] = weights_fingerprint(teacher[0].network)
 
     size = run.model.encoder.image_size
     examples = {name: run.dataset.split(name) for name in ("train", "dev")}
@@ -116,11 +116,8 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     sentences = [words for captions in train.captions for words in captions]
     known = base[0] if base else teacher[0] if teacher else None
     vocabulary = make_vocabulary(known, sentences, run.training.min_count)
-    if teacher and len(vocabulary) > len(teacher[0].vocabulary):
-        report(
-            f"{len(vocabulary) - len(teacher[0].vocabulary)} words that the teacher does not know are learned from the "
-            "captions alone"
-        )
+    if teacher:
+        _compare_words(run, vocabulary, teacher[0].vocabulary, report)
     decoder = replace(
         run.model.decoder, vocabulary_size=len(vocabulary), locations=(size // 16 - 1) ** 2, channels=CHANNELS
     )
@@ -194,6 +191,17 @@ def _refuse_other_grid(run: JointRun, teacher: ModelConfig) -> None:
         )
 
 
+def _compare_words(run: JointRun, ours: Vocabulary, theirs: Vocabulary, report: Callable[[str], None]) -> None:
+    """Raise CaptionerError where words have other numbers for the teacher; report how many it does not know."""
+    if ours.tokens[: len(theirs)] != theirs.tokens:
+        raise CaptionerError(
+            f"--teacher {run.teacher}: expected words that --init-from {run.init_from} begins with, found "
+            f"{len(theirs)} others; choose two models with the same words, or leave out one"
+        )
+    if len(ours) > len(theirs):
+        report(f"{len(ours) - len(theirs)} words that the teacher does not know are learned from the captions alone")
+
+
 def _read(
     examples: tuple[Example, ...],
     name: str,
@@ -247,7 +255,9 @@ def _learn_to_see(
         make_targets([example.image for example in examples[name]], each, encoder, layer, saved.network)
         for name, each in (("train", views), ("dev", whole))
     )
-    unexplained = Unexplained(targets.values[train.rows[:500], 0], saved.network)
+    unexplained = Unexplained(targets.values[train.rows[:SAMPLE], 0], saved.network)
+    if not run.init_from:
+        begin_with_the_mean(network, unexplained)
     progress = imitate(
         network,
         train.pictures,

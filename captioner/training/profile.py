@@ -50,12 +50,13 @@ class Profile:
             yield item  # type: ignore[misc]
 
     def save(self, path: Path) -> None:
-        """Write the table to a Markdown file.
+        """Write the table to a Markdown file; where no epoch was run, what is there stays.
 
         Raises:
             OSError: it cannot be written.
         """
-        write_text(path, f"# Where the time of an epoch goes\n\n{self.table()}")
+        if self.epochs:
+            write_text(path, f"# Where the time of an epoch goes\n\n{self.table()}")
 
     def table(self) -> str:
         """Return a Markdown table: seconds of the first epoch, which compiles, and the median of the others."""

@@ -26,7 +26,7 @@ from captioner.models.tuned_model import TunedModel
 from captioner.plots import draw_training_curve
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.card import write_card
-from captioner.training.checkpoint import METRICS, Checkpoint, Progress, open_run
+from captioner.training.checkpoint import METRICS, Progress, open_run
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
 from captioner.training.fine_tuning import fine_tune, grid_reader, read_grids
 from captioner.training.fit import fit
@@ -103,9 +103,7 @@ def train_captioner(
     checkpoint, metrics = open_run(run.output, run.settings(), resume=resume, report=report)
     if metrics is not None:
         return metrics
-    second, third = (
-        Checkpoint(checkpoint.directory / name, checkpoint.settings) for name in ("fine_tuning", "self_critical")
-    )
+    second, third = checkpoint.stage("fine_tuning"), checkpoint.stage("self_critical")
     profile = profile or Profile()
     began = time.monotonic()
     strategy = choose_strategy(run.strategy)
@@ -143,6 +141,9 @@ def train_captioner(
         f"{len(train.rows)} photos and {len(sentences)} captions to train on, {len(dev.rows)} photos to score on, "
         f"{len(vocabulary)} words"
     )
+    teachers = [load_teacher(each, run.encoder_weights, behind, vocabulary) for each in run.teachers]
+    if teachers:
+        checkpoint.settings["teacher_weights"] = [weights_fingerprint(each) for each in teachers]
     keras.utils.set_random_seed(run.training.seed)
     with strategy.scope():
         network = CaptionModel(config.decoder, dtype=run.training.precision)
@@ -161,8 +162,6 @@ def train_captioner(
         if run.training.epochs:
             train, dev = _read_before(run, report)
         joined = TunedModel.of(config, tuned, network, dtype=run.training.precision)
-        teachers = [load_teacher(each, run.encoder_weights, behind, vocabulary) for each in run.teachers]
-        second.settings["teacher_weights"] = [weights_fingerprint(each) for each in teachers]
         report(f"fine-tuning the encoder behind {behind}")
         joint = fine_tune(
             joined,
@@ -181,11 +180,13 @@ def train_captioner(
         network = joined.captioner
         tuned.set_weights(joined.layers_behind.get_weights())
         reader = grid_reader(tuned)
-        train, dev = read_grids(reader, train, min(WHOLE_VIEWS, train.views)), read_grids(reader, dev, 1)
+        dev = read_grids(reader, dev, 1)
+        if run.self_critical.self_critical_epochs:
+            train = read_grids(reader, train, min(WHOLE_VIEWS, train.views))
     if run.self_critical.self_critical_epochs:
         report("learning from captions of its own")
         own = fit_self_critically(
-            network, vocabulary, train, dev, run.training, run.self_critical, config.decoding, third, report
+            network, vocabulary, train, dev, run.training, run.self_critical, config.decoding, third, report, profile
         )
         progress = progress.followed_by(own)
     network = in_float32(network)
@@ -258,7 +259,8 @@ def write_story(
     metrics: dict[str, Any],
 ) -> None:
     """Write how a model came about: the epochs, the card, and last the metrics, which say that the run is finished."""
-    write_history(output, progress)
+    if progress.history:
+        write_history(output, progress)
     write_card(output / CARD, dataset.name, config, training, metrics)
     write_json(output / METRICS, metrics)
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from captioner.ahead import ahead
 from captioner.config import DecodingConfig, SelfCriticalConfig, TrainingConfig
+from captioner.decoding.captions import BANNED
 from captioner.metrics.bleu import bleu_counts, bleu_of
 from captioner.metrics.cider import CiderD
 from captioner.models.captioner import CaptionModel
@@ -24,8 +25,6 @@ from captioner.training.precision import in_float32
 from captioner.training.profile import Profile
 from captioner.training.shards import shard_bounds, shards
 from captioner.training.split import Split, encode_captions
-
-BANNED = (Vocabulary.pad, Vocabulary.start, Vocabulary.unknown)
 
 
 class Reward:
@@ -82,7 +81,10 @@ class Sampler:
 
     def _sharded(self, features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         parts = enumerate(shard_bounds(tf.shape(features)[0]))
-        drawn = [self._draw(features[begin:end], seed + tf.constant([part, 0])) for part, (begin, end) in parts]
+        drawn = [
+            self._draw(features[begin:end], tf.random.experimental.stateless_fold_in(seed, part))
+            for part, (begin, end) in parts
+        ]
         return tf.concat(drawn, axis=0)
 
     def _draw(self, features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -93,7 +95,8 @@ class Sampler:
         def advance(time: tf.Tensor, tokens: tf.Tensor, said: tf.Tensor, *states: tf.Tensor) -> tuple[tf.Tensor, ...]:
             log_probs, after, _ = step(tokens, list(states))  # (B, K, V)
             rows = tf.reshape(tf.cast(log_probs, tf.float32) + self._allowed, (-1, len(self._allowed)))  # (B*K, V)
-            drawn = tf.random.stateless_categorical(rows, 1, seed + tf.stack([0, time]), tf.int32)
+            own = tf.random.experimental.stateless_fold_in(seed, time)
+            drawn = tf.random.stateless_categorical(rows, 1, own, tf.int32)
             ended = (tokens == Vocabulary.end) | (tokens == Vocabulary.pad)
             tokens = tf.where(ended, Vocabulary.pad, tf.reshape(drawn, (count, K)))
             said = tf.concat([said[:, :, :time], tokens[:, :, None], said[:, :, time + 1 :]], axis=2)
@@ -263,6 +266,7 @@ def fit_self_critically(
     decoding: DecodingConfig,
     checkpoint: Checkpoint,
     report: Callable[[str], None],
+    profile: Profile | None = None,
 ) -> Progress:
     """Go on with a trained `network` by its own captions; leave it with the weights of the epoch best by dev CIDEr-D.
 
@@ -275,8 +279,9 @@ def fit_self_critically(
         network, vocabulary, train, config, stage.batch_size, stage.label_smoothing, decoding.max_length, optimizer
     )
     scored = in_float32(network)
-    judge = Judge(scored, vocabulary, lambda: dev, stage, decoding, Profile())
+    profile = profile or Profile()
+    judge = Judge(scored, vocabulary, lambda: dev, stage, decoding, profile)
     learn = partial(criticism.epoch, stage.seed)
     return run_epochs(
-        network, scored, optimizer, len(criticism), learn, judge, stage, checkpoint, report, lead="reward"
+        network, scored, optimizer, len(criticism), learn, judge, stage, checkpoint, report, profile, "reward"
     )

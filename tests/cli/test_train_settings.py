@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from captioner.cli.train_options import make_parser
-from captioner.cli.train_settings import FINE_TUNING_MIN_COUNT, FINE_TUNING_RATE, configure
+from captioner.cli.train_settings import INIT_FROM_MIN_COUNT, INIT_FROM_RATE, configure
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig, save_config
 from captioner.errors import CaptionerError, UsageError
 
@@ -47,7 +47,7 @@ def test_arguments_become_settings():
 def test_a_model_to_start_from_decides_the_sizes(base):
     model, training = configured("--init-from", base, "--epochs", 3)
     assert model == BASE
-    assert training == TrainingConfig(epochs=3, learning_rate=FINE_TUNING_RATE, min_count=FINE_TUNING_MIN_COUNT)
+    assert training == TrainingConfig(epochs=3, learning_rate=INIT_FROM_RATE, min_count=INIT_FROM_MIN_COUNT)
 
 
 def test_what_its_weights_do_not_decide_may_be_given(base):
@@ -98,7 +98,7 @@ def test_teachers_are_for_fine_tuning_and_one_for_a_compact_encoder(base):
     assert model.encoder.fine_tune_after == "mixed6"
     with pytest.raises(UsageError, match="--teacher: nothing learns from it without --fine-tune-epochs or --encoder c"):
         configured("--teacher", base)
-    with pytest.raises(UsageError, match="--distillation: there is none without --teacher"):
+    with pytest.raises(UsageError, match="--distillation: nobody teaches without --teacher"):
         configured("--fine-tune-epochs", 2, "--distillation", 0.8)
     with pytest.raises(UsageError, match="--encoder compact has one, whose encoder it imitates; found 2"):
         configured("--encoder", "compact", "--teacher", base, base)
@@ -125,3 +125,34 @@ def test_features_from_elsewhere_are_of_whole_photos():
         configured("--features", "somewhere", "--epochs", 0, "--fine-tune-epochs", 2)
     with pytest.raises(UsageError, match="--views: what --features has is of whole photos"):
         configured("--features", "parts", "--views", 4)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("--fine-tune-rate 1e-3", "--fine-tune-rate: nothing is fine-tuned without --fine-tune-epochs"),
+        ("--encoder-rate 1e-3 --fine-tune-views 2", "--encoder-rate, --fine-tune-views: nothing is fine-tuned"),
+        ("--samples 3", "--samples: no caption of its own is learned from without --self-critical-epochs"),
+        ("--encoder compact --imitation-rate 0.1", "--imitation-rate: nobody teaches without --teacher"),
+        ("--encoder compact --views 2", "--views: nobody teaches without --teacher"),
+        (
+            "--epochs 0 --fine-tune-epochs 2 --learning-rate 0.1",
+            "--learning-rate: nothing learns at it with --epochs 0",
+        ),
+        ("--epochs 0 --fine-tune-epochs 2 --views 2", "--views: nothing learns from them .*has --fine-tune-views"),
+        (
+            "--epochs 0 --fine-tune-epochs 2 --strategy mirrored",
+            "--strategy mirrored: with --epochs 0 there is nothing",
+        ),
+        ("--epochs 0", "--epochs 0: nothing would be learned; name a model to start from with --init-from"),
+    ],
+)
+def test_what_would_do_nothing_is_wrong_usage(argv, message):
+    with pytest.raises(UsageError, match=message):
+        configured(*argv.split())
+
+
+def test_without_epochs_of_its_own_a_training_may_have_other_stages(base):
+    assert configured("--init-from", base, "--epochs", 0)[1].epochs == 0
+    assert configured("--epochs", 0, "--self-critical-epochs", 2, "--views", 2)[1].views == 2
+    assert configured("--epochs", 0, "--encoder", "compact", "--teacher", base, "--views", 2)[1].views == 2

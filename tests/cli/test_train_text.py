@@ -58,6 +58,12 @@ def test_without_arguments_the_defaults_stand(trained, text):
     assert more["resume"] is True
 
 
+def test_a_language_model_is_trained_for_an_epoch_at_least(trained, text, capsys):
+    assert main(["train", "--task", "char-lm", "--text", str(text), "--epochs", "0"]) == 2
+    assert "--epochs: expected a value from 1 to 100000, found 0" in capsys.readouterr().err
+    assert not trained
+
+
 VALUES = {
     "recurrent_dropout": "0.5",
     "split": "90/10",
@@ -94,7 +100,7 @@ def test_help_tells_both_defaults_and_has_a_group(capsys):
         make_parser("train").parse_args(["--help"])
     help_text = " ".join(capsys.readouterr().out.split())
     assert "character language model (--task char-lm):" in help_text
-    assert "(default: 32; char-lm: 64)" in help_text
+    assert "(default: 32; char-lm: 64; compact with --teacher: 32, alone: 64)" in help_text
     assert "units of the recurrent state (default: 512)" in help_text
 
 

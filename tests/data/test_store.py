@@ -169,8 +169,7 @@ except CaptionerError as error:
 """
     done = subprocess.run([sys.executable, "-c", code, directory], capture_output=True, text=True, check=True)
     assert (
-        f"cannot write features to {directory}: no file may become so large here (see ulimit -f); raise the limit"
-        in done.stdout
+        f"cannot write to {directory}: no file may become so large here (see ulimit -f); raise the limit" in done.stdout
     )
     store = FeatureStore(directory, SHAPE, ABOUT)
     assert store.missing().tolist() == [3, 4]
@@ -201,7 +200,7 @@ for row in range(200):
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(CaptionerError, match=r"cannot write features to .*file.*; make room|XDG_CACHE_HOME"):
+    with pytest.raises(CaptionerError, match=r"cannot write to .*file.*; make room|XDG_CACHE_HOME"):
         FeatureStore(tmp_path / "file" / "store", SHAPE, ABOUT)
 
 

@@ -24,8 +24,9 @@ NAMES = [f"{colour}_{shape}.png" for shape in SHAPES for colour in COLOURS]
 SPLITS = {"train": NAMES[0::2] + NAMES[1::8], "dev": NAMES[3::8] + NAMES[5::8], "test": NAMES[7::8]}
 SIZES = (
     *("--hidden-size", "16", "--embedding-dim", "8", "--attention-dim", "8", "--min-count", "1", "--max-length", "6"),
-    *("--batch-size", "2", "--learning-rate", "0.06", "--dropout", "0", "--seed", "1"),
+    *("--batch-size", "2", "--dropout", "0", "--seed", "1"),
 )
+RATE = ("--learning-rate", "0.06")
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,14 @@ def call(*argv: object) -> Outcome:
 
 @pytest.fixture(scope="session")
 def train_arguments(data: Path, encoder_weights: Path) -> Sequence[object]:
-    return ["train", "--data", data, "--encoder-weights", encoder_weights, *SIZES]
+    return ["train", "--data", data, "--encoder-weights", encoder_weights, *SIZES, *RATE]
+
+
+@pytest.fixture(scope="session")
+def fine_tune_arguments(data: Path, encoder_weights: Path) -> Sequence[object]:
+    """Those of a training whose encoder is cut early and learns too, without the rate of the epochs before."""
+    where = ("--feature-layer", "mixed2", "--image-size", 75, "--fine-tune-after", "mixed1")
+    return ["train", "--data", data, "--encoder-weights", encoder_weights, *SIZES, *where]
 
 
 @pytest.fixture(scope="session")
@@ -161,13 +169,13 @@ def trained(session_patch: Callable, train_arguments: Sequence[object], folder: 
 
 
 @pytest.fixture(scope="session")
-def fine_tuned(session_patch: Callable, train_arguments: Sequence[object], folder: Path) -> tuple[Path, Outcome]:
+def fine_tuned(session_patch: Callable, fine_tune_arguments: Sequence[object], folder: Path) -> tuple[Path, Outcome]:
     """A model whose encoder's last block was trained along, and which then learned from captions of its own."""
     directory = folder / "models" / "tuned"
     with pytest.MonkeyPatch.context() as patch:
         session_patch(patch)
         return directory, call(
-            *(*train_arguments, "--feature-layer", "mixed2", "--image-size", 75, "--fine-tune-after", "mixed1"),
+            *(*fine_tune_arguments, *RATE),
             *("--epochs", 1, "--fine-tune-epochs", 2, "--fine-tune-views", 2, "--encoder-rate", 0.01),
             *("--self-critical-epochs", 1, "--output", directory),
         )

@@ -60,6 +60,7 @@ def stopped(arguments: list[object], epoch: int, number: signal.Signals) -> tupl
     return process.returncode, said
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
 @pytest.mark.usefixtures("as_it_is", "trained")
 def test_a_training_that_was_stopped_and_killed_goes_on(train_arguments, command, tmp_path):

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from captioner.bulk.model import describe, pack
+from captioner.config import digest
 from captioner.data.model_files import read_config
+from captioner.files import write_json
 from captioner.models import encoder as encoder_module
 from captioner.models.directory import load_model
 from captioner.models.encoder import build_encoder, last_layers
 from captioner.models.networks import load_networks
-from captioner.training import teachers
+from captioner.training import run as run_module
+from captioner.training.checkpoint import Progress
 
 FILES = {
     *("config.json", "vocabulary.json", "decoder.weights.h5", "metrics.json"),
@@ -199,11 +202,11 @@ def test_fine_tuning_the_encoder_leaves_its_last_layers_in_the_directory(fine_tu
 
 
 def test_without_epochs_before_fine_tuning_the_whole_encoder_reads_no_photo(
-    train_arguments, command, tmp_path, monkeypatch
+    fine_tune_arguments, command, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     outcome = command(
-        *(*train_arguments, "--feature-layer", "mixed2", "--image-size", 75, "--fine-tune-after", "mixed1"),
+        *fine_tune_arguments,
         *("--epochs", 0, "--fine-tune-epochs", 1, "--fine-tune-views", 1, "--output", tmp_path / "tuned"),
     )
     assert outcome.status == 0
@@ -213,29 +216,65 @@ def test_without_epochs_before_fine_tuning_the_whole_encoder_reads_no_photo(
     assert [each["feature_layer"] for each in about] == ["mixed1", "mixed1"]  # of train and dev
 
 
-def test_a_pupil_learns_from_trained_models_and_another_asks_them_no_more(
-    fine_tuned, train_arguments, command, tmp_path, monkeypatch
-):
+def test_a_pupil_learns_from_trained_models(fine_tuned, fine_tune_arguments, command, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    arguments = (
-        *(*train_arguments, "--feature-layer", "mixed2", "--image-size", 75, "--fine-tune-after", "mixed1"),
-        *("--epochs", 0, "--fine-tune-epochs", 1, "--fine-tune-views", 2, "--teacher", fine_tuned[0], fine_tuned[0]),
-    )
-    losses = []
-    for share in (0.0, 1.0):
-        directory = tmp_path / str(share)
-        outcome = command(*arguments, "--distillation", share, "--output", directory)
-        assert outcome.status == 0, outcome.err
-        metrics = json.loads((directory / "metrics.json").read_text())
-        assert metrics["settings"]["teachers"] == [str(fine_tuned[0])] * 2
-        assert "- **Teachers**: `tuned`, `tuned`; " in (directory / "README.md").read_text()
-        with (directory / "history.csv").open() as file:
-            losses.append([row["loss"] for row in csv.DictReader(file)])
-        monkeypatch.setattr(teachers, "_mean", None)
-    assert losses[0] != losses[1]
-    outcome = command(*arguments[:-1], tmp_path / "nowhere", "--output", tmp_path / "none")
+    teacher, pupil = fine_tuned[0], tmp_path / "pupil"
+    arguments = (*fine_tune_arguments, *("--epochs", 0, "--fine-tune-epochs", 1, "--fine-tune-views", 2, "--teacher"))
+    outcome = command(*arguments, teacher, teacher, "--output", pupil)
+    assert outcome.status == 0, outcome.err
+    metrics = json.loads((pupil / "metrics.json").read_text())
+    assert metrics["settings"]["teachers"] == [str(teacher)] * 2
+    assert "- **Teachers**: `tuned`, `tuned`; " in (pupil / "README.md").read_text()
+    assert len(list(tmp_path.glob("cache/captioner/taught/*/features.npy"))) == 1
+    outcome = command(*arguments, tmp_path / "nowhere", "--output", tmp_path / "none")
     assert outcome.status == 1
     assert "nowhere is no model directory" in outcome.err
+
+
+def test_a_teacher_that_cannot_teach_is_refused_before_the_work(fine_tuned, fine_tune_arguments, command, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(fine_tuned[0], damaged)
+    (damaged / "decoder.weights.h5").write_bytes(b"no weights")
+    outcome = command(
+        *fine_tune_arguments,
+        *("--epochs", 1, "--fine-tune-epochs", 1, "--teacher", damaged, "--output", tmp_path / "pupil"),
+    )
+    assert outcome.status == 1
+    assert "decoder.weights.h5" in outcome.err
+    assert epochs_in(outcome.err) == []
+
+
+def test_a_stopped_fine_tuning_refuses_other_settings_before_the_work(
+    fine_tune_arguments, command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run_module, "read_split", lambda *arguments, **more: pytest.fail("photos were read"))
+    settings = {"fine_tune_views": 8, "batch_size": 2}
+    state = {"settings": settings, "progress": vars(Progress(1, 1, 9.0, [])), "checksums": {}}
+    write_json(tmp_path / "checkpoint" / "fine_tuning" / "progress.json", state | {"digest": digest(state)})
+    outcome = command(
+        *fine_tune_arguments,
+        *("--epochs", 0, "--fine-tune-epochs", 1, "--fine-tune-views", 4, "--output", tmp_path),
+    )
+    assert outcome.status == 2
+    assert f"{tmp_path} holds a run with other settings: " in outcome.err
+    assert "fine_tune_views was 8, now 4" in outcome.err
+
+
+def test_without_any_epoch_a_model_is_searched_anew_and_kept_as_it_is(model, train_arguments, command, tmp_path):
+    settings = [each for each in train_arguments if each not in ("--learning-rate", "0.06")]
+    arguments = (*settings, "--init-from", model, "--epochs", 0, "--logit-adjustment", 0.05, "--output", tmp_path)
+    outcome = command(*arguments)
+    assert outcome.status == 0, outcome.err
+    assert {path.name for path in tmp_path.iterdir()} == FILES - {"history.csv", "training.png"}
+    assert "no epoch on captions. Its first weights were those of `shapes`." in (tmp_path / "README.md").read_text()
+    for ours, theirs in zip(load_model(tmp_path).network.weights, load_model(model).network.weights, strict=True):
+        if ours.path.endswith("output_projection/bias"):
+            assert not np.array_equal(ours, theirs)
+        else:
+            np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
+    again = command(*arguments)
+    assert (again.status, again.out) == (0, outcome.out)
+    assert "is finished; nothing to train" in again.err
 
 
 def test_a_fine_tuned_model_captions_alike_from_its_files_alone(fine_tuned, encoder_weights, photos, data, command):

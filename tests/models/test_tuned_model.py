@@ -60,6 +60,7 @@ def test_they_are_found_behind_what_other_networks_want_done_to_pixels():
     ("after", "message"),
     [
         ("mixed9", r"no layer 'mixed9' with a grid of features; expected one such as mixed0, mixed1, mixed2"),
+        ("mixed2", r"no layer behind 'mixed2' has weights that could be tuned; name an earlier one"),
         ("activation_14", r"the layers behind 'activation_14' read others before it too; name the end of a block"),
     ],
 )

@@ -49,6 +49,12 @@ def test_of_more_captions_the_first_are_measured_and_others_are_drawn_each_epoch
     assert set(np.ravel(drawn)) == {4, 5, 6, 7}
 
 
+def test_a_batch_has_as_many_images_as_it_must():
+    batches = CaptionBatches(FEATURES, [3, 0, 5], [[[4, 2]], [[5, 2]], [[6, 2]]], batch_size=2, least=2)
+    assert images_of(batches.in_order()) == [3, 0, 5, 5]
+    assert len(batches) == 2
+
+
 def test_no_image_has_as_many_captions_as_are_asked_for():
     batches = CaptionBatches(FEATURES, [0, 1], [[[4, 2]], [[5, 2], [6, 2]]], batch_size=2, captions_per_image=5)
     ((inputs, _),) = list(batches.in_order())

@@ -94,6 +94,15 @@ def test_changed_settings_are_refused_by_name(trained, make_network, name):
     assert not any(other in str(caught.value) for other in SETTINGS if other != name)
 
 
+def test_a_later_stage_has_the_same_settings_and_names_the_run(trained, make_network, tmp_path):
+    network, checkpoint, _ = trained
+    checkpoint.stage("second").save(network, None, Progress(1, 0, 0.0, []))
+    assert checkpoint.stage("second").resume(compiled(make_network, seed=2)).epoch == 1
+    changed = Checkpoint(checkpoint.directory, SETTINGS | {"hidden_size": 9})
+    with pytest.raises(UsageError, match=f"^{tmp_path} holds a run with other settings: hidden_size was 8, now 9"):
+        changed.stage("second")
+
+
 def test_a_setting_that_the_older_run_did_not_know_is_refused():
     with pytest.raises(UsageError, match=r"dropout was None, now 0\.4"):
         refuse_changes({}, {"dropout": 0.4}, "somewhere")

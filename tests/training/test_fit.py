@@ -118,7 +118,7 @@ def stop_after_epoch_2(line):
     [
         pytest.param(0.6, None, stop_after_epoch_2, 2, id="between epochs"),
         pytest.param(0.6, 3, lambda line: None, 1, id="in the middle of epoch 2"),
-        pytest.param(0.0, 3, lambda line: None, 1, id="in the middle of epoch 2, without a moving average"),
+        pytest.param(0.0, 3, lambda line: None, 1, id="without a moving average", marks=pytest.mark.long),
     ],
 )
 def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(

@@ -17,7 +17,7 @@ from captioner.data.photos import open_photo, preprocess
 from captioner.errors import CaptionerError
 from captioner.models import compact
 from captioner.models.networks import load_networks
-from captioner.text import normalise
+from captioner.text import Vocabulary, normalise
 from captioner.training import joint_run, shards
 from captioner.training.evaluation import caption_split, score_captions
 from captioner.training.joint_run import JointRun, train_jointly
@@ -170,6 +170,16 @@ def test_another_training_starts_from_what_was_learned(taught, folder, monkeypat
     np.testing.assert_allclose(network.places(images), expected, atol=1e-4)
     for name, values in network.captioner.named_weights().items():
         np.testing.assert_array_equal(values, model.network.named_weights()[name], err_msg=name)
+
+
+def test_a_teacher_whose_words_have_other_numbers_is_refused(alone):
+    run = replace(alone, teacher=Path("one"), init_from=Path("two"))
+    ours, theirs = (Vocabulary.build([sentence.split()]) for sentence in ("red blue blue", "blue red red"))
+    with pytest.raises(CaptionerError, match="--teacher one: expected words that --init-from two begins with, found 6"):
+        joint_run._compare_words(run, ours, theirs, lambda line: None)
+    lines: list[str] = []
+    joint_run._compare_words(run, ours.extended([["wall"]], 1), ours, lines.append)
+    assert lines == ["1 words that the teacher does not know are learned from the captions alone"]
 
 
 def test_a_teacher_that_sees_another_grid_is_refused(alone, folder):

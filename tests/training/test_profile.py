@@ -44,9 +44,12 @@ def test_the_phases_of_each_epoch_and_what_is_left(clock, tmp_path):
     ]
 
 
-def test_one_epoch_and_none(clock):
+def test_one_epoch_and_none(clock, tmp_path):
     profile = Profile()
     assert profile.table() == "no epoch was run\n"
+    (tmp_path / "profile.md").write_text("of the run before")
+    profile.save(tmp_path / "profile.md")
+    assert (tmp_path / "profile.md").read_text() == "of the run before"
     with profile.epoch(), profile.phase("train"):
         clock.work(2)
     assert "| train | 2.00 | 2.00 | 100.0% |" in profile.table()

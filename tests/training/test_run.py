@@ -116,7 +116,10 @@ def test_the_card_says_how_good_and_from_what(tmp_path, data, licence):
     assert card.startswith("# mine: ")
     for expected in ("61.2, 43.0, 30.0, 20.1", "1000 dev photos, beam 3, length penalty 0.9", "GRU of 300 units"):
         assert expected in card
-    for expected in ("2500 words", "1,234,567 parameters", "Best epoch\n  9 of 14; 21 minutes", "seed 7", licence):
+    card = " ".join(card.split())
+    for expected in ("2500 words", "1,234,567 parameters", "Best epoch 9 of 14; 21 minutes", "seed 7", licence):
+        assert expected in card
+    for expected in ("AdamW at 0.001 with", "`history.csv` and `training.png` show every epoch"):
         assert expected in card
 
 
@@ -133,10 +136,32 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
         *("length penalty 0.7, no 2-gram twice |", "0.03 times its log-frequency"),
     ):
         assert expected in card, expected
+    assert "then up to 12 epochs" in card
     assert "Self-critical" not in card
     assert "Teachers" not in card
-    taught = {"epochs": 0, "teachers": ["models/one", "models/two"], "distillation": 0.5}
-    write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics | {"settings": stages | taught})
-    card = (tmp_path / "README.md").read_text()
+    taught = {"epochs": 0, "teachers": ["models/one", "models/two"], "distillation": 0.5, "init_from": "models/zero"}
+    own = {"self_critical_epochs": 3, "self_critical_rate": 1e-4, "samples": 5, "caption_weight": 0.2}
+    settings = stages | taught | own | {"bleu_weight": 0.25}
+    write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(epochs=0), metrics | {"settings": settings})
+    card = " ".join((tmp_path / "README.md").read_text().split())
     assert "from the first epoch on the encoder's layers behind `mixed6`" in card
     assert "**Teachers**: `one`, `two`; the mean of their probabilities was 50%" in card
+    assert "scores included. Its first weights were those of `zero`." in card
+    assert "AdamW with 200 warm-up steps" in card  # at a rate that the stages tell
+    assert (
+        "then up to 3 epochs at 0.0001, 5 captions of its own a photo, rewarded by CIDEr-D and, by 25%, BLEU-4" in card
+    )
+
+
+def test_the_card_tells_of_the_imitation_what_was_kept(tmp_path):
+    shares = [(1, 0.6, 0.9, 0.9), (2, 0.7, 0.3, 0.3)]  # the second is better but for the places
+    imitation = [dict(zip(("epoch", "dev_places", "dev_keys", "dev_mean"), each, strict=True)) for each in shares]
+    metrics = METRICS | {"imitation": imitation, "encoder_parameters": 3000}
+    model = ModelConfig(EncoderConfig("compact", "grid", 144))
+    write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics)
+    card = " ".join((tmp_path / "README.md").read_text().split())
+    assert "3,000 parameters, trained from random weights on the same photos" in card
+    assert (
+        "In 2 epochs it first learned to see what a teacher sees, of whose variance on dev photos it then explained 30%"
+        in card
+    )

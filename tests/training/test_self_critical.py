@@ -143,6 +143,7 @@ def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(train
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
 
 
+@pytest.mark.long
 def test_captions_of_its_own_become_better(make_network, make_split, vocabulary, tmp_path):
     network, split = make_network(len(vocabulary), seed=5), make_split(8, 1)
     training = dataclasses.replace(TRAINING, epochs=3, batch_size=2, patience=100)
@@ -152,8 +153,7 @@ def test_captions_of_its_own_become_better(make_network, make_split, vocabulary,
     before = fit(network, vocabulary, split, split, training, DECODING, first, **silent)
     after = fit_self_critically(network, vocabulary, split, split, training, config, DECODING, second, **silent)
     rewards = [row["reward"] for row in after.history]
-    assert np.mean(rewards[-3:]) > 1.5 * rewards[0]
+    assert np.mean(rewards[-3:]) > 2 * rewards[0]
     both = before.followed_by(after)
     assert [row["epoch"] for row in both.history] == list(range(1, 34))
     assert both.best_epoch == 3 + after.best_epoch
-    assert both.history[-1]["mean_length"] >= 2  # "dog runs" is what both captions of a photo agree on
