@@ -7,7 +7,7 @@ one: the whole process `python predict.py photo.jpg`, against the same with the 
 folder: the whole process `python predict.py photos/ --format csv --output captions.csv`, against the bare encoder on
     arrays already in memory: in LiteRT and in ONNX Runtime, a core for each image, and in TensorFlow in batches.
     And the peak memory of the process.
-search: from the features of a photo to its caption, at beam width 5.
+search: from the features of a photo to its caption, at beam widths 1, 5 and the model's own.
 encoder: from a photo's pixels to its features in LiteRT, on all cores, against InceptionV3, in turn.
 
 The photos are made up, of Flickr8k's size; the model is saved_models/flickr8k, with the encoder's weights that
