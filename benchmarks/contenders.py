@@ -3,9 +3,10 @@
 import contextlib
 import multiprocessing
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
+
+from made_up import seconds
 
 Orders = dict[str, Callable[[], Any]]
 
@@ -24,6 +25,7 @@ class Contender:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         context.Process(target=_serve, args=(make, arguments, a_core_a_shard, other), daemon=True).start()
+        other.close()  # the process has its own; so its end is heard here
         self._pipe.recv()
 
     def ask(self, order: str) -> Any:
@@ -39,13 +41,6 @@ def time_in_turns(contenders: dict[str, Contender], rounds: int) -> dict[str, fl
         for name, contender in contenders.items():
             times[name].append(contender.ask("time"))
     return {name: statistics.median(taken) for name, taken in times.items()}
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long `work` takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def _serve(make: Callable[..., Orders], arguments: tuple[Any, ...], a_core_a_shard: bool, pipe: Any) -> None:

@@ -146,7 +146,8 @@ def in_tensorflow(config: EncoderConfig, images: np.ndarray, count: int) -> Call
 
     encoder = build_encoder(config, weights=None)
     encode = tf.function(lambda batch: encoder(batch, training=False), autograph=False)
-    return lambda: [encode(images).numpy() for _ in range(-(-count // BATCH_SIZE))]
+    sizes = [min(BATCH_SIZE, count - first) for first in range(0, count, BATCH_SIZE)]
+    return lambda: [encode(images[:size]).numpy() for size in sizes]
 
 
 def search(model: Path, photo: Path, rounds: int) -> None:

@@ -81,11 +81,8 @@ def tells_of_no_room(error: BaseException) -> bool:
 @contextmanager
 def stand_in(path: Path) -> Iterator[Path]:
     """Yield a directory beside `path`; it goes when the block ends, or by `sweep` where its process was killed."""
-    folder = Path(tempfile.mkdtemp(prefix=STAND_IN, suffix=f"-{path.name}", dir=path.parent))
-    handle = os.open(folder, os.O_RDONLY) if fcntl else -1
+    folder, handle = _make_stand_in(path)
     try:
-        if handle >= 0:
-            _claim(handle)
         with naming(path, folder):
             yield folder
     finally:
@@ -94,12 +91,32 @@ def stand_in(path: Path) -> Iterator[Path]:
             os.close(handle)
 
 
-def sweep(directory: Path, rescue: Callable[[Path, str], object] = lambda folder, name: None) -> None:
+def _make_stand_in(path: Path) -> tuple[Path, int]:
+    """Make a directory beside `path` and lock it; a sweep of another process may take it away between the two."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=STAND_IN, suffix=f"-{path.name}", dir=path.parent))
+        if not fcntl:
+            return folder, -1
+        with suppress(FileNotFoundError):
+            handle = os.open(folder, os.O_RDONLY)
+            with suppress(OSError):  # where the file system knows no locks, nobody sweeps
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, handle
+            os.close(handle)
+
+
+def _of_a_file(folder: Path, name: str) -> bool:
+    return not any(each.is_dir() for each in folder.iterdir())
+
+
+def sweep(directory: Path, rescue: Callable[[Path, str], bool] = _of_a_file) -> None:
     """Remove the stand-ins that killed processes have left in a directory.
 
     Args:
         directory: where they may be.
-        rescue: called before with each, and with the name of what it stood in for.
+        rescue: called before with each, and with the name of what it stood in for; tells whether the rest may go. If it
+            is not given, those with a directory in them stay, since it may be all that is left of an export.
     """
     if not fcntl:
         return
@@ -108,8 +125,9 @@ def sweep(directory: Path, rescue: Callable[[Path, str], object] = lambda folder
             handle = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
             try:
                 if _claim(handle):
-                    rescue(folder, folder.name.removeprefix(STAND_IN).split("-", 1)[1])
-                    shutil.rmtree(folder, ignore_errors=True)
+                    name = folder.name.removeprefix(STAND_IN).split("-", 1)[1]
+                    if rescue(folder, name):
+                        shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(handle)
 

@@ -59,7 +59,9 @@ def write_part() -> Callable[..., None]:
             else {"path": path, "checksum": next(checksums), "error": None}
             for path, found in photos.items()
         ]
-        part.with_suffix(".jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        part.with_suffix(".jsonl").write_text(
+            "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8"
+        )
 
     return write
 

@@ -209,3 +209,21 @@ def test_what_a_killed_process_has_left_goes_and_what_a_living_one_writes_stays(
         write_text(path, "new")
         assert sorted(tmp_path.iterdir()) == sorted([path, living.parent])
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file.txt", "other.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no locks that end with a process")
+def test_a_stand_in_that_is_swept_before_it_is_locked_is_made_again(old, monkeypatch):
+    made = []
+
+    def swept(**settings):
+        made.append(Path(mkdtemp(**settings)))
+        if len(made) == 1:
+            files.sweep(old.parent)
+        return str(made[-1])
+
+    mkdtemp = files.tempfile.mkdtemp
+    monkeypatch.setattr(files.tempfile, "mkdtemp", swept)
+    write_text(old, "new")
+    assert len(made) == 2
+    assert old.read_text(encoding="utf-8") == "new"
+    assert names(old.parent) == ["file.txt"]

@@ -1,5 +1,6 @@
 """What there is to caption: photos by their names, and shards that hold photos."""
 
+import codecs
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -114,7 +115,11 @@ class Inputs:
 
     def _lines(self, place: str) -> Iterator[str]:
         with self.storage.open(place) as file:
-            for line in file:
+            for number, line in enumerate(file):
+                if number == 0 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    self.complain(f"{place}: expected a list in UTF-8, found UTF-16; save it as UTF-8")
+                    return
+                line = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
                 if name := line.decode("utf-8", "surrogateescape").rstrip("\r\n"):
                     yield name
 

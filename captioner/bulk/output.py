@@ -20,7 +20,7 @@ from captioner.bulk.storage import Storage
 from captioner.bulk.tally import Tally
 from captioner.data.feature_parts import DTYPE, LINES, NUMBERS, SETTINGS
 from captioner.data.photos import PhotoError
-from captioner.errors import UsageError
+from captioner.errors import CaptionerError, UsageError
 from captioner.runtime.caption import Caption
 
 FEATURES = "features"
@@ -92,37 +92,42 @@ class Output:
     storage: Storage
     style: str
 
-    def begin(self, settings: dict[str, Any], overwrite: bool) -> None:
-        """Make it ready: for a first run, for one that goes on, or, with `overwrite`, empty.
+    def check(self, settings: dict[str, Any], overwrite: bool) -> None:
+        """Refuse a folder that a run cannot go on with.
 
         Args:
-            settings: what a run that goes on must have in common with the one before.
-            overwrite: whether to remove the parts that are there.
+            settings: what it must have in common with the one before.
+            overwrite: whether the parts that are there will be removed.
 
         Raises:
-            UsageError: it was made with other settings, or is no such folder.
+            UsageError: there are parts that were made with other settings, or nobody knows with which, or it is no
+                folder.
         """
         if self.storage.kind(self.place) is FileType.File:
             raise UsageError(f"--output {self.place}: is a file; expected a folder, or a name that is free")
-        names = self.storage.names(self.place)
-        if overwrite:
-            for name in names:
-                if _PART.fullmatch(name) or name in (SETTINGS, PLAN):
-                    self.storage.remove(self.at(name))
-        elif SETTINGS in names:
-            before = json.loads(self.storage.read(self.at(SETTINGS)))
-            if changed := [
-                f"{name} was {before.get(name)}, now {now}" for name, now in settings.items() if before.get(name) != now
-            ]:
-                raise UsageError(
-                    f"--output {self.place}: holds captions made otherwise ({'; '.join(changed)}); say the same, name "
-                    "another folder, or give --overwrite"
-                )
-        elif any(_PART.fullmatch(name) for name in names):
+        if overwrite or not self.parts():
+            return
+        try:
+            before = {**json.loads(self.storage.read(self.at(SETTINGS)))}
+        except (FileNotFoundError, ValueError, TypeError) as error:
             raise UsageError(
-                f"--output {self.place}: holds parts without {SETTINGS}, which tells how they were made; name another "
-                "folder, or give --overwrite"
+                f"--output {self.place}: holds parts without {SETTINGS}, which tells how they were made, or it is "
+                "damaged; name another folder, or give --overwrite"
+            ) from error
+        if changed := [
+            f"{name} was {before.get(name)}, now {now}" for name, now in settings.items() if before.get(name) != now
+        ]:
+            raise UsageError(
+                f"--output {self.place}: holds captions made otherwise ({'; '.join(changed)}); say the same, name "
+                "another folder, or give --overwrite"
             )
+
+    def begin(self, settings: dict[str, Any], overwrite: bool) -> None:
+        """Make it ready for the first part: write down how it is made, and, with `overwrite`, remove what is there."""
+        if overwrite:
+            for name in self.storage.names(self.place):
+                if _PART.fullmatch(name) or name == SETTINGS:
+                    self.storage.remove(self.at(name))
         self.storage.write(self.at(SETTINGS), json.dumps(settings, indent=2, ensure_ascii=False).encode() + b"\n")
 
     def tidy(self) -> None:
@@ -181,11 +186,18 @@ class Output:
         return lines
 
     def read(self, place: str, field: str) -> list[Any]:
-        """Return one field of all rows of a part."""
+        """Return one field of all rows of a part.
+
+        Raises:
+            CaptionerError: it is damaged.
+        """
         content = self.storage.read(place)
-        if place.endswith(".parquet"):
-            return list(pq.read_table(io.BytesIO(content), columns=[field]).column(0).to_pylist())
-        return [json.loads(line)[field] for line in content.splitlines()]
+        try:
+            if place.endswith(".parquet"):
+                return list(pq.read_table(io.BytesIO(content), columns=[field]).column(0).to_pylist())
+            return [json.loads(line)[field] for line in content.splitlines()]
+        except (ValueError, LookupError, TypeError) as error:
+            raise CaptionerError(f"{place} is damaged; delete it and run the same command again") from error
 
     def paths(self) -> Iterator[list[str]]:
         """Give the paths of the photos in each finished part."""

@@ -62,7 +62,7 @@ class Block:
 
 
 def cut(items: Iterable[str | Shard], seen: Seen, is_done: Callable[[Block], bool]) -> Iterator[Block]:
-    """Cut the input into blocks, without what is done already and without names that come twice.
+    """Cut the input into blocks, without what is done already and without names and shards that come twice.
 
     Where blocks begin follows from the input alone, not from what is done of it. So a run that was stopped plans the
     same blocks again, and even a worker that it left behind writes nothing twice.
@@ -72,13 +72,15 @@ def cut(items: Iterable[str | Shard], seen: Seen, is_done: Callable[[Block], boo
         seen: the names that are done; takes in the others.
         is_done: tells whether a shard's part is there.
     """
-    number = 0
+    number, planned = 0, set[str]()
     for of_names, run in groupby(items, lambda item: isinstance(item, str)):
         while group := list(islice(run, PHOTOS_A_BLOCK if of_names else 1)):
             if names := seen.add([item for item in group if isinstance(item, str)]):
                 yield Block(number, tuple(names))
             for shard in (item for item in group if isinstance(item, Shard)):
-                if not is_done(block := Block(number, shard=shard)):
+                block = Block(number, shard=shard)
+                if block.digest not in planned and not is_done(block):
+                    planned.add(block.digest)
                     yield block
             number += 1
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from captioner.bulk.cluster import caption, cluster
 from captioner.bulk.inputs import Inputs
@@ -41,6 +42,8 @@ class Summary:
 def bulk(
     inputs: Inputs,
     output: Output,
+    settings: dict[str, Any],
+    overwrite: bool,
     load: Callable[[], PackedModel],
     address: str,
     report: Callable[[str], object],
@@ -50,7 +53,9 @@ def bulk(
 
     Args:
         inputs: the photos.
-        output: where the captions go; `begin` has been called.
+        output: where the captions go.
+        settings: what runs into the same folder must have in common.
+        overwrite: whether to remove what an earlier run left, once there is something to put in its place.
         load: reads the model, called when there is something to do.
         address: of the cluster, see `cluster.ADDRESSES`.
         report: takes lines for people.
@@ -58,13 +63,15 @@ def bulk(
             done.
 
     Raises:
+        UsageError: see `Output.check`.
         CaptionerError: some photos could not be captioned however often they were begun, or nothing can be written.
     """
     seen, summary = Seen(), Summary()
-    for paths in output.paths():
+    output.check(settings, overwrite)
+    done = {} if overwrite else output.parts()
+    for paths in output.paths() if done else ():
         seen.add(paths)
         summary.held += len(paths)
-    done = output.parts()
     plan = Plan(output.at(PLAN), output.storage)
     ends, photos = plan.write(cut(inputs, seen, lambda block: block.digest in done))
     todo = range(len(ends) - 1)
@@ -73,6 +80,7 @@ def bulk(
         report(f"{output.place} holds {summary.held:,} photos; {going_on}")
     if todo:
         model = load()
+        output.begin(settings, overwrite)
         with cluster(address) as cores:
             summary.cores = cores
             _caption_all(todo, ends, plan, model, inputs, output, summary, watch(photos))

@@ -126,19 +126,36 @@ class Storage:
     def kind(self, place: str) -> FileType:
         """Tell whether there is a file, a folder, or nothing."""
         system, path = self.locate(place)
+        if isinstance(system, LocalFileSystem):  # PyArrow refuses names that are no text
+            found = Path(path)
+            return FileType.Directory if found.is_dir() else FileType.File if found.is_file() else FileType.NotFound
         return system.get_file_info(path).type
 
     def names(self, folder: str) -> list[str]:
         """List the files of a folder, without those of its folders; one that is not there has none."""
         system, path = self.locate(folder)
+        if isinstance(system, LocalFileSystem):
+            try:
+                with os.scandir(path) as entries:
+                    return sorted(entry.name for entry in entries if entry.is_file())
+            except FileNotFoundError:
+                return []
         found = system.get_file_info(FileSelector(path, allow_not_found=True))
         return sorted(each.base_name for each in found if each.type is FileType.File)
 
     def remove(self, place: str) -> None:
         """Delete a file, if it is there."""
         system, path = self.locate(place)
-        if system.get_file_info(path).type is FileType.File:
+        if isinstance(system, LocalFileSystem):
+            Path(path).unlink(missing_ok=True)
+        elif system.get_file_info(path).type is FileType.File:
             system.delete_file(path)
+
+    def same(self, place: str, other: str) -> bool:
+        """Tell whether two places are one, by their names: `other` may lie in a store with other options."""
+        if is_url(place) or is_url(other):
+            return place.rstrip("/") == other.rstrip("/")
+        return os.path.normpath(self.path(place)) == os.path.normpath(self.path(other))
 
     def walk(self, folder: str, leave_out: str, complain: Callable[[str], object]) -> Iterator[str]:
         """Give the files of a folder and of all its folders, without hidden ones, always in the same order.
@@ -159,7 +176,7 @@ class Storage:
             place = f"{folder.rstrip('/')}/{name}"
             if not is_folder:
                 yield place
-            elif self.locate(place) != self.locate(leave_out):
+            elif not self.same(place, leave_out):
                 yield from self.walk(place, leave_out, complain)
 
     def _entries(self, folder: str) -> Iterator[tuple[str, bool]]:

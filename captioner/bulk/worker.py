@@ -26,6 +26,24 @@ Source = Path | bytes | PhotoError
 """Where a photo is, what it is, or why it is neither."""
 
 
+class _Member(tarfile.TarInfo):
+    """A file in a tar whose header is damaged, or missing at the end, is an error; `tarfile` takes it for the end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
+        """Read a header.
+
+        Raises:
+            tarfile.ReadError: it is none.
+        """
+        if buf.count(b"\0") == tarfile.BLOCKSIZE:  # the end
+            return super().frombuf(buf, encoding, errors)
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from None
+
+
 @dataclass(frozen=True)
 class Worker:
     """Captions blocks, a photo at a time, or makes their features where the output takes these.
@@ -92,7 +110,7 @@ class Worker:
             yield shard.place, PhotoError(f"the shard cannot be read to its end ({_reason(error)})")
 
     def _in_tar(self, shard: Shard) -> Iterator[tuple[str, Source]]:
-        with self.photos.open(shard.place) as file, tarfile.open(fileobj=file, mode="r|*") as archive:
+        with self.photos.open(shard.place) as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as archive:
             for member in archive:
                 if member.isfile() and is_photo(member.name) and (content := archive.extractfile(member)):
                     yield f"{shard.place}/{member.name}", content.read()

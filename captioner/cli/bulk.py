@@ -13,6 +13,9 @@ from captioner.errors import CaptionerError, UsageError
 
 INTERRUPTED = "stopped; finished parts are kept, and the same command goes on after them"
 
+OF_CAPTIONS = ("format", "num_captions", "beam_width", "length_penalty", "no_repeat_ngram_size")
+"""Options about captions, which there are none of with `--features`."""
+
 EXAMPLES = """\
 INPUT is any of these, by path or by URL (s3://, gs://, whatever PyArrow's file systems read), several if you like:
   a folder    with all its folders: photos, and the .tar and .parquet files in them
@@ -56,9 +59,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     output = parser.add_argument_group("output")
     output.add_argument("--output", metavar="OUT", required=True, help="a folder, by path or URL")
-    output.add_argument(
-        "--format", choices=("parquet", "json"), default="parquet", help="json writes a line a photo (default: parquet)"
-    )
+    output.add_argument("--format", choices=("parquet", "json"), help="json writes a line a photo (default: parquet)")
     output.add_argument(
         "--features",
         choices=("published", "model"),
@@ -67,7 +68,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         help="write no captions but what the encoder sees, for `train.py --features OUT`; with `model` as fine-tuning "
         "left it, for a training that starts from the model (default where the value is left out: published)",
     )
-    output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions a photo (default: 1)")
+    output.add_argument("--num-captions", metavar="N", type=_count, help="captions a photo (default: 1)")
     output.add_argument("--overwrite", action="store_true", help="remove the parts in OUT, and start anew")
     model = parser.add_argument_group("model")
     add_model(model)
@@ -101,7 +102,10 @@ def run(arguments: argparse.Namespace) -> int:
             "them in runs of their own, with the same --output"
         )
     storage, place = Storage.parse(arguments.output)
-    style = FEATURES if arguments.features else arguments.format
+    style = FEATURES if arguments.features else arguments.format or "parquet"
+    if arguments.features and (given := [name for name in OF_CAPTIONS if getattr(arguments, name) is not None]):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{flags}: with --features no captions are made; leave out one or the other")
     output = Output(place, storage, style)
     inputs = Inputs(
         [place for _, place in parsed], Storage(*options), arguments.column, output.place, complaints.append
@@ -116,13 +120,13 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.encoder_weights,
             published=published,
             **chosen(arguments, DecodingConfig),
-            num_captions=arguments.num_captions,
+            num_captions=arguments.num_captions or 1,
             report=complain,
         )
 
-    output.begin({**_settings(arguments, style), **describe(directory, published)}, arguments.overwrite)
+    settings = {**_settings(arguments, style), **describe(directory, published)}
     with _Bar() as bar:
-        summary = bulk(inputs, output, load, arguments.ray_address, complain, bar.begin)
+        summary = bulk(inputs, output, settings, arguments.overwrite, load, arguments.ray_address, complain, bar.begin)
     for complaint in complaints:
         complain(complaint)
     tally = summary.tally
@@ -146,9 +150,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace, style: str) -> dict[str, object]:
     """Return what the runs that write to one folder must have in common."""
+    if arguments.features:
+        return {"format": style}
     return {
         "format": style,
-        "num_captions": arguments.num_captions,
+        "num_captions": arguments.num_captions or 1,
         "beam_width": arguments.beam_width,
         "length_penalty": arguments.length_penalty,
         "no_repeat_ngram_size": arguments.no_repeat_ngram_size,

@@ -51,7 +51,7 @@ class FeatureParts:
         for lines in sorted(directory.glob(f"part-*.{LINES}")):
             row = 0
             try:
-                for line in lines.read_text(encoding="utf-8").splitlines():
+                for line in lines.read_bytes().splitlines():  # text has more kinds of line ends than JSON
                     photo = json.loads(line)
                     if photo["error"] is not None:
                         self._errors[photo["path"]] = photo["error"]

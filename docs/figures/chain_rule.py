@@ -41,12 +41,12 @@ def draw(folder: Path) -> list[Path]:
     product.tick_params(axis="x", length=0, labelbottom=False)
     product.legend(loc="lower left")
     product.grid(visible=False, axis="x")
-    for text, shift in ((SENTENCE, 0.0), (OTHER_ORDER, 0.0)):
+    for text in (SENTENCE, OTHER_ORDER):
         total = -surprises[text].sum() / np.log(10)
         product.annotate(
             f"{total:.1f}".replace("-", "\N{MINUS SIGN}"),
             (places[-1], total),
-            (4, shift),
+            (4, 0),
             textcoords="offset points",
             va="center",
             color=INK,

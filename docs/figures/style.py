@@ -103,18 +103,16 @@ def arrow(
     begin: tuple[float, float],
     end: tuple[float, float],
     colour: str = INK,
-    curve: float = 0.0,
     style: str = "-",
     width: float = 1.5,
 ) -> None:
-    """Draw an arrow; `curve` bends it to the right for negative numbers, seen from its beginning."""
+    """Draw an arrow."""
     axes.add_patch(
         FancyArrowPatch(
             begin,
             end,
             arrowstyle="-|>",
             mutation_scale=12,
-            connectionstyle=f"arc3,rad={curve}",
             color=colour,
             linestyle=style,
             linewidth=width,

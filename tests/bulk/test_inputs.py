@@ -33,6 +33,27 @@ def test_a_list_gives_its_lines(tmp_path):
     assert found(tmp_path / "list.txt") == (["b.jpg", "s3://museum/a b.jpg", "\udcff.jpg"], [])
 
 
+def test_a_list_may_have_the_mark_of_utf8_but_none_of_utf16(tmp_path):
+    (tmp_path / "list.txt").write_bytes("\ufeffa.jpg\n\ufeffb.jpg".encode())
+    assert found(tmp_path / "list.txt") == (["a.jpg", "\ufeffb.jpg"], [])
+    (tmp_path / "list.txt").write_bytes("a.jpg\n".encode("utf-16"))
+    complaint = f"{tmp_path}/list.txt: expected a list in UTF-8, found UTF-16; save it as UTF-8"
+    assert found(tmp_path / "list.txt") == ([], [complaint])
+
+
+def test_names_that_are_no_text_are_looked_up(tmp_path):
+    (tmp_path / "a\udcff").mkdir()
+    (tmp_path / "a\udcff" / "b.jpg").touch()
+    assert found(tmp_path / "a\udcff") == ([f"{tmp_path}/a\udcff/b.jpg"], [])
+    assert found(tmp_path / "\udcff.jpg") == ([], [f"{tmp_path}/\udcff.jpg: no such file"])
+
+
+def test_an_output_in_a_store_of_its_own_is_not_asked_for(photos):
+    items, complaints = found(photos, leave_out="s3://photos/2026")  # whose options the inputs do not have
+    assert len(items) == 8
+    assert complaints == []
+
+
 def test_a_tar_file_is_a_shard(tmp_path):
     (tmp_path / "00.tar").touch()
     assert found(tmp_path) == ([Shard(f"{tmp_path}/00.tar")], [])

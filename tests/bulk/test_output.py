@@ -7,7 +7,7 @@ from captioner.bulk.output import Output, Row
 from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage
 from captioner.data.photos import PhotoError
-from captioner.errors import UsageError
+from captioner.errors import CaptionerError, UsageError
 from captioner.runtime.caption import Candidate, Caption
 
 DOG = Candidate(("a", "dog"), -1.5, np.zeros((2, 4)))
@@ -26,6 +26,7 @@ def test_what_is_written_is_found(output):
     block = Block(0, ("a.jpg", "강\n.jpg"))
     assert not output.holds(block)
     output.begin({"format": output.style}, overwrite=False)
+    output.check({"format": "any"}, overwrite=False)  # as long as there is no part
     assert output.write(block, ROWS).good == 1
     assert output.holds(block)
     assert output.parts() == {block.digest: output.part(block)}
@@ -35,9 +36,12 @@ def test_what_is_written_is_found(output):
 
 def test_other_settings_are_refused_and_the_same_go_on(output):
     output.begin({"num_captions": 1, "model": None}, overwrite=False)
-    output.begin({"num_captions": 1, "model": None}, overwrite=False)
+    output.write(Block(0, ("a.jpg",)), ROWS)
+    output.check({"num_captions": 1, "model": None}, overwrite=False)
     with pytest.raises(UsageError, match=r"num_captions was 1, now 3\); say the same, .*--overwrite"):
-        output.begin({"num_captions": 3, "model": None}, overwrite=False)
+        output.check({"num_captions": 3, "model": None}, overwrite=False)
+    output.check({"num_captions": 3, "model": None}, overwrite=True)
+    assert output.parts()
 
 
 def test_overwrite_removes_our_files_alone(output, tmp_path):
@@ -52,10 +56,21 @@ def test_overwrite_removes_our_files_alone(output, tmp_path):
 def test_a_file_is_refused(output, tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(UsageError, match="is a file; expected a folder"):
-        output.begin({}, overwrite=False)
+        output.check({}, overwrite=False)
 
 
 def test_parts_of_unknown_making_are_refused(output):
     output.write(Block(0, ("a.jpg",)), ROWS)
-    with pytest.raises(UsageError, match=r"holds parts without _captioner\.json"):
-        output.begin({}, overwrite=False)
+    for content in (None, b"", b"[]", b"\xff"):
+        if content is not None:
+            output.storage.write(output.at("_captioner.json"), content)
+        with pytest.raises(UsageError, match=r"holds parts without _captioner\.json, .* or it is damaged"):
+            output.check({"format": output.style}, overwrite=False)
+
+
+def test_a_damaged_part_is_named(output):
+    block = Block(0, ("a.jpg",))
+    output.write(block, ROWS)
+    output.storage.write(output.part(block), output.storage.read(output.part(block))[:-9])
+    with pytest.raises(CaptionerError, match=r"out/part-00000000-\w+\.\w+ is damaged; delete it and run the same"):
+        list(output.paths())

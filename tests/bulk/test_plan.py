@@ -51,6 +51,11 @@ def test_shards_that_are_done_are_left_out():
     assert Block(0, shard=one).digest != Block(0, shard=other).digest
 
 
+def test_a_shard_that_comes_twice_is_taken_once():
+    one, other = Shard("1.tar"), Shard("2.tar")
+    assert [block.shard for block in blocks([one, other, one])] == [one, other]
+
+
 def test_a_part_is_named_after_its_place_and_its_photos():
     block = Block(12, ("a.jpg", "b.jpg"))
     assert re.fullmatch(r"part-00000012-[0-9a-f]{16}", block.name)

@@ -43,6 +43,14 @@ def test_a_file_is_written_whole_read_listed_and_removed(tmp_path, url):
     assert storage.kind(f"{place}/a 100%#.txt") is FileType.NotFound
 
 
+def test_two_names_of_a_place_are_the_same():
+    storage = Storage(base="/here")
+    assert storage.same("out", "/here/./out/")
+    assert storage.same("s3://a/out", "s3://a/out/")
+    assert not storage.same("out", "s3://a/out")
+    assert not storage.same("out", "other")
+
+
 def test_what_fails_half_way_leaves_the_old_file(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
 

@@ -96,14 +96,24 @@ def test_a_tar_shard(work, captioner, photos, tmp_path, name):
             check(row, captioner, next(photos.rglob(member)))
 
 
-def test_a_shard_that_is_cut_off_gives_what_it_has_and_an_error(work, photos, tmp_path):
+@pytest.mark.parametrize(
+    ("where", "within", "whole"),
+    [("cut", 600, 2), ("cut", 100, 2), ("cut", 0, 2), ("flipped", 100, 2)],
+    ids=["in a photo", "in a header", "between photos", "a bit of a header"],
+)
+def test_a_shard_that_is_damaged_gives_what_it_has_and_an_error(work, photos, tmp_path, where, within, whole):
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for path in sorted(photos.rglob("*.png")):
             tar.add(path, path.name)
-    (tmp_path / "cut.tar").write_bytes(archive.getvalue()[:1200])
-    rows, tally = work(Block(0, shard=Shard(str(tmp_path / "cut.tar"))))
-    assert rows[-1]["path"] == str(tmp_path / "cut.tar")
+    content = bytearray(archive.getvalue())
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        place = tar.getmembers()[whole].offset + within
+    content[place] ^= 1
+    (tmp_path / "bad.tar").write_bytes(content[:place] if where == "cut" else content)
+    rows, tally = work(Block(0, shard=Shard(str(tmp_path / "bad.tar"))))
+    assert [row["caption"] is None for row in rows] == [False] * whole + [True]
+    assert rows[-1]["path"] == str(tmp_path / "bad.tar")
     assert tally.errors == {"the shard cannot be read to its end": 1}
 
 

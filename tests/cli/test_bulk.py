@@ -39,10 +39,10 @@ def test_wrong_usage(capsys, argv):
 @pytest.mark.parametrize(
     ("argv", "style", "features"),
     [
-        ([], "parquet", None),
+        ([], None, None),
         (["--format", "json"], "json", None),
-        (["--features"], "parquet", "published"),
-        (["--features", "model"], "parquet", "model"),
+        (["--features"], None, "published"),
+        (["--features", "model"], None, "model"),
     ],
 )
 def test_what_is_written(argv, style, features):
@@ -72,7 +72,21 @@ class TestWithRay:
             f"captioner: {tmp_path}/gone: no such file\n"
             "captioner: nothing to caption\n"
         )
-        assert [path.name for path in (tmp_path / "out").iterdir()] == ["_captioner.json"]
+        assert list((tmp_path / "out").iterdir()) == []
+
+    def test_what_is_there_stays_where_there_is_nothing_to_put_in_its_place(self, capsys, tmp_path):
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "part-00000000-0123456789abcdef.jsonl").write_text('{"path": "a.jpg", "error": null}\n')
+        status, err = call(capsys, tmp_path / "gone", "--output", out, "--model", MODEL, "--overwrite")
+        assert (status, err.splitlines()[-1]) == (1, "captioner: nothing to caption")
+        assert [path.name for path in out.iterdir()] == ["part-00000000-0123456789abcdef.jsonl"]
+
+    def test_features_are_no_captions(self, capsys, tmp_path):
+        arguments = ("photos", "--output", tmp_path / "out", "--model", MODEL, "--features")
+        status, err = call(capsys, *arguments, "--beam-width", 3, "--format", "json")
+        assert status == 2
+        assert "--format, --beam-width: with --features no captions are made" in err
 
     def test_a_url_that_leads_nowhere(self, capsys, tmp_path):
         status, err = call(capsys, "sftp://host/photos", "--output", tmp_path / "out", "--model", MODEL)

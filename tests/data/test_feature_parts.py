@@ -37,6 +37,13 @@ def test_photos_are_found_by_their_paths_and_else_by_their_names(directory):
     assert bad == {2: "a/2.jpg: the file is empty", 3: f"a/9.jpg: no features in {directory}"}
 
 
+def test_a_name_may_have_whatever_ends_a_line_elsewhere(write_part, tmp_path):
+    names = ["a\u2028b.jpg", "a\x85b.jpg", "a\nb.jpg"]
+    write_part(tmp_path / "parts", {name: filled(number) for number, name in enumerate(names)})
+    rows, bad = FeatureParts(tmp_path / "parts").find([Path(name) for name in names])
+    assert (rows, bad) == ([0, 1, 2], {})
+
+
 def test_a_name_that_several_photos_have_is_refused(directory):
     with pytest.raises(CaptionerError, match=r"has 2 photos called 1\.jpg, and none with the path elsewhere/1\.jpg"):
         FeatureParts(directory).find([Path("elsewhere/1.jpg")])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner import __version__
+from captioner import __version__, files
 from captioner.errors import CaptionerError
 from captioner.export import directory as directory_module
 from captioner.export.directory import MARKER, check_output, replacing_directory
@@ -134,6 +134,8 @@ def test_the_next_export_puts_right_what_a_kill_has_left(tmp_path, at, left):
     killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out", str(at)], cwd=ROOT, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "out").exists() == (at < 2)
+    files._swept.clear()  # as in another process
+    files.write_text(tmp_path / "captions.csv", "which knows nothing of exports")
     export(tmp_path / "another")
     assert (tmp_path / "out" / "a").read_text() == left
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "captions.csv", "out"]
