@@ -28,6 +28,9 @@ NO_ROOM = {
 STAND_IN = ".captioner-"
 """How the names of the directories begin in which something is written, beside its place."""
 
+LONGEST = 255 - len(STAND_IN) - 8
+"""Bytes that may follow in the name of such a directory: file systems have 255, the random part 8."""
+
 _swept: set[Path] = set()
 
 
@@ -37,12 +40,18 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     The stand-in's name ends like that of `path`, since many writers choose their format by it. When the
     block raises, or is interrupted, the stand-in is removed and `path` stays as it was. One that a killed process has
-    left in the directory is removed too.
+    left in the directory is removed too. A link stays a link, and its target is replaced; a device or a pipe is written
+    to as it is.
 
     Raises:
         OSError: the directory cannot be made or written to, or the disk is full.
     """
     path = Path(path)
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.parent not in _swept:  # once, since a folder may hold as many files as are written
         sweep(path.parent)
@@ -93,8 +102,11 @@ def stand_in(path: Path) -> Iterator[Path]:
 
 def _make_stand_in(path: Path) -> tuple[Path, int]:
     """Make a directory beside `path` and lock it; a sweep of another process may take it away between the two."""
+    suffix = f"-{path.name}"
+    if len(os.fsencode(suffix)) > LONGEST:
+        suffix = "-"
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=STAND_IN, suffix=f"-{path.name}", dir=path.parent))
+        folder = Path(tempfile.mkdtemp(prefix=STAND_IN, suffix=suffix, dir=path.parent))
         if not fcntl:
             return folder, -1
         with suppress(FileNotFoundError):
@@ -115,8 +127,9 @@ def sweep(directory: Path, rescue: Callable[[Path, str], bool] = _of_a_file) -> 
 
     Args:
         directory: where they may be.
-        rescue: called before with each, and with the name of what it stood in for; tells whether the rest may go. If it
-            is not given, those with a directory in them stay, since it may be all that is left of an export.
+        rescue: called before with each, and with the name of what it stood in for, "" where that is too long; tells
+            whether the rest may go. If it is not given, those with a directory in them stay, since it may be all that
+            is left of an export.
     """
     if not fcntl:
         return
@@ -145,9 +158,9 @@ def _claim(handle: int) -> bool:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path` in UTF-8 with Unix line ends, whole or not at all."""
+    """Write `text` to `path` in UTF-8 with Unix line ends, whole or not at all; half a character becomes `\\udcff`."""
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -48,7 +48,8 @@ class Captioner(LoadedCaptioner):
         as it is, whatever `encoder_weights` says. For another one, Keras and TensorFlow are imported the first time and
         the networks are converted, which takes some 20 seconds; the result is kept in the cache. From then on neither
         is imported: few photos are read in LiteRT, many (`captioner.runtime.captioner.MANY` a core) in ONNX Runtime,
-        which is imported then. What is read as it is has LiteRT alone. Nothing is ever downloaded.
+        which is imported then. What is read as it is has LiteRT alone. InceptionV3's weights are never downloaded;
+        those of other networks of `keras.applications` Keras downloads where it has not got them.
 
         Args:
             model: what `train.py` or `captioner export --format litert` wrote; not given, a shipped model, see

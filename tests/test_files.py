@@ -227,3 +227,33 @@ def test_a_stand_in_that_is_swept_before_it_is_locked_is_made_again(old, monkeyp
     assert len(made) == 2
     assert old.read_text(encoding="utf-8") == "new"
     assert names(old.parent) == ["file.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such links and pipes")
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path, old):
+    link = tmp_path / "there" / "link"
+    link.parent.mkdir()
+    link.symlink_to(old)
+    write_text(link, "new")
+    assert link.is_symlink()
+    assert old.read_text(encoding="utf-8") == "new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(tmp_path / "pipe", "said")
+        assert os.read(reader, 10) == b"said"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["file.txt", "pipe", "there"]
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".txt", "강" * 83 + ".txt"])
+def test_the_longest_names_can_be_written(tmp_path, name):
+    write_text(tmp_path / name, "text")
+    assert names(tmp_path) == [name]
+
+
+def test_half_a_character_is_written_as_what_it_stands_for(tmp_path):
+    write_text(tmp_path / "file.md", "trained on caf\udce9")
+    assert (tmp_path / "file.md").read_bytes() == b"trained on caf\\udce9"

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+from captioner.data.folder import folded
 from captioner.data.photos import CAPTIONED
 from captioner.errors import UsageError
 
@@ -13,10 +14,20 @@ def attention_paths(where: Path | None, photos: list[Path], single: bool) -> dic
     """Say where each photo's picture goes: the file named, or one a photo in the folder named.
 
     Raises:
-        UsageError: one file is named for several photos, or a file that is no picture.
+        UsageError: one file is named for several photos, a file that is no picture, or a picture would take the place
+            of a photo.
     """
-    if where is None:
-        return {}
+    paths = _attention_paths(where, photos, single) if where else {}
+    originals = {folded(str(photo.absolute())): photo for photo in photos}
+    for path in paths.values():
+        if original := originals.get(folded(str(path.absolute()))):
+            raise UsageError(
+                f"--attention {where}: {path} would take the place of the photo {original}; name another file or folder"
+            )
+    return paths
+
+
+def _attention_paths(where: Path, photos: list[Path], single: bool) -> dict[Path, Path]:
     if single and not where.is_dir():
         if where.suffix.lower() not in PICTURES:
             raise UsageError(f"--attention {where}: expected a picture such as {where}.png, or a folder that exists")
@@ -27,19 +38,20 @@ def attention_paths(where: Path | None, photos: list[Path], single: bool) -> dic
     taken: set[str] = set()
     for photo in photos:
         name, number = photo.stem, 2
-        while name in taken:
+        while folded(name) in taken:
             name, number = f"{photo.stem}-{number}", number + 1
-        taken.add(name)
+        taken.add(folded(name))
         paths[photo] = where / f"{name}.png"
     return paths
 
 
 def sidecar_paths(photos: list[Path]) -> dict[Path, Path]:
     """Say where each photo's text goes: dog.txt beside dog.jpg; dog.jpg.txt where there is a dog.png too."""
-    shared = Counter(photo.with_suffix("") for photo in photos)
+    stems = [folded(str(photo.with_suffix(""))) for photo in photos]
+    shared = Counter(stems)
     return {
-        photo: photo.with_name(f"{photo.name}.txt") if shared[photo.with_suffix("")] > 1 else photo.with_suffix(".txt")
-        for photo in photos
+        photo: photo.with_name(f"{photo.name}.txt") if shared[stem] > 1 else photo.with_suffix(".txt")
+        for photo, stem in zip(photos, stems, strict=True)
     }
 
 

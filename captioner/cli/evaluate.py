@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from captioner.cli.arguments import add_data, add_encoder_weights, add_search, chosen
+from captioner.cli.beside import PICTURES
 from captioner.cli.main import complain
 from captioner.cli.quiet import load_keras
 from captioner.config import DecodingConfig
 from captioner.data.dataset import Example
 from captioner.data.photos import open_photo
+from captioner.errors import UsageError
 from captioner.files import write_json
+from captioner.text import normalise
 
 EXAMPLES = """\
 Captions are found freely, without the references, and scored at corpus level against all of them: BLEU-1 to 4, ROUGE-L,
@@ -51,6 +54,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, write the files asked for, print the table."""
+    if arguments.gallery and arguments.gallery.suffix.lower() not in PICTURES:
+        raise UsageError(f"--gallery {arguments.gallery}: expected a picture such as {arguments.gallery}.png")
     from captioner.data.flickr8k import find_or_download
 
     dataset = find_or_download(arguments.data, arguments.data_format)
@@ -72,25 +77,29 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.predictions:
         write_predictions(arguments.predictions, split, captions)
     metrics = score_captions(captions, split, arguments.split, decoding)
-    if arguments.gallery:
-        _draw(arguments.gallery, describe_captions(captions, split, [])["examples"], dataset.split(arguments.split))
     if arguments.json:
         write_json(arguments.json, metrics)
-    print(scores_table(metrics))
+    print(scores_table(metrics), flush=True)
+    if arguments.gallery:
+        _draw(arguments.gallery, describe_captions(captions, split, [])["examples"], dataset.split(arguments.split))
     return 0
 
 
 def _draw(path: Path, chosen_by_score: dict[str, list[dict[str, Any]]], photos: Iterable[Example]) -> None:
     from captioner.plots import draw_gallery
 
-    files = {example.image.name: example.image for example in photos}
+    files = {  # photos in different folders may have one name
+        (example.image.name, " ".join(normalise(caption))): example.image
+        for example in photos
+        for caption in example.captions
+    }
 
     def text(each: dict[str, Any]) -> str:
         said, person = (textwrap.fill(each[name], 36) for name in ("caption", "reference"))
         return f"{said}\n({each['cider']:.0f})\n\na person: {person}"
 
     rows = [
-        (f"{name} CIDEr-D", [(open_photo(files[each["image"]]), text(each)) for each in some])
+        (f"{name} CIDEr-D", [(open_photo(files[each["image"], each["reference"]]), text(each)) for each in some])
         for name, some in chosen_by_score.items()
     ]
     draw_gallery(path, rows)

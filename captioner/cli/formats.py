@@ -32,7 +32,7 @@ def make_writer(style: str, num_captions: int, single: bool) -> Callable[[Path, 
         return csv_row([str(photo), candidates[0].text, f"{candidates[0].score:.4f}"])
 
     def write_text(photo: Path, candidates: Sequence[Candidate]) -> str:
-        name = "" if single else f"{photo}\t"
+        name = "" if single else f"{in_a_line(str(photo))}\t"
         return "".join(f"{name}{each.text}\n" for each in candidates[:num_captions])
 
     return {"json": write_json, "csv": write_csv, "text": write_text}[style]
@@ -41,7 +41,8 @@ def make_writer(style: str, num_captions: int, single: bool) -> Callable[[Path, 
 def csv_row(values: Sequence[str]) -> str:
     """Return one row with its line end."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
+    forgotten = any("\r" in value for value in values)  # by Python 3.11, of all that is to be quoted
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if forgotten else csv.QUOTE_MINIMAL).writerow(values)
     return text.getvalue()
 
 
@@ -65,6 +66,11 @@ def images_in(style: str, text: str) -> set[str]:
     if not all("\t" in line for line in lines):
         raise ValueError("expected lines of PATH<TAB>CAPTION")
     return {line.split("\t", 1)[0] for line in lines}
+
+
+def in_a_line(name: str) -> str:
+    """Return a file's name as it stands in a line of text: without line ends and tabs."""
+    return name.translate({ord(character): repr(character)[1:-1] for character in "\n\r\t"})
 
 
 def written(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from captioner.cli.main import complain
 from captioner.cli.results import Table, opened
 from captioner.config import DecodingConfig
 from captioner.data.photos import PhotoError, find_photos
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, UsageError
 from captioner.files import sweep, write_text
 from captioner.runtime.caption import Candidate, Caption
 
@@ -23,6 +24,8 @@ Result = tuple[Path, Caption | PhotoError]
 
 def caption_photos(arguments: argparse.Namespace) -> int:
     """Caption what the user named, and return the exit status."""
+    if arguments.format == "csv" and arguments.num_captions > 1:
+        raise UsageError("--num-captions: --format csv has one caption a photo; give --format json, or text")
     photos, complaints = find_photos(arguments.paths)
     for complaint in complaints:
         complain(complaint)
@@ -98,6 +101,17 @@ class Extras:
 
     def write(self, photo: Path, candidate: Candidate) -> list[str]:
         """Write them, and return what could not be done."""
+        try:
+            self._write(photo, candidate)
+        except PhotoError as error:
+            return [str(error)]
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            return [f"{photo}: its name is too long to write {error.filename or 'anything'} beside it; rename it"]
+        return []
+
+    def _write(self, photo: Path, candidate: Candidate) -> None:
         if self.pictures:
             from captioner.data.photos import open_photo
             from captioner.plots import draw_attention
@@ -108,11 +122,7 @@ class Extras:
         if self.copies:
             from captioner.data.embed import embed_caption
 
-            try:
-                embed_caption(photo, self.copies[photo], candidate.text)
-            except PhotoError as error:
-                return [str(error)]
-        return []
+            embed_caption(photo, self.copies[photo], candidate.text)
 
 
 def _sure_enough(caption: Caption, min_score: float | None) -> list[Candidate]:

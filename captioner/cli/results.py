@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from captioner.cli.formats import HEADING, ODD_NAMES, csv_row, images_in, written
+from captioner.cli.formats import HEADING, ODD_NAMES, csv_row, images_in, in_a_line, written
 from captioner.errors import UsageError
 from captioner.files import naming, replacing
 
@@ -75,7 +75,7 @@ class Table:
 
     def __contains__(self, photo: object) -> bool:
         """Tell whether the table holds this photo."""
-        return written(str(photo)) in self.images
+        return self._name(photo) in self.images
 
     def write(self, photo: Path, lines: str) -> None:
         """Add the lines of a photo, all or none.
@@ -95,7 +95,10 @@ class Table:
                 self._file.truncate(self._size)
             raise
         self._size += len(content)
-        self.images.add(written(str(photo)))
+        self.images.add(self._name(photo))
+
+    def _name(self, photo: object) -> str:
+        return written(in_a_line(str(photo)) if self._style == "text" else str(photo))
 
     def _write(self, content: memoryview) -> None:
         with naming(self._path):

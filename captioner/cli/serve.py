@@ -44,7 +44,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_search(model)
     model.add_argument("--num-captions", metavar="N", type=_positive, default=3, help="captions a photo (default: 3)")
     limits = parser.add_argument_group("limits")
-    limits.add_argument("--max-megabytes", metavar="N", type=_positive, default=20, help="of a file (default: 20)")
+    limits.add_argument("--max-megabytes", metavar="N", type=_megabytes, default=20, help="of a file (default: 20)")
     limits.add_argument("--max-megapixels", metavar="N", type=_positive, default=50, help="of a photo (default: 50)")
     return parser
 
@@ -83,6 +83,15 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, found {text!r}")
     return int(text)
+
+
+def _megabytes(text: str) -> int:
+    from captioner.serve.limits import Limits
+
+    most = Limits().held_bytes // 10**6
+    if (value := _positive(text)) > most:
+        raise argparse.ArgumentTypeError(f"expected at most {most}, which all uploads share, found {value}")
+    return value
 
 
 def _positive(text: str) -> int:

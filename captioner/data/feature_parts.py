@@ -70,7 +70,7 @@ class FeatureParts:
         return (len(self._places), *self._row_shape)
 
     def find(self, photos: Sequence[Path]) -> tuple[list[int], dict[int, str]]:
-        """Find photos by their paths, or, where the features were made elsewhere, by their names.
+        """Find photos by their paths, or, where none of these is known since they were elsewhere, by their names.
 
         Returns:
             the row of each photo, and, for each that has no features, the reason.
@@ -78,13 +78,14 @@ class FeatureParts:
         Raises:
             CaptionerError: only the name fits, and several photos have it.
         """
+        known = self._numbers.keys() | self._errors.keys()
+        exact = [[path for path in (str(photo), str(photo.absolute())) if path in known][:1] for photo in photos]
         by_name: dict[str, list[str]] = {}
-        for path in (*self._numbers, *self._errors):
+        for path in known if not any(exact) else ():
             by_name.setdefault(path.rpartition("/")[2], []).append(path)
         rows, bad = [0] * len(photos), {}
         for place, photo in enumerate(photos):
-            exact = [path for path in (str(photo), str(photo.absolute())) if path in self._numbers]
-            found = exact[:1] or by_name.get(photo.name, [])
+            found = exact[place] or by_name.get(photo.name, [])
             if len(found) > 1:
                 raise CaptionerError(
                     f"{self.directory} has {len(found)} photos called {photo.name}, and none with the path {photo}; "

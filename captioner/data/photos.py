@@ -267,7 +267,9 @@ def _decoded(image: Image.Image, ours: bool) -> np.ndarray:
     upright = _UPRIGHT.get(_orientation(image))
     factor = math.ceil(math.sqrt(image.width * image.height / LARGE))
     if factor > 1:
-        image = _smaller(image, factor)
+        large, image = image, _smaller(image, factor)
+        if ours:
+            large.close()  # the caller holds it still
     if image.mode.startswith("I;16"):
         image = Image.fromarray(_from_16_bits(np.asarray(image)))
     elif image.mode in ("I", "F"):
@@ -329,12 +331,17 @@ def _from_open_range(values: np.ndarray) -> np.ndarray:
     """8 bits of 32-bit integers or floats, which tell nowhere what white is: the least usual ceiling that holds
     them all (1 for floats, 255, 65535), else their own minimum and maximum."""
     ceilings = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
-    values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-    low, high = values.min(), values.max()
-    for ceiling in ceilings:
-        if low >= 0 and high <= ceiling:
-            return np.rint(values * (255 / ceiling)).astype(np.uint8)
-    return np.rint((values - low) * (255 / (high - low or 1))).astype(np.uint8)
+    # A part at a time, since in 64 bits a large photo would take more memory than all else
+    parts = np.array_split(values, min(len(values), 1 + values.size // 2**20))
+
+    def finite(part: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(part.astype(np.float64), posinf=0.0, neginf=0.0)
+
+    low, high = min(finite(part).min() for part in parts), max(finite(part).max() for part in parts)
+    fitting = [ceiling for ceiling in ceilings if low >= 0 and high <= ceiling]
+    low, high = (0, fitting[0]) if fitting else (low, high)
+    scale = 255 / (high - low or 1)
+    return np.concatenate([np.rint((finite(part) - low) * scale).astype(np.uint8) for part in parts])
 
 
 @contextmanager

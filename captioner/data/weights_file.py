@@ -34,7 +34,16 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
             raw.seek(0)
             with np.load(raw, allow_pickle=False) as file:
                 weights = {name: file[name] for name in shapes}
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+    except (
+        OSError,
+        LookupError,
+        ValueError,
+        EOFError,
+        TypeError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise CaptionerError(f"the weights {path} cannot be read ({error}); copy them again, or train again") from error
     return weights
 

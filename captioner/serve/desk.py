@@ -57,9 +57,12 @@ class Desk:
         if self._waiting >= self._limits.waiting:
             raise Refused(503, "too many photos are waiting; try again in a moment", again=2)
         self._waiting += 1
+        held = [content]
+        del content
         try:
-            return await asyncio.wrap_future(self._pool.submit(self._describe, content, attention, pictures))
+            return await asyncio.wrap_future(self._pool.submit(self._describe, held, attention, pictures))
         finally:
+            held.clear()  # also where the pool has it still in its line, although nobody waits any more
             self._waiting -= 1
 
     def drop(self) -> None:
@@ -71,9 +74,9 @@ class Desk:
         """Do the same, and wait for those that are begun."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _describe(self, content: bytes, attention: bool, pictures: bool) -> dict[str, Any]:
+    def _describe(self, held: list[bytes], attention: bool, pictures: bool) -> dict[str, Any]:
         try:
-            photo = open_photo(content, max_pixels=self._limits.pixels)
+            photo = open_photo(held.pop(), max_pixels=self._limits.pixels)
             caption = self._captioner(photo)
         except PhotoError as error:
             raise Refused(413 if isinstance(error, TooManyPixelsError) else 422, str(error)) from None

@@ -50,8 +50,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         taken = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise CaptionerError(f"--host {host}: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:  # the latter where it is no name at all
+        raise CaptionerError(f"--host {host}: {getattr(error, 'strerror', None) or error}") from None
     try:
         if os.name == "posix":  # else a port stays taken for a minute after a server has stopped
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,8 +82,28 @@ def make_server(
         announce: called when requests are answered.
     """
     import uvicorn
+    from h11 import IDLE
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
     from captioner.serve.app import make_app
+
+    class Patient(H11Protocol):
+        """Closes connections on which no request is complete for too long; uvicorn does so behind an answer alone."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._wait()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._wait()
+
+        def _wait(self) -> None:
+            self.loop.call_later(limits.silence, self._close_if_silent, self.cycle)
+
+        def _close_if_silent(self, cycle: object) -> None:
+            if self.cycle is cycle and self.conn.their_state is IDLE:
+                self.transport.close()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -99,7 +119,7 @@ def make_server(
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=Patient,
         ws="none",
         log_config=None,
         log_level="error",

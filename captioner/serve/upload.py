@@ -106,7 +106,12 @@ class _InMemory(MultiPartParser):
 async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> bytes:
     try:
         form = await _InMemory(request.headers, body, max_files=1, max_fields=20, max_part_size=AROUND).parse()
-    except (MultiPartException, FormParserError) as error:
+    except (
+        MultiPartException,
+        FormParserError,
+        UnicodeError,
+        LookupError,
+    ) as error:  # no such encoding, or none at all
         said = error.message if isinstance(error, MultiPartException) else str(error)
         raise Refused(400, f"the form cannot be read: {said}") from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]

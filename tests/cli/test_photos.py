@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,7 @@ def test_several_captions_of_a_single_photo_go_to_a_file_that_is_replaced(predic
     [
         (["a.jpg", "--in-place"], "--in-place says where --embed writes"),
         (["--prompt", "a", "--sidecar"], "--sidecar: for photos, but --prompt for a language model"),
+        (["a.jpg", "--format", "csv", "--num-captions", "2"], "--num-captions: --format csv has one caption a photo"),
     ],
 )
 def test_requests_that_make_no_sense(predict, argv, complaint):
@@ -223,3 +225,40 @@ def test_a_photo_has_its_line_after_all_else_so_that_a_kill_between_loses_nothin
     else:
         left = {"--embed": folder.glob("*captioned*"), "--sidecar": folder.glob("*.txt")}.get(wanted[0])
         assert len(list(left or (tmp_path / "looked").iterdir())) == 3
+
+
+def test_a_picture_never_takes_the_place_of_a_photo(predict, captioner, folder, tmp_path):
+    before = (folder / "cat.png").read_bytes()
+    for argv in ([folder, "--attention", folder], [folder / "cat.png", "--attention", folder / "cat.png"]):
+        status, _, err = predict(*argv)
+        assert status == 2
+        assert f"{folder / 'cat.png'} would take the place of the photo {folder / 'cat.png'}; name another" in err
+    assert (folder / "cat.png").read_bytes() == before
+    assert captioner.asked == []
+
+
+@pytest.mark.parametrize("option", ["--sidecar", "--embed"])
+def test_a_name_too_long_to_write_beside_stops_no_other(predict, captioner, folder, option):
+    name = "a" * 248 + ".jpg"
+    (folder / "dog.jpg").rename(folder / name)
+    (folder / f"{name[:-4]}.png").write_bytes((folder / "cat.png").read_bytes())  # so that its text is NAME.jpg.txt
+    status, _, err = predict(folder, option)
+    assert status == 1
+    assert f"captioner: {folder / name}: its name is too long to write " in err
+    assert "cat.png" in captioner.asked
+    assert "dim.jpg" in captioner.asked
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("style", ["text", "csv", "json"])
+def test_a_name_may_have_whatever_ends_a_line(predict, captioner, folder, tmp_path, style):
+    for number, character in enumerate("\n\r\t"):
+        (folder / f"in{character}side").mkdir()
+        Image.new("RGB", (4, 3)).save(folder / f"in{character}side" / f"{number}.jpg")
+    (folder / "bad.jpg").unlink()
+    output = tmp_path / "captions"
+    for _ in range(2):
+        status, _, err = predict(folder, "--format", style, "--output", output)
+        assert status == 0, err
+    assert len(captioner.asked) == 6
+    assert "holds 6 of 6 photos; nothing to do" in err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli.beside import attention_paths
+from captioner.cli.beside import attention_paths, sidecar_paths
 from captioner.cli.formats import make_writer
 from captioner.cli.results import opened
 from captioner.errors import UsageError
@@ -134,3 +134,15 @@ def test_a_file_name_that_is_not_text_can_be_written(tmp_path, monkeypatch, to_f
         file.flush()
     line = (tmp_path / "out").read_bytes() if to_file else written.getvalue()
     assert json.loads(line)["image"] == str(photo)
+
+
+def test_names_that_differ_by_case_alone_get_files_of_their_own():
+    photos = [Path("x", "Dog.jpg"), Path("x", "dog.png"), Path("cat.jpg")]
+    assert sidecar_paths(photos) == {
+        photos[0]: Path("x", "Dog.jpg.txt"),
+        photos[1]: Path("x", "dog.png.txt"),
+        photos[2]: Path("cat.txt"),
+    }
+    assert [path.name for path in attention_paths(Path("out"), photos, single=False).values()] == [
+        *("Dog.png", "dog-2.png", "cat.png")
+    ]

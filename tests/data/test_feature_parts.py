@@ -31,10 +31,22 @@ def test_rows_are_picked_in_any_order_and_as_often_as_asked(directory):
 
 def test_photos_are_found_by_their_paths_and_else_by_their_names(directory):
     parts = FeatureParts(directory)
-    photos = [Path("b/1.jpg"), Path("elsewhere/4.jpg"), Path("a/2.jpg"), Path("a/9.jpg"), Path("a/1.jpg")]
-    rows, bad = parts.find(photos)
-    assert [rows[place] for place in (0, 1, 4)] == [3, 2, 0]
-    assert bad == {2: "a/2.jpg: the file is empty", 3: f"a/9.jpg: no features in {directory}"}
+    rows, bad = parts.find([Path("b/1.jpg"), Path("a/2.jpg"), Path("a/9.jpg"), Path("a/1.jpg"), Path("c/4.jpg")])
+    assert [rows[place] for place in (0, 3)] == [3, 0]
+    assert bad == {
+        1: "a/2.jpg: the file is empty",
+        2: f"a/9.jpg: no features in {directory}",
+        4: f"c/4.jpg: no features in {directory}",  # those of b/4.jpg may be of another photo
+    }
+    rows, bad = parts.find([Path("elsewhere/4.jpg"), Path("elsewhere/2.jpg"), Path("elsewhere/9.jpg")])
+    assert rows[0] == 2
+    assert bad == {1: "elsewhere/2.jpg: the file is empty", 2: f"elsewhere/9.jpg: no features in {directory}"}
+
+
+def test_a_photo_with_an_error_is_no_other_of_that_name(write_part, tmp_path):
+    write_part(tmp_path / "parts", {"a/1.jpg": "the file is empty", "b/1.jpg": filled(1)})
+    rows, bad = FeatureParts(tmp_path / "parts").find([Path("a/1.jpg"), Path("b/1.jpg")])
+    assert (rows[1], bad) == (0, {0: "a/1.jpg: the file is empty"})
 
 
 def test_a_name_may_have_whatever_ends_a_line_elsewhere(write_part, tmp_path):

@@ -81,6 +81,14 @@ def test_a_split_that_is_not_there_is_named(evaluate, other_data):
     assert "the test split of my_photos holds no photos; those that do: train (4 photos), dev (2 photos)" in outcome.err
 
 
+@pytest.mark.parametrize("name", ["gallery.xyz", "gallery"])
+def test_a_gallery_that_is_no_picture_is_refused_before_the_work(evaluate, tmp_path, name):
+    outcome = evaluate("--split", "dev", "--gallery", tmp_path / name)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert f"--gallery {tmp_path / name}: expected a picture such as {tmp_path / name}.png" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_gallery_is_drawn(evaluate, tmp_path):
     outcome = evaluate("--split", "dev", "--gallery", tmp_path / "gallery.png")
     assert outcome.status == 0

@@ -115,6 +115,18 @@ def test_what_is_damaged_is_not_there(tmp_path, damage):
     assert bundle.read_decoder(tmp_path / "decoder.npz", CONFIG) is None
 
 
+@pytest.mark.parametrize("offset", [8, 10])  # flags, of which one says that it is encrypted; and the compression
+def test_a_flipped_bit_in_the_list_of_an_archive_is_damage_too(tmp_path, offset):
+    bundle.save_decoder(tmp_path / "decoder.npz", arrays())
+    bundle.save_encoder(tmp_path / "encoder.zip", b"network")
+    for path in list(tmp_path.glob("*coder.*")):
+        content = bytearray(path.read_bytes())
+        content[content.index(b"PK\1\2") + offset] ^= 1
+        path.write_bytes(content)
+    assert bundle.read_decoder(tmp_path / "decoder.npz", CONFIG) is None
+    assert bundle.read_encoder(tmp_path / "encoder.zip") is None
+
+
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped"])
 def test_a_damaged_network_for_onnx_is_told_and_leaves_the_other_as_it_is(tmp_path, damage):
     path = tmp_path / "encoder.zip"

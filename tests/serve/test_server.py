@@ -1,11 +1,14 @@
 """The endpoint as programs meet it, and what a server must survive."""
 
+import asyncio
 import io
 import os
+import re
 import signal
 import socket
 import struct
 import sys
+import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +18,10 @@ import pytest
 from PIL import Image
 
 from captioner.cli.main import main
+from captioner.data.photos import PhotoError
 from captioner.errors import CaptionerError
+from captioner.serve.desk import MOST_THREADS, Desk
+from captioner.serve.limits import Limits
 from captioner.serve.server import listen, url
 
 MB = 1_000_000
@@ -204,7 +210,8 @@ def test_clients_that_go_leave_nothing_behind(server, photos):
 def test_all_uploads_together_are_bounded_and_none_may_stand_still(start, photos):
     server = start(held_bytes=100_000, silence=2, upload=4)
     head = HEAD + b"Content-Length: 100000\r\n\r\n"
-    with connect(server) as slow, connect(server) as dripping:
+    with connect(server) as slow, connect(server) as dripping, connect(server) as silent, connect(server) as half:
+        half.sendall(HEAD[:20])
         slow.sendall(head + bytes(60_000))
         time.sleep(0.3)
         status, answer = server.ask("POST", "/caption", bytes(60_000))
@@ -219,6 +226,9 @@ def test_all_uploads_together_are_bounded_and_none_may_stand_still(start, photos
                 break
         assert answer_of(slow).endswith('{"error":"the upload stood still for 2 seconds"}')
         assert answer_of(dripping).endswith('{"error":"the upload took longer than 4 seconds"}')
+        for each in (silent, half):  # no request has come, so there is nothing to answer
+            each.settimeout(5)
+            assert each.recv(1) == b""
     assert server.ask("POST", "/caption", bytes(60_000))[0] == 422  # there is room again
     assert server.stop(signal.SIGTERM)[0] == 0
 
@@ -286,8 +296,9 @@ def test_a_port_that_is_taken_is_named():
             CaptionerError, match=rf"^127\.0\.0\.1, port {port}: address already in use; choose another"
         ):
             listen("127.0.0.1", port)
-    with pytest.raises(CaptionerError, match=r"^--host no\.such\.host\.invalid: "):
-        listen("no.such.host.invalid", 0)
+    for host in ("no.such.host.invalid", "192.168..5", "a" * 64):
+        with pytest.raises(CaptionerError, match=rf"^--host {re.escape(host)}: "):
+            listen(host, 0)
 
 
 def test_without_gradio_the_command_tells_how_to_get_it(monkeypatch, capsys):
@@ -301,7 +312,14 @@ def test_without_gradio_the_command_tells_how_to_get_it(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "argv", [["--port", "65536"], ["--port", "x"], ["--max-megabytes", "0"], ["--num-captions", "-1"]]
+    "argv",
+    [
+        ["--port", "65536"],
+        ["--port", "x"],
+        ["--max-megabytes", "0"],
+        ["--max-megabytes", "401"],
+        ["--num-captions", "-1"],
+    ],
 )
 def test_numbers_that_make_no_sense_are_refused(capsys, argv):
     with pytest.raises(SystemExit) as caught:
@@ -316,3 +334,45 @@ def test_an_open_door_is_pointed_out(start, server):
     expected = "captioner: --host 0.0.0.0: whoever reaches this address can use the page; there is no password\n"
     assert open_to_all.before == expected
     assert open_to_all.stop(signal.SIGTERM)[0] == 0
+
+
+def test_a_form_in_a_charset_that_is_none_is_refused(server, photos):
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="photo"; filename="\xc3\xa9.jpg"\r\n\r\n'
+        + photos[0]
+        + b"\r\n--x--"
+    )
+    kind = "multipart/form-data; boundary=x; charset=undefined"
+    status, answer = server.ask("POST", "/caption", form, {"content-type": kind})
+    assert status == 400
+    assert answer["error"].startswith("the form cannot be read: ")
+
+
+def test_the_bytes_of_who_has_gone_are_not_kept_in_the_line():
+    class Slow:
+        def __call__(self, photo):
+            begun.set()
+            go_on.wait(10)
+            raise PhotoError("enough")
+
+    begun, go_on = threading.Event(), threading.Event()
+    one, content = io.BytesIO(), bytes(1000)
+    Image.new("RGB", (4, 4)).save(one, "PNG")
+
+    async def leave() -> int:
+        desk = Desk(Slow(), Limits())
+        busy = [asyncio.create_task(desk.caption(one.getvalue(), False, False)) for _ in range(MOST_THREADS)]
+        await asyncio.to_thread(begun.wait, 10)
+        before = sys.getrefcount(content)
+        waiting = [asyncio.create_task(desk.caption(content, False, False)) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        kept = sys.getrefcount(content) - before
+        go_on.set()
+        await asyncio.gather(*busy, return_exceptions=True)
+        desk.close()
+        return kept
+
+    assert asyncio.run(leave()) == 0
