@@ -31,10 +31,10 @@ import numpy as np
 from made_up import seconds
 
 from captioner import Captioner
-from captioner.cli.arguments import shipped_model
 from captioner.cli.main import main as captioner_command
 from captioner.data.formats import read_dataset
 from captioner.data.photos import open_photo, preprocess
+from captioner.data.shipped import shipped_model
 from captioner.runtime.caption import Caption
 
 PARTS = ("agreement", "first", "steady")

@@ -25,6 +25,9 @@ NO_ROOM = {
 }
 """Why something cannot be written for want of room, and what to do, by the number of the error."""
 
+ODD_NAMES = "backslashreplace"
+"""A file's name need not be text; JSON readers understand the \\udcff that comes of it."""
+
 STAND_IN = ".captioner-"
 """How the names of the directories begin in which something is written, beside its place."""
 
@@ -160,7 +163,12 @@ def _claim(handle: int) -> bool:
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path` in UTF-8 with Unix line ends, whole or not at all; half a character becomes `\\udcff`."""
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        beside.write_text(text, encoding="utf-8", errors=ODD_NAMES, newline="\n")
+
+
+def written(name: str) -> str:
+    """Return a file's name as it stands in UTF-8 text."""
+    return name.encode("utf-8", ODD_NAMES).decode("utf-8")
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 
 from captioner.checksums import Checksums
-from captioner.cli.arguments import default_encoder_weights, shipped_model
-from captioner.cli.quiet import load_keras
 from captioner.config import DecodingConfig, ModelConfig, load_config
-from captioner.data.encoder_weights import BY_OTHER_MEANS, IMAGENET, INCEPTION, is_here, keras_file
+from captioner.data.encoder_weights import (
+    BY_OTHER_MEANS,
+    IMAGENET,
+    INCEPTION,
+    default_encoder_weights,
+    is_here,
+    keras_file,
+)
 from captioner.data.model_files import CONFIG, check_features, check_networks, read_config, read_words
+from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError
 from captioner.files import sweep
-from captioner.quiet import stderr_closed
+from captioner.quiet import load_keras, stderr_closed
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
 from captioner.runtime.captioner import Encoder

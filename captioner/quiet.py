@@ -24,3 +24,11 @@ def stderr_closed() -> Iterator[None]:
             os.dup2(kept, 2)
             os.close(kept)
             os.close(nowhere)
+
+
+def load_keras() -> None:
+    """Import Keras on TensorFlow, which training needs, without remarks; it takes seconds, so commands call it late."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with stderr_closed():  # some remarks come before TensorFlow reads its log level
+        import keras  # noqa: F401

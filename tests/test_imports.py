@@ -31,11 +31,11 @@ ROWS = {
     "runtime": 4,
     "export": 4,
     "plots": 4,
-    "cli": 5,
     "library": 5,
     "serve": 5,
     "bulk": 5,
-    "__main__": 6,
+    "cli": 6,
+    "__main__": 7,
 }
 MODULES = sorted(
     ".".join(("captioner", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")

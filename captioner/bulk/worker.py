@@ -15,8 +15,8 @@ from captioner.bulk.output import FEATURES, Found, Output, Row
 from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage, is_url
 from captioner.bulk.tally import Tally
-from captioner.cli.formats import written
 from captioner.data.photos import PhotoError, is_photo
+from captioner.files import written
 from captioner.runtime.captioner import Captioner
 
 READERS = 8

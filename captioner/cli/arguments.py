@@ -2,13 +2,12 @@
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from captioner.config import check_bounds
-from captioner.data.encoder_weights import IMAGENET
+from captioner.data.encoder_weights import default_encoder_weights
 from captioner.errors import CaptionerError, UsageError
 
 
@@ -90,11 +89,6 @@ def add_encoder_weights(group: argparse._ActionsContainer, downloads: bool = Tru
     )
 
 
-def default_encoder_weights() -> str:
-    """Return the file that the environment names, or "imagenet" for Keras's own."""
-    return os.environ.get("CAPTIONER_ENCODER_WEIGHTS") or IMAGENET
-
-
 def add_search(group: argparse._ActionsContainer) -> None:
     """Add `--beam-width`, `--length-penalty` and `--no-repeat-ngram-size`."""
     from captioner.config import DecodingConfig
@@ -117,10 +111,3 @@ def add_model(group: argparse._ActionsContainer) -> None:
         help="model directory (default: saved_models/flickr8k where InceptionV3's weights are there, else "
         "saved_models/compact, which needs none)",
     )
-
-
-def shipped_model(name: str = "flickr8k") -> Path:
-    """Return the model `name` that comes with this installation: in the clone, or inside the installed package."""
-    package = Path(__file__).parents[1]
-    beside = package.parent / "saved_models" / name
-    return beside if beside.is_dir() else package / "saved_models" / name

@@ -2,9 +2,9 @@
 
 import argparse
 
-from captioner.cli.arguments import shipped_model
 from captioner.cli.main import complain
 from captioner.data.encoder_weights import IMAGENET, keras_file
+from captioner.data.shipped import shipped_model
 
 INTERRUPTED = "stopped; the same command goes on"
 

@@ -10,12 +10,12 @@ from typing import Any
 from captioner.cli.arguments import add_data, add_encoder_weights, add_search, chosen
 from captioner.cli.beside import PICTURES
 from captioner.cli.main import complain
-from captioner.cli.quiet import load_keras
 from captioner.config import DecodingConfig
 from captioner.data.dataset import Example
 from captioner.data.photos import open_photo
 from captioner.errors import UsageError
 from captioner.files import write_json
+from captioner.quiet import load_keras
 from captioner.text import normalise
 
 EXAMPLES = """\

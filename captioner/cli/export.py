@@ -6,8 +6,8 @@ from pathlib import Path
 
 from captioner.cli.arguments import add_encoder_weights
 from captioner.cli.main import complain
-from captioner.cli.quiet import load_keras
 from captioner.errors import UsageError
+from captioner.quiet import load_keras
 
 INTERRUPTED = "stopped; nothing was exported"
 

@@ -6,13 +6,11 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from captioner.files import written
 from captioner.runtime.caption import Candidate
 
 STYLES = ("text", "json", "csv")
 HEADING = ("image", "caption", "score")
-
-ODD_NAMES = "backslashreplace"
-"""A file's name need not be text; JSON readers understand the \\udcff that comes of it."""
 
 
 def make_writer(style: str, num_captions: int, single: bool) -> Callable[[Path, Sequence[Candidate]], str]:
@@ -71,8 +69,3 @@ def images_in(style: str, text: str) -> set[str]:
 def in_a_line(name: str) -> str:
     """Return a file's name as it stands in a line of text: without line ends and tabs."""
     return name.translate({ord(character): repr(character)[1:-1] for character in "\n\r\t"})
-
-
-def written(name: str) -> str:
-    """Return a file's name as it stands in UTF-8 text."""
-    return name.encode("utf-8", ODD_NAMES).decode("utf-8")

@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from captioner.cli.arguments import add_setting, chosen, shipped_model
+from captioner.cli.arguments import add_setting, chosen
 from captioner.cli.main import complain
 from captioner.config import GenerationConfig
+from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_text
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from captioner.cli.formats import HEADING, ODD_NAMES, csv_row, images_in, in_a_line, written
+from captioner.cli.formats import HEADING, csv_row, images_in, in_a_line
 from captioner.errors import UsageError
-from captioner.files import naming, replacing
+from captioner.files import ODD_NAMES, naming, replacing, written
 
 
 @contextlib.contextmanager

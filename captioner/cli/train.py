@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 from captioner.cli.arguments import chosen
-from captioner.cli.quiet import load_keras
 from captioner.cli.train_options import make_parser, refuse_other_task
 from captioner.cli.train_settings import configure
 from captioner.cli.train_text import run_text_task
 from captioner.config import COMPACT, FineTuningConfig, ImitationConfig, SelfCriticalConfig
+from captioner.quiet import load_keras
 
 __all__ = ["INTERRUPTED", "make_parser", "run"]
 

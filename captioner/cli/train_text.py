@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from captioner.cli.arguments import add_setting, chosen
-from captioner.cli.quiet import load_keras
 from captioner.cli.table import likelihood_table
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
+from captioner.quiet import load_keras
 
 TEXT_OPTIONS = ("text", "layers", "recurrent_dropout", "layer_norm", "sequence_length", "split")
 """What only language models have."""

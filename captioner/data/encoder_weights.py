@@ -28,3 +28,8 @@ def is_here() -> bool:
         return keras_file().stat().st_size == SIZE
     except OSError:
         return False
+
+
+def default_encoder_weights() -> str:
+    """Return the file that the environment names, or "imagenet" for Keras's own."""
+    return os.environ.get("CAPTIONER_ENCODER_WEIGHTS") or IMAGENET

@@ -4,8 +4,9 @@ import dataclasses
 import pytest
 
 from captioner.cli import evaluate, predict, train
-from captioner.cli.arguments import add_setting, chosen, shipped_model
+from captioner.cli.arguments import add_setting, chosen
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig
+from captioner.data.shipped import shipped_model
 from captioner.errors import UsageError
 
 

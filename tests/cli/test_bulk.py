@@ -2,9 +2,9 @@ import sys
 
 import pytest
 
-from captioner.cli.arguments import shipped_model
 from captioner.cli.bulk import make_parser
 from captioner.cli.main import main
+from captioner.data.shipped import shipped_model
 
 MODEL = shipped_model("compact")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli.arguments import shipped_model
+from captioner.data.shipped import shipped_model
 
 NEEDED = ("CAPTIONER_DATA", "CAPTIONER_ENCODER_WEIGHTS")
 GIVEN = {name: os.environ.get(name) for name in (*NEEDED, "XDG_CACHE_HOME")}
