@@ -38,23 +38,27 @@ _swept: set[Path] = set()
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, named: bool = False) -> Iterator[Path]:
     """Yield a path beside `path` to write to; rename it over `path` when the block ends well.
 
     The stand-in's name ends like that of `path`, since many writers choose their format by it. When the
     block raises, or is interrupted, the stand-in is removed and `path` stays as it was. One that a killed process has
-    left in the directory is removed too. A link stays a link, and its target is replaced; a device or a pipe is written
-    to as it is.
+    left in the directory is removed too.
+
+    Args:
+        path: the file.
+        named: whether a user typed just this path. Then a link stays a link, and its target is replaced, and a device
+            or a pipe is written to as it is; else whatever is there gives way, since a stranger may have put it there.
 
     Raises:
         OSError: the directory cannot be made or written to, or the disk is full.
     """
     path = Path(path)
-    if path.is_symlink():
-        path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
+    if named and path.exists() and not path.is_file():
         yield path
         return
+    if named and path.is_symlink():
+        path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.parent not in _swept:  # once, since a folder may hold as many files as are written
         sweep(path.parent)
@@ -160,9 +164,15 @@ def _claim(handle: int) -> bool:
     return True
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path` in UTF-8 with Unix line ends, whole or not at all; half a character becomes `\\udcff`."""
-    with replacing(path) as beside:
+def write_text(path: str | Path, text: str, named: bool = False) -> None:
+    """Write `text` to `path` in UTF-8 with Unix line ends, whole or not at all; half a character becomes `\\udcff`.
+
+    Args:
+        path: the file.
+        text: the text.
+        named: see `replacing`.
+    """
+    with replacing(path, named) as beside:
         beside.write_text(text, encoding="utf-8", errors=ODD_NAMES, newline="\n")
 
 
@@ -171,9 +181,9 @@ def written(name: str) -> str:
     return name.encode("utf-8", ODD_NAMES).decode("utf-8")
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` to `path` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+def write_json(path: str | Path, value: Any, named: bool = False) -> None:
+    """Write `value` to `path` as indented JSON, whole or not at all; `named` as for `replacing`."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", named)
 
 
 def read_json(path: str | Path, what: str) -> Any:

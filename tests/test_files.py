@@ -234,20 +234,26 @@ def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path, old):
     link = tmp_path / "there" / "link"
     link.parent.mkdir()
     link.symlink_to(old)
-    write_text(link, "new")
+    write_text(link, "new", named=True)
     assert link.is_symlink()
     assert old.read_text(encoding="utf-8") == "new"
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        write_text(tmp_path / "pipe", "said")
+        write_text(tmp_path / "pipe", "said", named=True)
         assert os.read(reader, 10) == b"said"
     finally:
         os.close(reader)
     assert (tmp_path / "pipe").is_fifo()
+    for each in (link, tmp_path / "pipe"):  # what nobody typed may be a stranger's trap
+        write_text(each, "newer")
+        assert not each.is_symlink()
+        assert each.read_text(encoding="utf-8") == "newer"
+    assert old.read_text(encoding="utf-8") == "new"
     assert names(tmp_path) == ["file.txt", "pipe", "there"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 @pytest.mark.parametrize("name", ["a" * 251 + ".txt", "강" * 83 + ".txt"])
 def test_the_longest_names_can_be_written(tmp_path, name):
     write_text(tmp_path / name, "text")
@@ -257,3 +263,10 @@ def test_the_longest_names_can_be_written(tmp_path, name):
 def test_half_a_character_is_written_as_what_it_stands_for(tmp_path):
     write_text(tmp_path / "file.md", "trained on caf\udce9")
     assert (tmp_path / "file.md").read_bytes() == b"trained on caf\\udce9"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_what_goes_to_stdout_by_its_name_arrives():
+    code = "from captioner.files import write_text; write_text('/dev/stdout', 'said', named=True)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout == b"said"

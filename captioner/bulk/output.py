@@ -196,7 +196,7 @@ class Output:
             if place.endswith(".parquet"):
                 return list(pq.read_table(io.BytesIO(content), columns=[field]).column(0).to_pylist())
             return [json.loads(line)[field] for line in content.splitlines()]
-        except (ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:  # PyArrow's own are OSErrors too
             raise CaptionerError(f"{place} is damaged; delete it and run the same command again") from error
 
     def paths(self) -> Iterator[list[str]]:

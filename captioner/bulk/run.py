@@ -80,8 +80,8 @@ def bulk(
         report(f"{output.place} holds {summary.held:,} photos; {going_on}")
     if todo:
         model = load()
-        output.begin(settings, overwrite)
         with cluster(address) as cores:
+            output.begin(settings, overwrite)  # now that nothing is missing
             summary.cores = cores
             _caption_all(todo, ends, plan, model, inputs, output, summary, watch(photos))
     output.tidy()

@@ -153,6 +153,7 @@ class Storage:
 
     def same(self, place: str, other: str) -> bool:
         """Tell whether two places are one, by their names: `other` may lie in a store with other options."""
+        place, other = (each.removeprefix("file://") for each in (place, other))
         if is_url(place) or is_url(other):
             return place.rstrip("/") == other.rstrip("/")
         return os.path.normpath(self.path(place)) == os.path.normpath(self.path(other))

@@ -10,12 +10,19 @@ from captioner.errors import UsageError
 PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 
 
+def without_pictures(photos: list[Path], typed: list[str], where: Path | None) -> list[Path]:
+    """Leave out what lies in the folder for pictures, where that lies in one of the folders that were searched."""
+    if where is None or not any(Path(each).absolute() in where.absolute().parents for each in typed):
+        return photos
+    return [photo for photo in photos if where.absolute() not in photo.absolute().parents]
+
+
 def attention_paths(where: Path | None, photos: list[Path], single: bool) -> dict[Path, Path]:
     """Say where each photo's picture goes: the file named, or one a photo in the folder named.
 
     Raises:
-        UsageError: one file is named for several photos, a file that is no picture, or a picture would take the place
-            of a photo.
+        UsageError: one file is named for several photos, a file that is no picture, a picture would take the place of a
+            photo, or the next run would take it for one.
     """
     paths = _attention_paths(where, photos, single) if where else {}
     originals = {folded(str(photo.absolute())): photo for photo in photos}
@@ -34,6 +41,11 @@ def _attention_paths(where: Path, photos: list[Path], single: bool) -> dict[Path
         return {photos[0]: where}
     if where.is_file():
         raise UsageError(f"--attention {where}: is a file; expected a folder, since there is more than one photo")
+    if not single and any(photo.parent.absolute() == where.absolute() for photo in photos):
+        raise UsageError(
+            f"--attention {where}: is a folder of photos, and its pictures would be captioned next time; name another "
+            f"one, such as {where / 'attention'}"
+        )
     paths: dict[Path, Path] = {}
     taken: set[str] = set()
     for photo in photos:

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_predictions(arguments.predictions, split, captions)
     metrics = score_captions(captions, split, arguments.split, decoding)
     if arguments.json:
-        write_json(arguments.json, metrics)
+        write_json(arguments.json, metrics, named=True)
     print(scores_table(metrics), flush=True)
     if arguments.gallery:
         _draw(arguments.gallery, describe_captions(captions, split, [])["examples"], dataset.split(arguments.split))

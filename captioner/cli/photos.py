@@ -3,13 +3,14 @@
 import argparse
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from captioner.cli.arguments import chosen
-from captioner.cli.beside import attention_paths, copy_path, sidecar_paths
+from captioner.cli.beside import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain
 from captioner.cli.results import Table, opened
@@ -27,6 +28,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     if arguments.format == "csv" and arguments.num_captions > 1:
         raise UsageError("--num-captions: --format csv has one caption a photo; give --format json, or text")
     photos, complaints = find_photos(arguments.paths)
+    photos = without_pictures(photos, arguments.paths, arguments.attention)
     for complaint in complaints:
         complain(complaint)
     if not photos:
@@ -97,7 +99,7 @@ class Extras:
     def are_there(self, photo: Path) -> bool:
         """Tell whether a former run wrote all that is wanted for the photo."""
         wanted = [paths[photo] for paths in (self.pictures, self.sidecars, self.copies) if paths]
-        return all(path.exists() for path in wanted)
+        return all(os.path.exists(path) for path in wanted)  # noqa: PTH110  # a name too long is not there
 
     def write(self, photo: Path, candidate: Candidate) -> list[str]:
         """Write them, and return what could not be done."""

@@ -25,11 +25,14 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
         yield sys.stdout
         return
     stopped = None
-    with replacing(output) as beside, beside.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file:
+    with (
+        replacing(output, named=True) as beside,
+        beside.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file,
+    ):
         try:
             yield file
         except KeyboardInterrupt as interrupt:  # whole lines are worth keeping, if there are any
-            if not file.tell():
+            if file.seekable() and not file.tell():
                 raise
             stopped = interrupt
     if stopped:

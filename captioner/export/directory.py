@@ -64,9 +64,9 @@ def replacing_directory(output: Path, **about: str) -> Iterator[Path]:
 
 def _rescue(beside: Path, name: str) -> bool:
     """Let one of the two exports take the place that a kill in their exchange has left empty; the rest may go."""
-    output = beside.with_name(name)
     if not name:
         return not (beside / "old").is_dir()
+    output = beside.with_name(name)
     for export in (beside / "new", beside / "old"):
         if (beside / "old").is_dir() and (export / MARKER).is_file() and not output.exists():
             export.rename(output)

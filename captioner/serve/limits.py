@@ -12,7 +12,7 @@ class Limits:
         pixels: the largest photo; decoding takes up to some 15 bytes a pixel.
         held_bytes: all bodies together that are being read, or wait for their caption.
         waiting: requests that wait for their caption, or get it.
-        silence: seconds without a byte after which an upload is given up.
+        silence: seconds without a byte after which an upload is given up, and without a request a connection.
         upload: seconds that an upload may take in all.
         stopping: seconds that requests get to end when the server stops.
     """

@@ -82,13 +82,12 @@ def make_server(
         announce: called when requests are answered.
     """
     import uvicorn
-    from h11 import IDLE
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     from captioner.serve.app import make_app
 
     class Patient(H11Protocol):
-        """Closes connections on which no request is complete for too long; uvicorn does so behind an answer alone."""
+        """Closes connections on which no new request comes for too long; a byte is enough for uvicorn to wait on."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -102,7 +101,7 @@ def make_server(
             self.loop.call_later(limits.silence, self._close_if_silent, self.cycle)
 
         def _close_if_silent(self, cycle: object) -> None:
-            if self.cycle is cycle and self.conn.their_state is IDLE:
+            if self.cycle is cycle:
                 self.transport.close()
 
     class Server(uvicorn.Server):

@@ -100,7 +100,9 @@ class Checkpoint:
                 raise ValueError("its checksum differs")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(self._state) from error
-        refuse_changes(settings, self.settings, self._run)
+        # What was begun before the teachers' weights were noted goes on
+        ours = {name: value for name, value in self.settings.items() if name in settings or name != "teacher_weights"}
+        refuse_changes(settings, ours, self._run)
         return progress
 
     def save(self, network: keras.Model, best_weights: list[Any] | None, progress: Progress) -> None:

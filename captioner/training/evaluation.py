@@ -84,7 +84,7 @@ def write_predictions(path: Path, split: Split, captions: Sequence[Sequence[str]
         {"image": name, "caption": " ".join(words), "references": [" ".join(each) for each in references]}
         for name, words, references in rows
     ]
-    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), named=True)
 
 
 def describe_captions(

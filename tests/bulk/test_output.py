@@ -68,9 +68,12 @@ def test_parts_of_unknown_making_are_refused(output):
             output.check({"format": output.style}, overwrite=False)
 
 
-def test_a_damaged_part_is_named(output):
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_part_is_named(output, damage):
     block = Block(0, ("a.jpg",))
     output.write(block, ROWS)
-    output.storage.write(output.part(block), output.storage.read(output.part(block))[:-9])
+    content = bytearray(output.storage.read(output.part(block)))
+    content[8 if output.style == "parquet" else 0] ^= 1  # of the first column's page
+    output.storage.write(output.part(block), bytes(content) if damage == "flipped" else bytes(content[:-9]))
     with pytest.raises(CaptionerError, match=r"out/part-00000000-\w+\.\w+ is damaged; delete it and run the same"):
         list(output.paths())

@@ -47,6 +47,7 @@ def test_two_names_of_a_place_are_the_same():
     storage = Storage(base="/here")
     assert storage.same("out", "/here/./out/")
     assert storage.same("s3://a/out", "s3://a/out/")
+    assert storage.same("out", "file:///here/out")
     assert not storage.same("out", "s3://a/out")
     assert not storage.same("out", "other")
 

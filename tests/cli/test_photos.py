@@ -227,26 +227,32 @@ def test_a_photo_has_its_line_after_all_else_so_that_a_kill_between_loses_nothin
         assert len(list(left or (tmp_path / "looked").iterdir())) == 3
 
 
-def test_a_picture_never_takes_the_place_of_a_photo(predict, captioner, folder, tmp_path):
-    before = (folder / "cat.png").read_bytes()
-    for argv in ([folder, "--attention", folder], [folder / "cat.png", "--attention", folder / "cat.png"]):
-        status, _, err = predict(*argv)
-        assert status == 2
-        assert f"{folder / 'cat.png'} would take the place of the photo {folder / 'cat.png'}; name another" in err
-    assert (folder / "cat.png").read_bytes() == before
+def test_a_picture_never_takes_the_place_of_a_photo(predict, captioner, folder):
+    cat = folder / "cat.png"
+    before = cat.read_bytes()
+    status, _, err = predict(cat, "--attention", cat)
+    assert status == 2
+    assert f"{cat} would take the place of the photo {cat}; name another" in err
+    status, _, err = predict(folder, "--attention", folder)
+    assert status == 2
+    assert f"--attention {folder}: is a folder of photos, and its pictures would be captioned next time" in err
+    assert cat.read_bytes() == before
     assert captioner.asked == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 @pytest.mark.parametrize("option", ["--sidecar", "--embed"])
-def test_a_name_too_long_to_write_beside_stops_no_other(predict, captioner, folder, option):
+def test_a_name_too_long_to_write_beside_stops_no_other(predict, captioner, folder, tmp_path, option):
     name = "a" * 248 + ".jpg"
     (folder / "dog.jpg").rename(folder / name)
     (folder / f"{name[:-4]}.png").write_bytes((folder / "cat.png").read_bytes())  # so that its text is NAME.jpg.txt
-    status, _, err = predict(folder, option)
-    assert status == 1
-    assert f"captioner: {folder / name}: its name is too long to write " in err
-    assert "cat.png" in captioner.asked
-    assert "dim.jpg" in captioner.asked
+    for _ in range(2):
+        captioner.asked.clear()
+        status, _, err = predict(folder, option, "--output", tmp_path / "captions.txt")
+        assert status == 1
+        assert f"captioner: {folder / name}: its name is too long to write " in err
+        assert name in captioner.asked
+    assert "cat.png" not in captioner.asked  # they have all that was wanted
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
@@ -262,3 +268,12 @@ def test_a_name_may_have_whatever_ends_a_line(predict, captioner, folder, tmp_pa
         assert status == 0, err
     assert len(captioner.asked) == 6
     assert "holds 6 of 6 photos; nothing to do" in err
+
+
+def test_pictures_in_a_folder_among_the_photos_are_none_of_them(predict, captioner, folder, tmp_path):
+    for _ in range(2):
+        status, _, err = predict(folder, "--attention", folder / "seen", "--output", tmp_path / "captions.txt")
+        assert "broken" in err
+    assert status == 1
+    assert "holds 3 of 4 photos" in err
+    assert sorted(path.name for path in (folder / "seen").iterdir()) == ["cat.png", "dim.png", "dog.png"]

@@ -200,7 +200,7 @@ for row in range(200):
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(CaptionerError, match=r"cannot write to .*file.*; make room|XDG_CACHE_HOME"):
+    with pytest.raises(CaptionerError, match=r"cannot write to .*file.*; make room .* or set XDG_CACHE_HOME"):
         FeatureStore(tmp_path / "file" / "store", SHAPE, ABOUT)
 
 

@@ -136,6 +136,7 @@ def test_the_next_export_puts_right_what_a_kill_has_left(tmp_path, at, left):
     assert (tmp_path / "out").exists() == (at < 2)
     files._swept.clear()  # as in another process
     files.write_text(tmp_path / "captions.csv", "which knows nothing of exports")
+    (tmp_path / ".captioner-01234567-").mkdir()  # of a name too long
     export(tmp_path / "another")
     assert (tmp_path / "out" / "a").read_text() == left
     assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "captions.csv", "out"]

@@ -229,6 +229,13 @@ def test_all_uploads_together_are_bounded_and_none_may_stand_still(start, photos
         for each in (silent, half):  # no request has come, so there is nothing to answer
             each.settimeout(5)
             assert each.recv(1) == b""
+    with connect(server) as answered:  # and begins no other
+        answered.sendall(b"GET /health HTTP/1.1\r\nHost: here\r\nContent-Length: 100000\r\n\r\n")
+        answered.settimeout(5)
+        assert answered.recv(10_000).startswith(b"HTTP/1.1 200")
+        answered.sendall(b"x")
+        while answered.recv(10_000):
+            pass
     assert server.ask("POST", "/caption", bytes(60_000))[0] == 422  # there is room again
     assert server.stop(signal.SIGTERM)[0] == 0
 
