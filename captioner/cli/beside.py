@@ -44,7 +44,7 @@ def _attention_paths(where: Path, photos: list[Path], single: bool) -> dict[Path
     if not single and any(photo.parent.absolute() == where.absolute() for photo in photos):
         raise UsageError(
             f"--attention {where}: is a folder of photos, and its pictures would be captioned next time; name another "
-            f"one, such as {where / 'attention'}"
+            f"one, such as {where.absolute().with_name(f'{where.absolute().name}-attention')}"
         )
     paths: dict[Path, Path] = {}
     taken: set[str] = set()
