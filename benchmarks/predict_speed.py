@@ -35,8 +35,9 @@ from made_up import make_photos, seconds
 from captioner import Captioner
 from captioner.config import DecodingConfig, EncoderConfig
 from captioner.cores import available_cores
-from captioner.data.model_files import is_compact, read_config, shipped_model
+from captioner.data.model_files import is_compact, read_config
 from captioner.data.photos import open_photo, preprocess
+from captioner.data.shipped import shipped_model
 from captioner.decoding.captions import generate
 from captioner.quiet import stderr_closed
 from captioner.runtime.captioner import MANY, Encoder

@@ -118,3 +118,30 @@ print(sorted({{name.split(".")[0] for name in sys.modules}} & {HEAVY}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def names_in(module: str) -> set[str]:
+    """What can be imported from a module: what it defines or imports itself, and the modules inside it."""
+    path = ROOT.joinpath(*module.split(".")[1:])
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    found = {name.rpartition(".")[2] for name in MODULES if name.rpartition(".")[0] == module}
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        for each in ast.walk(node):
+            if isinstance(each, ast.FunctionDef | ast.ClassDef):
+                found.add(each.name)
+            elif isinstance(each, ast.ImportFrom | ast.Import):
+                found |= {alias.asname or alias.name for alias in each.names}
+            elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+                found.add(each.id)
+    return found
+
+
+SCRIPTS = sorted((ROOT.parent / "benchmarks").glob("*.py")) + sorted((ROOT.parent / "docs" / "figures").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_what_no_other_test_runs_imports_what_there_is(script):
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "captioner":
+            missing = {alias.name for alias in node.names} - names_in(node.module)
+            assert not missing, f"{script.name} imports {sorted(missing)} from {node.module}"
