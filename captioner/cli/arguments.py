@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,16 @@ def chosen(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
         value = getattr(arguments, field.name, None)
         if value is not None:
             try:
-                check_bounds(field, value, f"--{field.name.replace('_', '-')}")
+                check_bounds(field, value, flags([field.name]))
             except CaptionerError as error:
                 raise UsageError(str(error)) from None
             given[field.name] = value
     return given
+
+
+def flags(names: Iterable[str]) -> str:
+    """Name arguments as a user types them, for messages."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def add_data(group: argparse._ActionsContainer) -> None:

@@ -24,7 +24,9 @@ def attention_paths(where: Path | None, photos: list[Path], single: bool) -> dic
         UsageError: one file is named for several photos, a file that is no picture, a picture would take the place of a
             photo, or the next run would take it for one.
     """
-    paths = _attention_paths(where, photos, single) if where else {}
+    if where is None:
+        return {}
+    paths = _attention_paths(where, photos, single)
     originals = {folded(str(photo.absolute())): photo for photo in photos}
     for path in paths.values():
         if original := originals.get(folded(str(path.absolute()))):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen
+from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen, flags
 from captioner.cli.main import complain
 from captioner.config import DecodingConfig
 from captioner.errors import CaptionerError, UsageError
@@ -104,8 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     storage, place = Storage.parse(arguments.output)
     style = FEATURES if arguments.features else arguments.format or "parquet"
     if arguments.features and (given := [name for name in OF_CAPTIONS if getattr(arguments, name) is not None]):
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UsageError(f"{flags}: with --features no captions are made; leave out one or the other")
+        raise UsageError(f"{flags(given)}: with --features no captions are made; leave out one or the other")
     output = Output(place, storage, style)
     inputs = Inputs(
         [place for _, place in parsed], Storage(*options), arguments.column, output.place, complaints.append

@@ -66,6 +66,9 @@ def images_in(style: str, text: str) -> set[str]:
     return {line.split("\t", 1)[0] for line in lines}
 
 
+_IN_A_LINE = str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
+
+
 def in_a_line(name: str) -> str:
     """Return a file's name as it stands in a line of text: without line ends and tabs."""
-    return name.translate({ord(character): repr(character)[1:-1] for character in "\n\r\t"})
+    return name.translate(_IN_A_LINE)

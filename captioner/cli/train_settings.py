@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from captioner.cli.arguments import chosen
+from captioner.cli.arguments import chosen, flags
 from captioner.config import (
     COMPACT,
     DecoderConfig,
@@ -145,7 +145,7 @@ def _refuse_other_encoders(arguments: argparse.Namespace, network: str) -> None:
     given = _given(arguments, LATER_OPTIONS if network == COMPACT else IMITATION_OPTIONS)
     if given:
         other = "encoders of keras.applications" if network == COMPACT else f"--encoder {COMPACT}"
-        raise UsageError(f"{_flags(given)}: only for {other}, not for {network}")
+        raise UsageError(f"{flags(given)}: only for {other}, not for {network}")
 
 
 def _refuse_what_does_nothing(arguments: argparse.Namespace, training: TrainingConfig, compact: bool) -> None:
@@ -162,7 +162,7 @@ def _refuse_what_does_nothing(arguments: argparse.Namespace, training: TrainingC
     ):
         given = [name for name in _given(arguments, options) if name != needed]
         if given and not getattr(arguments, needed):
-            raise UsageError(f"{_flags(given)}: {why} without {_flags([needed])}")
+            raise UsageError(f"{flags(given)}: {why} without {flags([needed])}")
     if not training.epochs:
         _refuse_what_needs_epochs(arguments, compact)
 
@@ -186,10 +186,6 @@ def _refuse_what_needs_epochs(arguments: argparse.Namespace, compact: bool) -> N
 
 def _given(arguments: argparse.Namespace, options: Sequence[str]) -> list[str]:
     return [name for name in options if getattr(arguments, name) is not None]
-
-
-def _flags(names: Sequence[str]) -> str:
-    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _refuse_other_sizes(arguments: argparse.Namespace, option: str, parts: tuple[Any, ...]) -> None:

@@ -80,13 +80,14 @@ class FeatureParts:
         """
         known = self._numbers.keys() | self._errors.keys()
         exact = [[path for path in (str(photo), str(photo.absolute())) if path in known][:1] for photo in photos]
+        here = any(exact)
         by_name: dict[str, list[str]] = {}
         for path in known:
             by_name.setdefault(path.rpartition("/")[2], []).append(path)
         rows, bad = [0] * len(photos), {}
         for place, photo in enumerate(photos):
             namesakes = by_name.get(photo.name, [])
-            if any(exact) and not exact[place] and namesakes:
+            if here and not exact[place] and namesakes:
                 bad[place] = f"{photo}: no features in {self.directory}, though of another {photo.name}"
                 continue
             found = exact[place] or namesakes
