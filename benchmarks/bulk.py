@@ -88,6 +88,10 @@ def cost(folder: Path, photos: Path, predict: Callable[..., str], bulk: Callable
     few, most = min(FEW, len(sources)), len(sources)
     took: dict[tuple[str, int], float] = {}
     said: list[str] = []
+
+    def listen(side: Callable[[], str]) -> None:
+        said.append(side())
+
     print("| photos | | seconds | seconds a photo | |\n|---|---|---|---|---|")
     for count in sorted({few, most}):
         some = folder / f"photos-{count}"
@@ -98,7 +102,7 @@ def cost(folder: Path, photos: Path, predict: Callable[..., str], bulk: Callable
             "bulk": partial(bulk, some, "--output", folder / f"bulk-{count}"),
         }
         for name, side in sides.items():
-            took[name, count] = seconds(lambda side=side: said.append(side()))
+            took[name, count] = seconds(partial(listen, side))
             last = said[-1].strip().rpartition("\n")[2].removeprefix("captioner: ") if name == "bulk" else ""
             each = took[name, count] / count
             print(f"| {count:,} | {name} | {took[name, count]:.1f} | {each:.4f} | {last} |", flush=True)

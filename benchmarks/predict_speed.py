@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -158,7 +159,7 @@ def search(model: Path, photo: Path, rounds: int) -> None:
     print("| search, one photo | ms, median | least |\n|---|---|---|")
     for width in sorted({1, 5, captioner.decoding.beam_width}):
         decoding = DecodingConfig(width, captioner.decoding.length_penalty, max_length)
-        times = [seconds(lambda d=decoding: generate(captioner.network, features, d)) for _ in range(20 * rounds)]
+        times = [seconds(partial(generate, captioner.network, features, decoding)) for _ in range(20 * rounds)]
         print(f"| width {width} | {1000 * statistics.median(times):.1f} | {1000 * min(times):.1f} |")
 
 
@@ -174,7 +175,7 @@ def encoders(model: Path, photo: Path, rounds: int) -> None:
     images = {name: preprocess(open_photo(photo), each.image_size) for name, each in networks.items()}
     for _ in range(20 * rounds):
         for name, encoder in networks.items():
-            times[name].append(seconds(lambda e=encoder, i=images[name]: e(i)))
+            times[name].append(seconds(partial(encoder, images[name])))
     medians = {name: statistics.median(each) for name, each in times.items()}
     print("\n| encoder, one photo | ms, median | least | times as fast |\n|---|---|---|---|")
     for name, median in medians.items():

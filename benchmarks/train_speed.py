@@ -23,7 +23,7 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import keras
 import numpy as np
 import tensorflow as tf
-from contenders import Contender, Orders, seconds, time_in_turns
+from contenders import Contender, Orders, time_in_turns
 from keras import ops
+from made_up import seconds
 
 from captioner.config import DecoderConfig, TrainingConfig
 from captioner.layers.attention import BahdanauAttention
@@ -152,7 +153,7 @@ class AttendingCell(keras.layers.Layer):
         self.state_size = [U, (PLACES, A), (PLACES, U)]
         self.output_size = 2 * U + config.embedding_dim
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[int, ...]) -> None:
         """Create the weights for word vectors (B, E)."""
         self.cell.build((None, input_shape[-1] + self.cell.units))
         self.gate.build((None, self.cell.units))
@@ -259,14 +260,14 @@ def kinds_of(run: Callable[[], None]) -> list[tuple[str, float]]:
         tf.profiler.experimental.stop()
         space = xplane_pb2.XSpace()
         space.ParseFromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
-    busy: Counter[str] = Counter()
+    busy: dict[str, float] = defaultdict(float)
     for plane in space.planes:
         for event in (event for line in plane.lines for event in line.events):
             name = plane.event_metadata[event.metadata_id].name
             kind = name.rsplit(":", 1)[-1]
             if ":" in name and "::" not in name and "__inference" not in name:  # `layer/operation:Kind`
                 busy[kind.removeprefix("_Mkl")] += event.duration_ps / 1e12
-    return busy.most_common()
+    return sorted(busy.items(), key=lambda each: -each[1])
 
 
 def contend(kind: str, images: int, vocabulary_size: int) -> Orders:
