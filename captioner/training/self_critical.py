@@ -131,6 +131,7 @@ class SelfCriticalTraining:
         label_smoothing: of the cross-entropy.
         max_length: the most tokens of a caption.
         optimizer: built for the network's variables.
+        profile: takes the time.
     """
 
     def __init__(
@@ -143,8 +144,10 @@ class SelfCriticalTraining:
         label_smoothing: float,
         max_length: int,
         optimizer: keras.optimizers.Optimizer,
+        profile: Profile | None = None,
     ) -> None:
         self.network = network
+        self.profile = profile or Profile()
         self.vocabulary = vocabulary
         self.train = train
         self.config = config
@@ -170,10 +173,13 @@ class SelfCriticalTraining:
         self.network.reseed(seed, epoch)
         rewards, words, cross_entropy = 0.0, 0.0, 0.0
         for number, (images, features) in enumerate(self._batches(seed, epoch)):
-            sampled = self._sampler(features, [seed, epoch << 16 | number])  # (B, K, T)
-            advantages, mean = self._judge(images, sampled)
+            with self.profile.phase("draw captions"):
+                sampled = self._sampler(features, [seed, epoch << 16 | number])  # (B, K, T)
+            with self.profile.phase("reward them"):
+                advantages, mean = self._judge(images, sampled)
             inputs, targets, of_rewards, of_captions = self._packed(images, sampled, advantages, [seed, epoch, number])
-            lost = self._step({"features": features, **inputs}, targets, of_rewards, of_captions)
+            with self.profile.phase("train"):
+                lost = self._step({"features": features, **inputs}, targets, of_rewards, of_captions)
             rewards, cross_entropy, words = rewards + mean, cross_entropy + lost, words + float(of_captions.sum())
             seen(rewards / (number + 1))
         return {"reward": rewards / len(self), "cross_entropy": cross_entropy / words}
@@ -274,12 +280,20 @@ def fit_self_critically(
         the epochs' figures and which was best.
     """
     stage = replace(training, epochs=config.self_critical_epochs, learning_rate=config.self_critical_rate)
+    profile = profile or Profile()
     optimizer = make_optimizer(network, stage, stage.epochs * -(-len(train.rows) // stage.batch_size))
     criticism = SelfCriticalTraining(
-        network, vocabulary, train, config, stage.batch_size, stage.label_smoothing, decoding.max_length, optimizer
+        network,
+        vocabulary,
+        train,
+        config,
+        stage.batch_size,
+        stage.label_smoothing,
+        decoding.max_length,
+        optimizer,
+        profile,
     )
     scored = in_float32(network)
-    profile = profile or Profile()
     judge = Judge(scored, vocabulary, lambda: dev, stage, decoding, profile)
     learn = partial(criticism.epoch, stage.seed)
     return run_epochs(
