@@ -93,6 +93,19 @@ def _stages(settings: dict[str, Any]) -> str:
     return lines
 
 
+def _before(metrics: dict[str, Any]) -> str:
+    """Tell how the model learned that this training started from."""
+    before = metrics.get("before")
+    if not before or not before.get("epochs"):
+        return ""
+    settings = before["settings"]
+    return (
+        f"\n`{Path(metrics['settings']['init_from']).name}` itself had learned in {before['epochs']} epochs, "
+        f"the best being number {before['best_epoch']}, {before['training_seconds'] / 60:.0f} minutes, with seed "
+        f"{settings['seed']}:\n\n{_stages(settings)}"
+    )
+
+
 def _says(metrics: dict[str, Any]) -> str:
     return textwrap.fill(
         f"Of these {metrics['images']} captions, {metrics['copied']:.0f}% stand in the training captions word for "
@@ -149,7 +162,7 @@ chosen on these same photos, and so was the epoch: expect a little less on photo
 - **Decoder**: {cell} of {decoder.hidden_size} units with Bahdanau attention ({decoder.attention_dim}), word vectors of
   {decoder.embedding_dim}, {decoder.vocabulary_size} words; {metrics["parameters"]:,} parameters.
 {_training(model, training, metrics)}
-{_stages(metrics["settings"])}
+{_stages(metrics["settings"])}{_before(metrics)}
 ## What it says
 
 {_says(metrics)}

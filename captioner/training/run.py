@@ -17,7 +17,7 @@ from captioner.config import FineTuningConfig, ModelConfig, SelfCriticalConfig, 
 from captioner.data.dataset import CaptionDataset
 from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError
-from captioner.files import replacing, write_json
+from captioner.files import read_json, replacing, write_json
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import SavedModel, save_model
 from captioner.models.encoder import build_encoder, last_layers, weights_fingerprint
@@ -116,6 +116,7 @@ def train_captioner(
         if run.init_from
         else (None, build_encoder(run.model.encoder, run.encoder_weights))
     )
+    before = told_of(run.init_from) if run.init_from else None
     behind = run.model.encoder.fine_tune_after
     tuned = last_layers(encoder, behind) if behind else None
     checkpoint.settings["encoder_weights"] = weights_fingerprint(encoder)
@@ -203,6 +204,7 @@ def train_captioner(
         "tuned_parameters": tuned.count_params() if tuned is not None else 0,
         "training_seconds": round(sum(row["seconds"] for row in progress.history)),
         "settings": run.settings(),
+        "before": before,
     }
     save_model(run.output, config, vocabulary, network, tuned)
     write_story(run.output, run.dataset, config, run.training, progress, metrics)
@@ -217,6 +219,21 @@ def _read_before(run: Run, report: Callable[[str], None]) -> tuple[Split, Split]
     encoder = build_encoder(frozen, run.encoder_weights)
     train = read_split(run.dataset, "train", encoder, frozen, report, run.fine_tuning.fine_tune_views)
     return train, read_split(run.dataset, "dev", encoder, frozen, report)
+
+
+def told_of(base: Path) -> dict[str, Any] | None:
+    """Return how the model that a training starts from was trained itself, for the card; None where it does not tell.
+
+    Raises:
+        CaptionerError: its metrics are no JSON.
+    """
+    if not (base / METRICS).is_file():
+        return None
+    metrics = read_json(base / METRICS, "metrics of --init-from")
+    told = ("best_epoch", "epochs", "training_seconds", "settings")
+    if not isinstance(metrics, dict) or any(name not in metrics for name in told):
+        return None
+    return {name: metrics[name] for name in told} | {"before": metrics.get("before")}
 
 
 def flat_settings(

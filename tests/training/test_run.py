@@ -1,4 +1,5 @@
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from captioner.models.directory import SavedModel
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.card import write_card
 from captioner.training.checkpoint import Progress
-from captioner.training.run import Run, take_over, write_history
+from captioner.training.run import Run, take_over, told_of, write_history
 
 
 def saved(network, size):
@@ -147,10 +148,32 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     assert "from the first epoch on the encoder's layers behind `mixed6`" in card
     assert "**Teachers**: `one`, `two`; the mean of their probabilities was 50%" in card
     assert "scores included. Its first weights were those of `zero`." in card
+    assert "itself had learned" not in card
     assert "AdamW with 200 warm-up steps" in card  # at a rate that the stages tell
     assert (
         "then up to 3 epochs at 0.0001, 5 captions of its own a photo, rewarded by CIDEr-D and, by 25%, BLEU-4" in card
     )
+
+
+def test_the_card_tells_how_the_model_it_started_from_had_learned(tmp_path):
+    before = {"epochs": 26, "best_epoch": 24, "training_seconds": 2957}
+    before["settings"] = {"epochs": 0, "seed": 3, "fine_tune_epochs": 26, "fine_tune_after": "mixed6"}
+    before["settings"] |= {"encoder_rate": 1e-4, "fine_tune_rate": 1e-3, "fine_tune_views": 8}
+    settings = {"self_critical_epochs": 4, "self_critical_rate": 5e-5, "samples": 5, "caption_weight": 0.2}
+    metrics = METRICS | {"settings": settings | {"epochs": 0, "init_from": "models/pupil"}, "before": before}
+    write_card(tmp_path / "README.md", "flickr8k", ModelConfig(), TrainingConfig(epochs=0), metrics)
+    card = " ".join((tmp_path / "README.md").read_text().split())
+    assert "`pupil` itself had learned in 26 epochs, the best being number 24, 49 minutes, with seed 3:" in card
+    assert card.index("- **Self-critical training**") < card.index("itself had") < card.index("- **Fine-tuning**")
+
+
+def test_a_model_without_metrics_does_not_tell_how_it_learned(tmp_path):
+    assert told_of(tmp_path) is None
+    (tmp_path / "metrics.json").write_text('{"bleu4": 21.0}')
+    assert told_of(tmp_path) is None
+    told = {"epochs": 3, "best_epoch": 2, "training_seconds": 60, "settings": {"seed": 1}}
+    (tmp_path / "metrics.json").write_text(json.dumps(told | {"bleu4": 21.0}))
+    assert told_of(tmp_path) == told | {"before": None}
 
 
 def test_the_card_tells_of_the_imitation_what_was_kept(tmp_path):
