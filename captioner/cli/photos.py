@@ -50,7 +50,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     with _sink(arguments, single) as (held, put):
         todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
         if len(todo) < len(photos):
-            going_on = f"going on with the other {len(todo)}" if todo else "nothing to do"
+            going_on = f"going on with the other {len(todo)}" if todo else "nothing to do (--overwrite starts anew)"
             complain(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
         try:
             for photo, result in _captions(todo, arguments):

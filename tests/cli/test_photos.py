@@ -267,7 +267,7 @@ def test_a_name_may_have_whatever_ends_a_line(predict, captioner, folder, tmp_pa
         status, _, err = predict(folder, "--format", style, "--output", output)
         assert status == 0, err
     assert len(captioner.asked) == 6
-    assert "holds 6 of 6 photos; nothing to do" in err
+    assert "holds 6 of 6 photos; nothing to do (--overwrite starts anew)" in err
 
 
 def test_pictures_in_a_folder_among_the_photos_are_none_of_them(predict, captioner, folder, tmp_path):
