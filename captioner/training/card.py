@@ -102,7 +102,7 @@ def _before(metrics: dict[str, Any]) -> str:
     return (
         f"\n`{Path(metrics['settings']['init_from']).name}` itself had learned in {before['epochs']} epochs, "
         f"the best being number {before['best_epoch']}, {before['training_seconds'] / 60:.0f} minutes, with seed "
-        f"{settings['seed']}:\n\n{_stages(settings)}"
+        f"{settings.get('seed', 'unknown')}:\n\n{_stages(settings)}"
     )
 
 
