@@ -82,9 +82,10 @@ def _stages(settings: dict[str, Any]) -> str:
             )
     if settings.get("self_critical_epochs"):
         bleu = settings.get("bleu_weight")
+        when = "then up" if settings["epochs"] or settings.get("fine_tune_epochs") else "up"
         reward = f"CIDEr-D and, by {bleu:.0%}, BLEU-4" if bleu else "CIDEr-D"
         lines += (
-            f"- **Self-critical training**: then up to {settings['self_critical_epochs']} epochs at "
+            f"- **Self-critical training**: {when} to {settings['self_critical_epochs']} epochs at "
             f"{settings['self_critical_rate']:g}, {settings['samples']} captions of its own a photo, rewarded by "
             f"{reward};\n  cross-entropy of people's captions beside, at {settings['caption_weight']:g}.\n"
         )

@@ -233,7 +233,7 @@ def told_of(base: Path) -> dict[str, Any] | None:
     told = ("best_epoch", "epochs", "training_seconds", "settings")
     if not isinstance(metrics, dict) or any(name not in metrics for name in told):
         return None
-    return {name: metrics[name] for name in told} | {"before": metrics.get("before")}
+    return {name: metrics[name] for name in told}
 
 
 def flat_settings(
