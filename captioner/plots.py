@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+LOSSES = {"cross_entropy": "training, with dropout", "dev_cross_entropy": "dev"}
+SCORES = {"bleu1": "BLEU-1", "bleu4": "BLEU-4", "rouge_l": "ROUGE-L", "cider": "CIDEr-D"}
+"""What the training curve shows of an epoch, and how it is called there."""
+
+
 def draw_training_curve(path: Path, history: Sequence[dict[str, float]], best_epoch: int) -> None:
     """Draw losses and dev scores by epoch, the best epoch marked, as a PNG."""
     from matplotlib.figure import Figure
@@ -23,10 +28,10 @@ def draw_training_curve(path: Path, history: Sequence[dict[str, float]], best_ep
     epochs = [row["epoch"] for row in history]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, scores = figure.subplots(1, 2)
-    for key, label in (("cross_entropy", "training, with dropout"), ("dev_cross_entropy", "dev")):
+    for key, label in LOSSES.items():
         losses.plot(epochs, [row[key] for row in history], marker=".", label=label)
     losses.set(xlabel="epoch", ylabel="nats a word", title="Cross-entropy")
-    for key, label in (("bleu1", "BLEU-1"), ("bleu4", "BLEU-4"), ("rouge_l", "ROUGE-L"), ("cider", "CIDEr-D")):
+    for key, label in SCORES.items():
         scores.plot(epochs, [row[key] for row in history], marker=".", label=label)
     scores.axvline(best_epoch, color="grey", linestyle=":", label="kept")
     scores.set(xlabel="epoch", ylabel="score x 100", title="Captions of the dev photos")

@@ -107,6 +107,15 @@ def _before(metrics: dict[str, Any]) -> str:
     )
 
 
+def _where_all_stands(metrics: dict[str, Any]) -> str:
+    """Tell which file holds which figures."""
+    if not metrics["epochs"]:
+        return "`metrics.json` all settings."
+    earlier = metrics.get("epochs_before")
+    first = f", the first {earlier} those of `{Path(metrics['settings']['init_from']).name}`" if earlier else ""
+    return f"`history.csv` and `training.png` show every epoch{first}; `metrics.json` all settings."
+
+
 def _says(metrics: dict[str, Any]) -> str:
     return textwrap.fill(
         f"Of these {metrics['images']} captions, {metrics['copied']:.0f}% stand in the training captions word for "
@@ -174,7 +183,7 @@ chosen on these same photos, and so was the epoch: expect a little less on photo
 
 {_gets_wrong(metrics)}
 
-{"`history.csv` and `training.png` show every epoch, " if metrics["epochs"] else ""}`metrics.json` all settings.
+{_where_all_stands(metrics)}
 
 {LICENCES.get(data, f"The model was trained on {data}; the terms of that data apply to it.")}
 """,

@@ -17,7 +17,7 @@ from captioner.config import FineTuningConfig, ModelConfig, SelfCriticalConfig, 
 from captioner.data.dataset import CaptionDataset
 from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError
-from captioner.files import read_json, replacing, write_json
+from captioner.files import replacing, write_json
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import SavedModel, save_model
 from captioner.models.encoder import build_encoder, last_layers, weights_fingerprint
@@ -25,6 +25,7 @@ from captioner.models.networks import load_networks
 from captioner.models.tuned_model import TunedModel
 from captioner.plots import draw_training_curve
 from captioner.text import SPECIAL_TOKENS, Vocabulary
+from captioner.training.before import HISTORY, epochs_before, told_of
 from captioner.training.card import write_card
 from captioner.training.checkpoint import METRICS, Progress, open_run
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
@@ -40,7 +41,7 @@ from captioner.training.teachers import load_teacher, refuse_other_photos
 WHOLE_VIEWS = 2
 """The whole photo and its mirror image, which come first."""
 
-HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
+CURVE, CARD = "training.png", "README.md"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,10 @@ def train_captioner(
         if run.init_from
         else (None, build_encoder(run.model.encoder, run.encoder_weights))
     )
-    before = told_of(run.init_from) if run.init_from else None
+    before, earlier = None, Progress()
+    if run.init_from:
+        before = told_of(run.init_from)
+        earlier = epochs_before(run.init_from, before, run.settings()["data"])
     behind = run.model.encoder.fine_tune_after
     tuned = last_layers(encoder, behind) if behind else None
     checkpoint.settings["encoder_weights"] = weights_fingerprint(encoder)
@@ -205,9 +209,10 @@ def train_captioner(
         "training_seconds": round(sum(row["seconds"] for row in progress.history)),
         "settings": run.settings(),
         "before": before,
+        "epochs_before": earlier.epoch,
     }
     save_model(run.output, config, vocabulary, network, tuned)
-    write_story(run.output, run.dataset, config, run.training, progress, metrics)
+    write_story(run.output, run.dataset, config, run.training, earlier.followed_by(progress), metrics)
     checkpoint.remove()
     report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")
     return metrics
@@ -219,21 +224,6 @@ def _read_before(run: Run, report: Callable[[str], None]) -> tuple[Split, Split]
     encoder = build_encoder(frozen, run.encoder_weights)
     train = read_split(run.dataset, "train", encoder, frozen, report, run.fine_tuning.fine_tune_views)
     return train, read_split(run.dataset, "dev", encoder, frozen, report)
-
-
-def told_of(base: Path) -> dict[str, Any] | None:
-    """Return how the model that a training starts from was trained itself, for the card; None where it does not tell.
-
-    Raises:
-        CaptionerError: its metrics are no JSON.
-    """
-    if not (base / METRICS).is_file():
-        return None
-    metrics = read_json(base / METRICS, "metrics of --init-from")
-    told = ("best_epoch", "epochs", "training_seconds", "settings")
-    if not isinstance(metrics, dict) or any(name not in metrics for name in told):
-        return None
-    return {name: metrics[name] for name in told}
 
 
 def flat_settings(
@@ -276,7 +266,7 @@ def write_story(
     metrics: dict[str, Any],
 ) -> None:
     """Write how a model came about: the epochs, the card, and last the metrics, which say that the run is finished."""
-    if progress.history:
+    if metrics["epochs"]:
         write_history(output, progress)
     write_card(output / CARD, dataset.name, config, training, metrics)
     write_json(output / METRICS, metrics)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from captioner.bulk.model import describe, pack
@@ -141,6 +142,17 @@ def test_fine_tuning_keeps_the_words_and_adds_new_ones(model, other_data, encode
     # two steps at a small rate: the weights are still close to those that it started from
     kernel = tuned.network.decoder.cell.recurrent_kernel.numpy()
     np.testing.assert_allclose(kernel, base.network.decoder.cell.recurrent_kernel.numpy(), atol=2e-3)
+
+
+def test_going_on_with_the_same_photos_tells_of_the_epochs_before_too(model, train_arguments, command, tmp_path):
+    outcome = command(*train_arguments, "--init-from", model, "--epochs", 1, "--output", tmp_path)
+    assert outcome.status == 0, outcome.err
+    assert epochs_in(outcome.err) == ["1/1"]
+    before, after = (pd.read_csv(directory / "history.csv") for directory in (model, tmp_path))
+    assert list(after["epoch"]) == [*before["epoch"], len(before) + 1]
+    assert list(after["dev_loss"][:-1]) == list(before["dev_loss"])
+    assert f"the first {len(before)} those of `{model.name}`" in (tmp_path / "README.md").read_text()
+    assert json.loads((tmp_path / "metrics.json").read_text())["epochs"] == 1
 
 
 def test_fine_tuning_refuses_other_sizes(model, other_data, command):

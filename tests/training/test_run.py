@@ -1,5 +1,4 @@
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from captioner.models.directory import SavedModel
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.card import write_card
 from captioner.training.checkpoint import Progress
-from captioner.training.run import Run, take_over, told_of, write_history
+from captioner.training.run import Run, take_over, write_history
 
 
 def saved(network, size):
@@ -166,15 +165,11 @@ def test_the_card_tells_how_the_model_it_started_from_had_learned(tmp_path):
     assert "`pupil` itself had learned in 26 epochs, the best being number 24, 49 minutes, with seed 3:" in card
     assert "**Self-critical training**: up to 4 epochs" in card
     assert card.index("- **Self-critical training**") < card.index("itself had") < card.index("- **Fine-tuning**")
-
-
-def test_a_model_without_metrics_does_not_tell_how_it_learned(tmp_path):
-    assert told_of(tmp_path) is None
-    (tmp_path / "metrics.json").write_text('{"bleu4": 21.0}')
-    assert told_of(tmp_path) is None
-    told = {"epochs": 3, "best_epoch": 2, "training_seconds": 60, "settings": {"seed": 1}}
-    (tmp_path / "metrics.json").write_text(json.dumps(told | {"bleu4": 21.0}))
-    assert told_of(tmp_path) == told
+    assert "show every epoch; `metrics.json`" in card
+    write_card(
+        tmp_path / "README.md", "flickr8k", ModelConfig(), TrainingConfig(epochs=0), metrics | {"epochs_before": 26}
+    )
+    assert "show every epoch, the first 26 those of `pupil`;" in (tmp_path / "README.md").read_text()
 
 
 def test_the_card_tells_of_the_imitation_what_was_kept(tmp_path):
