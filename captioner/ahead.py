@@ -10,7 +10,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(work: Callable[[T], R], items: Iterable[T], threads: int = 1, lead: int = 4) -> Generator[R, None, None]:
+def ahead(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    threads: int = 1,
+    lead: int = 4,
+    stop: Callable[[], object] = lambda: None,
+) -> Generator[R, None, None]:
     """Yield `work(item)` for each item, in order, while threads are at those to come.
 
     At most `lead` results are made before they are asked for, so memory stays flat. When the caller stops early, or is
@@ -21,6 +27,7 @@ def ahead(work: Callable[[T], R], items: Iterable[T], threads: int = 1, lead: in
         items: taken from the caller's thread.
         threads: how many.
         lead: results made or begun in advance.
+        stop: called at the end, so that work that is no longer wanted may end early.
     """
     items = iter(items)
     pool = ThreadPoolExecutor(threads)
@@ -31,4 +38,5 @@ def ahead(work: Callable[[T], R], items: Iterable[T], threads: int = 1, lead: in
             begun.extend(pool.submit(work, item) for item in islice(items, 1))
             yield result
     finally:
+        stop()
         pool.shutdown(cancel_futures=True)

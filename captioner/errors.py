@@ -14,3 +14,11 @@ class UsageError(CaptionerError):
     """The request contradicts itself or the run it continues (exit status 2)."""
 
     exit_status = 2
+
+
+class PhotoError(CaptionerError):
+    """A photo cannot be used; the message begins with its name and gives the reason."""
+
+
+class TooManyPixelsError(PhotoError):
+    """A photo has more pixels, or more bytes in them, than are let in."""

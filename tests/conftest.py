@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +40,16 @@ def quick_graphs() -> Iterator[None]:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         yield
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
+@pytest.fixture(scope="session")
+def slow_photo() -> bytes:
+    """A packed BMP of 3.9 megapixels, a run for each pixel, which Pillow unpacks in Python: a second or more."""
+    width, height = 60_000, 65
+    body = b"\1\5" * (width * height)
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(body), 1, 1, 256, 0)
+    start = 14 + len(header) + 1024
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + header + bytes(1024) + body
 
 
 @pytest.fixture

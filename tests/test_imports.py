@@ -21,6 +21,7 @@ ROWS = {
     "quiet": 1,
     "ahead": 1,
     "cores": 1,
+    "processes": 1,
     "metrics": 1,
     "data": 2,
     "layers": 2,

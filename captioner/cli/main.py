@@ -2,10 +2,14 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import ModuleType
 
 from captioner import __version__
 from captioner.errors import CaptionerError
@@ -25,7 +29,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: that of the process) and return the exit status.
 
-    0 all well; 1 something the user named could not be used, or nothing could be done; 2 wrong usage; 130 Ctrl-C.
+    0 all well; 1 something the user named could not be used, or nothing could be done; 2 wrong usage; 130 Ctrl-C; 143
+    SIGTERM.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv and argv[0] in COMMANDS:
@@ -45,6 +50,11 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
     """Run one subcommand with its arguments; `program` is how the user called it."""
     command = import_module(f"captioner.cli.{name}")
     arguments = command.make_parser(program).parse_args(argv)
+    with stoppable():
+        return _run(command, arguments)
+
+
+def _run(command: ModuleType, arguments: argparse.Namespace) -> int:
     try:
         status = int(command.run(arguments))
         print(end="", flush=True)  # results that cannot be delivered fail here, not when Python exits
@@ -55,7 +65,7 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
     except KeyboardInterrupt as interrupt:
         _let_go(interrupt)
         complain(getattr(command, "INTERRUPTED", "stopped"))
-        return 130
+        return 128 + (interrupt.number if isinstance(interrupt, Stopped) else signal.SIGINT)
     except MemoryError:
         complain("not enough memory; close other programs, or use a smaller --batch-size or --limit")
         return 1
@@ -69,6 +79,46 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         name = error.filename2 or error.filename  # a stand-in that could not take the place of what the user named
         complain(f"{name}: {reason}" if name else reason)
         return 1
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM asks the command to end.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into `Stopped` for a block; a second one ends the process at once.
+
+    What a process that ends at once leaves half written is put away by the next command in the same place.
+    """
+    asked = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(128 + number)
+        asked = True
+        raise Stopped(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]  # jobs in the background
+    if threading.current_thread() is not threading.main_thread():
+        heard = []
+    for number in heard:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def _let_go(interrupt: BaseException) -> None:

@@ -1,9 +1,34 @@
-"""The description in a photo's EXIF data, which are a TIFF file of their own."""
+"""The orientation and the description in a photo's EXIF data, which are a TIFF file of their own."""
 
 import struct
 
 IMAGE_DESCRIPTION, ASCII = 0x010E, 2
+ORIENTATION, NUMBERS = 0x0112, {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l"}
 _EMPTY = b"II*\0\x08\0\0\0" + bytes(6)  # no entries, and no directory after this one
+
+
+def orientation(tiff: bytes | memoryview) -> int:
+    """Return the orientation that EXIF data tell, 1 to 8; 0 where they tell none.
+
+    Only the first directory is read, and of it only the one entry, so that nothing else in it takes memory.
+
+    Args:
+        tiff: the data, from the byte order mark on.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(bytes(tiff[:2]))
+    if order is None:
+        return 0
+    try:
+        (start,) = struct.unpack_from(f"{order}L", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, start)
+        for place in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, values = struct.unpack_from(f"{order}HHL", tiff, place)
+            if tag == ORIENTATION and kind in NUMBERS and values == 1:
+                (value,) = struct.unpack_from(order + NUMBERS[kind], tiff, place + 8)
+                return value if 1 <= value <= 8 else 0
+    except struct.error:  # the directory leads outside of the data
+        return 0
+    return 0
 
 
 def with_description(tiff: bytes | None, text: str) -> bytes:

@@ -14,7 +14,8 @@ from PIL import Image
 from captioner.ahead import ahead
 from captioner.config import DecodingConfig
 from captioner.cores import available_cores
-from captioner.data.photos import PhotoError, open_photo, preprocess
+from captioner.data.photo_process import PhotoOpener
+from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate
 from captioner.runtime.caption import Candidate, Caption
 from captioner.text import Vocabulary
@@ -73,6 +74,7 @@ class Captioner:
         self._load_for_many = load_for_many
         self._for_many: Encoder | None = None
         self._loading = threading.Lock()
+        self._opener = PhotoOpener()
 
     @overload
     def __call__(self, photos: Photo) -> Caption: ...  # type: ignore[overload-overlap]  # a str is a sequence of str
@@ -98,8 +100,9 @@ class Captioner:
     ) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
         """Caption photos side by side, a core each; give each, in order, with its caption or what is wrong with it.
 
-        Only a few photos are in memory at a time, however many there are. Many photos are read by an encoder that takes
-        longer to load; photos of which nobody knows how many will come are, once many have come.
+        Each is opened in a process that may be killed, under a budget of processor time and memory, so that no photo
+        stops those behind it. Only a few are in memory at a time, however many there are. Many photos are read by an
+        encoder that takes longer to load; photos of which nobody knows how many will come are, once many have come.
 
         Args:
             photos: any number.
@@ -142,11 +145,13 @@ class Captioner:
         self, photos: Iterable[AnyPhoto], count: int, threads: int | None
     ) -> Generator[tuple[AnyPhoto, np.ndarray | PhotoError], None, None]:
         threads = threads or available_cores()
+        stopped = threading.Event()
         return ahead(
-            lambda each: (each[0], self._read_among_others(*each)),
+            lambda each: (each[0], self._read_among_others(*each, stopped)),
             self._with_encoders(photos, count),
             threads=threads,
             lead=AT_ONCE + 2 * threads,
+            stop=stopped.set,
         )
 
     def _with_encoders(self, photos: Iterable[AnyPhoto], count: int) -> Iterator[tuple[AnyPhoto, Encoder]]:
@@ -161,17 +166,16 @@ class Captioner:
             return error
 
     def _describe(self, photo: Photo) -> Caption:
-        return self._captions(self._read(photo, self.encoder, among_others=False)[None])[0]
+        pixels = open_photo(photo, size=self.encoder.image_size)
+        return self._captions(self.encoder(scale(pixels))[None])[0]
 
-    def _read(self, photo: Photo, encoder: Encoder, among_others: bool) -> np.ndarray:
+    def _read_among_others(self, photo: Photo, encoder: Encoder, stopped: threading.Event) -> np.ndarray | PhotoError:
         """Return what an encoder sees in a photo: features (L, D)."""
-        return encoder(preprocess(open_photo(photo), encoder.image_size), among_others)
-
-    def _read_among_others(self, photo: Photo, encoder: Encoder) -> np.ndarray | PhotoError:
         try:
-            return self._read(photo, encoder, among_others=True)
+            pixels = open_photo(photo, size=encoder.image_size, opener=self._opener, cancelled=stopped)
         except PhotoError as error:
             return error
+        return encoder(scale(pixels), among_others=True)
 
     def _search(
         self, group: Sequence[tuple[AnyPhoto, np.ndarray | PhotoError]]

@@ -3,7 +3,9 @@
 Or take the features that `bulk --features` has made, on however many machines.
 """
 
+import threading
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +17,7 @@ from tqdm import tqdm
 
 from captioner.ahead import ahead
 from captioner.data.feature_parts import FeatureParts
+from captioner.data.photo_process import PhotoOpener
 from captioner.data.photos import PhotoError, open_photo, preprocess, preprocessing, scale
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
@@ -71,6 +74,7 @@ def extract_features(
         about,
     )
     bad: dict[int, str] = {}
+    opener, stopped = PhotoOpener(), threading.Event()
     size = encoder.input_shape[1]
     signature = [tf.TensorSpec((None, size, size, 3), tf.float32)]
     graph = tf.function(lambda images: encoder(images, training=False), signature, autograph=False)
@@ -79,7 +83,7 @@ def extract_features(
         images = {}
         for number, of_photo in groupby(rows, lambda row: row // views):
             try:
-                photo = open_photo(photos[number])
+                photo = open_photo(photos[number], opener=opener, cancelled=stopped)
             except PhotoError as error:
                 bad[number] = str(error)
                 continue
@@ -102,8 +106,13 @@ def extract_features(
     batches = np.split(np.arange(total), range(batch_size, total, batch_size))
     batches = [batch for batch in batches if not store.present[batch].all()]
     unit = "photo" if views == 1 else "view"
-    with tqdm(total=total, initial=total - len(missing), desc="features", unit=unit, delay=2) as bar:
-        for batch, (rows, features) in zip(batches, ahead(encode, batches, shard_count()), strict=True):
+    encoded = ahead(encode, batches, shard_count(), stop=stopped.set)
+    with (
+        closing(opener),
+        closing(encoded),
+        tqdm(total=total, initial=total - len(missing), desc="features", unit=unit, delay=2) as bar,
+    ):
+        for batch, (rows, features) in zip(batches, encoded, strict=True):
             _check(features, feature_layer)
             store.write(rows, features)
             bar.update(len(np.intersect1d(batch, missing, assume_unique=True)))

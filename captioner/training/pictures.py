@@ -1,6 +1,8 @@
 """Photos as pixels in memory, and the many ways in which a training looks at them."""
 
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from tqdm import tqdm
 
 from captioner.ahead import ahead
 from captioner.cores import available_cores
+from captioner.data.photo_process import PhotoOpener
 from captioner.data.photos import PhotoError, open_photo
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.files import cache_directory
@@ -139,17 +142,24 @@ def fill(
     """
     bad: dict[int, str] = {}
 
+    opener, stopped = PhotoOpener(), threading.Event()
+
     def work(number: int) -> np.ndarray | None:
         try:
-            return make(open_photo(photos[number]), number)
+            return make(open_photo(photos[number], opener=opener, cancelled=stopped), number)
         except PhotoError as error:
             bad[number] = str(error)
             return None
 
     missing = np.unique(store.missing() // rows_a_photo).tolist()
     cores = available_cores()
-    with tqdm(total=len(photos), initial=len(photos) - len(missing), desc=what, unit="photo", delay=2) as bar:
-        for number, rows in zip(missing, ahead(work, missing, cores, 4 * cores), strict=True):
+    made = ahead(work, missing, cores, 4 * cores, stopped.set)
+    with (
+        closing(opener),
+        closing(made),
+        tqdm(total=len(photos), initial=len(photos) - len(missing), desc=what, unit="photo", delay=2) as bar,
+    ):
+        for number, rows in zip(missing, made, strict=True):
             if rows is not None:
                 store.write(range(number * rows_a_photo, (number + 1) * rows_a_photo), rows)
             bar.update()

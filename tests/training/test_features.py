@@ -54,9 +54,9 @@ def opened(monkeypatch):
     names = []
     original = features_module.open_photo
 
-    def open_photo(path):
+    def open_photo(path, **options):
         names.append(path.stem)
-        return original(path)
+        return original(path, **options)
 
     monkeypatch.setattr(features_module, "open_photo", open_photo)
     return names

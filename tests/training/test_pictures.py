@@ -116,7 +116,9 @@ def test_pixels_are_kept_and_broken_photos_named(tmp_path, monkeypatch, photo):
     np.testing.assert_array_equal(pixels[0], cut(photo, np.array([0.0, 0.0, 1.0, 1.0]), False, 16))
     assert list(bad) == [1]
     assert "broken.png" in bad[1]
-    monkeypatch.setattr("captioner.training.pictures.open_photo", lambda path: 1 / 0 if path == paths[0] else photo)
+    monkeypatch.setattr(
+        "captioner.training.pictures.open_photo", lambda path, **options: 1 / 0 if path == paths[0] else photo
+    )
     pixels, bad = read_pixels(paths, 16)  # the good one comes from the cache, the other is tried again
     assert bad == {}
     np.testing.assert_array_equal(pixels[1], pixels[0])

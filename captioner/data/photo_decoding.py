@@ -1,0 +1,229 @@
+"""Decode a photo's file with Pillow: upright, in RGB, and smaller where it is very large. Imports no NumPy at once."""
+
+import math
+import mmap
+import stat
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from captioner.data.photo_limits import (
+    LARGE,
+    MAX_HELD,
+    MAX_PIXELS,
+    MAX_RAW,
+    MAX_SIDE,
+    MAX_WORK,
+    PLAIN_FILE,
+    PLAIN_HELD,
+    PLAIN_WORK,
+)
+from captioner.data.photo_structure import inspect
+from captioner.data.photo_structure.spans import as_file
+from captioner.data.photo_structure.structure import Content, Structure
+from captioner.errors import PhotoError, TooManyPixelsError
+
+EXPECTED = "expected JPEG, PNG, GIF, WebP, BMP or TIFF"
+
+Room = Callable[[int], AbstractContextManager[object]]
+"""Waits until so many bytes may be taken for decoding, and holds them for a block."""
+
+_NOT_AVERAGED = ("1", "P", "PA", "LA", "La", "RGBA", "RGBa", "I", "F")
+"""Modes whose numbers cannot be averaged, or not without another copy of the picture."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_warnings_lock = threading.Lock()
+
+
+def read_file(path: Path, name: str) -> Content:
+    """Return the content of a photo's file, as a map where it is large.
+
+    Raises:
+        PhotoError: it is no regular file, or it cannot be read.
+    """
+    if "\0" in name:
+        raise PhotoError(f"{name!r}: no such file")
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise PhotoError(f"{name}: a folder, expected a photo")
+    if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for its other end
+        raise PhotoError(f"{name}: not a regular file")
+    with path.open("rb") as file:
+        if status.st_size <= PLAIN_FILE:
+            return file.read()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def checked(content: Content, name: str, max_pixels: int) -> Structure:
+    """Return the structure of a photo's file, which no limit forbids to decode.
+
+    Raises:
+        PhotoError: the file is empty, damaged, too large (`TooManyPixelsError`) or no photo.
+    """
+    if len(content) == 0:
+        raise PhotoError(f"{name}: the file is empty")
+    try:
+        structure = inspect(content)
+    except ValueError as error:
+        raise PhotoError(f"{name}: the file is damaged ({error}); copy or download it again") from error
+    except OverflowError as error:
+        raise PhotoError(f"{name}: takes too much time to open: {error}; save it anew with another program") from error
+    if structure is None:
+        raise PhotoError(f"{name}: not an image that can be read ({EXPECTED})")
+    width, height = structure.size
+    if not structure.pixels:
+        raise PhotoError(f"{name}: the image has no pixels")
+    if structure.pixels > min(max_pixels, MAX_PIXELS):
+        raise too_many(name, max_pixels)
+    if max(width, height) > MAX_SIDE:
+        raise TooManyPixelsError(
+            f"{name}: {width:,} x {height:,} pixels; a side may have {MAX_SIDE:,}; make it smaller"
+        )
+    if structure.raw > MAX_RAW or structure.held + len(content) > MAX_HELD:
+        raise TooManyPixelsError(
+            f"{name}: takes too much memory to open ({width:,} x {height:,} pixels of this kind); make it smaller"
+        )
+    if structure.pixels * structure.passes > MAX_WORK:
+        raise PhotoError(
+            f"{name}: takes too much time to open (a picture of {structure.passes:,} scans); save it anew with another "
+            "program"
+        )
+    return structure
+
+
+def is_plain(content: Content, structure: Structure) -> bool:
+    """Tell whether decoding a photo is so cheap that it needs no other process."""
+    return (
+        len(content) <= PLAIN_FILE
+        and max(structure.raw, structure.held) <= PLAIN_HELD
+        and structure.pixels * structure.passes <= PLAIN_WORK
+    )
+
+
+def decode(content: Content, structure: Structure, room: Room) -> Image.Image:
+    """Decode a photo that was `checked`: upright, in RGB, by a whole factor smaller from `LARGE` pixels on.
+
+    Raises:
+        Exception: Pillow's decoders raise nearly anything on a damaged file; see `reason`.
+    """
+    with without_warnings():
+        image = Image.open(as_file(structure.spans), formats=(structure.format,))
+    if image.width * image.height > structure.pixels:
+        raise ValueError(f"{image.width} x {image.height} pixels where {structure.size} were found")
+    with room(structure.held + len(content)):
+        return turned(to_rgb(image, ours=True), structure.orientation)
+
+
+def turned(photo: Image.Image, orientation: int) -> Image.Image:
+    """Return a photo upright; the orientation tells, as EXIF counts, how it lies."""
+    upright = _UPRIGHT.get(orientation)
+    return photo if upright is None else photo.transpose(upright)
+
+
+def to_rgb(image: Image.Image, ours: bool = False) -> Image.Image:
+    """Return a Pillow image of any mode in RGB, by a whole factor smaller from `LARGE` pixels on.
+
+    Transparency is laid over white.
+
+    Args:
+        image: stays as it is unless it is `ours`.
+        ours: whether nobody else holds it.
+    """
+    factor = math.ceil(math.sqrt(image.width * image.height / LARGE))
+    if factor > 1 and ours:  # a JPEG decodes to half its sides sooner than to all; others pass over it
+        image.draft(None, (image.width // 2, image.height // 2))
+    # Only TIFF remarks on a file while it decodes; the others may decode side by side
+    with without_warnings() if image.format == "TIFF" else nullcontext():
+        image.load()
+    factor = math.ceil(math.sqrt(image.width * image.height / LARGE))
+    if factor > 1:
+        large, image = image, _smaller(image, factor)
+        if ours:
+            large.close()  # the caller holds it still
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        image = _in_8_bits(image)
+    elif image.has_transparency_data:
+        # La, premultiplied grey, converts to LA alone
+        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        image = Image.new("RGB", image.size, "white")
+        image.paste(rgba, mask=rgba.getchannel("A"))
+    return image.convert("RGB")
+
+
+def squash(image: Image.Image, size: int) -> Image.Image:
+    """Return the whole photo as a square of `size` pixels.
+
+    The bilinear filter is widened when it shrinks (antialiased), so that no line between pixels is lost.
+    """
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the orientation that a Pillow image tells, as EXIF counts; 1 where it tells none."""
+    try:
+        with without_warnings():
+            return int(image.getexif().get(0x0112, 1))
+    except Exception:  # the pixels are worth having even where the camera's notes are damaged
+        return 1
+
+
+def too_many(name: str, max_pixels: int) -> TooManyPixelsError:
+    """Return the error that tells of too many pixels."""
+    return TooManyPixelsError(
+        f"{name}: the image has more than {min(max_pixels, MAX_PIXELS):,} pixels; make it smaller"
+    )
+
+
+def reason(error: Exception) -> str:
+    """Say what an exception of Pillow, or of the system, means for a photo."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"not an image that can be read ({EXPECTED})"
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "permission refused"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or "out of memory" in said.lower():
+        return "takes too much memory to open; make it smaller"
+    if "truncated" in said.lower():
+        return "the file is truncated; copy or download it again"
+    return f"the file is damaged ({said}); copy or download it again"
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keep Pillow's remarks on a file from the user; the filters are the whole process's, hence the lock."""
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _smaller(image: Image.Image, factor: int) -> Image.Image:
+    if image.mode in _NOT_AVERAGED or ";" in image.mode:
+        size = (max(1, image.width // factor), max(1, image.height // factor))
+        return image.resize(size, Image.Resampling.NEAREST)
+    return image.reduce(factor)
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    import numpy as np
+
+    from captioner.data.photo_depth import from_16_bits, from_open_range
+
+    values = np.asarray(image)
+    return Image.fromarray(from_16_bits(values) if image.mode.startswith("I;16") else from_open_range(values))

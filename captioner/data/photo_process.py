@@ -1,0 +1,281 @@
+"""Open photos in other processes, each under a budget of processor time and memory."""
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from captioner.data.messages import fill, receive, send
+from captioner.data.photo_limits import BUDGET, MAX_PIXELS, Budget
+from captioner.data.room import DECODING
+from captioner.errors import CaptionerError, PhotoError, TooManyPixelsError
+from captioner.processes import start
+
+WORKER = "captioner.data.photo_worker"
+
+TICK = 0.05
+"""Seconds between two looks at a process. Good photos are open before the first."""
+
+RETIRED = 200_000_000
+"""Bytes that a process may hold between two photos; one that has not given more back is replaced."""
+
+SPARE = 8
+"""Processes that wait for photos at most."""
+
+
+class OpeningCancelledError(Exception):
+    """Nobody wants the photo any more."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be made of a photo.
+
+    Attributes:
+        max_pixels: above which it is refused.
+        size: side of the square that it is squashed to; None for the photo as it is.
+        shown: longest side of a small one that comes besides; None for none.
+        cancelled: ends the work when it is set.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    size: int | None = None
+    shown: int | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class _Worker:
+    """A process, and what it is at. One thread talks to it, another looks after it."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.process: subprocess.Popen[bytes] = start(WORKER, bufsize=1 << 16)
+        self.processor = 0.0  # seconds of one that it had taken when it was last heard of
+        self.held = 0  # bytes
+        self.begun: float | None = None  # where nothing is being opened
+        self.cancelled = threading.Event()
+        self.verdict = ""
+        self.input, self.output = cast(BinaryIO, self.process.stdin), cast(BinaryIO, self.process.stdout)
+        with suppress(OSError):  # it has ended already; the first photo tells why
+            send(self.input, b"B", **asdict(budget))
+
+    def look_after(self) -> None:
+        """Kill the process where it has used up its budget, or nobody waits for it."""
+        begun = self.begun
+        if begun is None or self.verdict:
+            return
+        if self.cancelled.is_set():
+            self.verdict = "cancelled"
+        elif time.monotonic() - begun > self.budget.wall:
+            self.verdict = f"takes too much time to open (more than {self.budget.wall:g} seconds)"
+        else:
+            processor, memory = _taken(self.process.pid)
+            if processor - self.processor > self.budget.processor:
+                self.verdict = (
+                    f"takes too much time to open (more than {self.budget.processor:g} seconds of a processor)"
+                )
+            elif memory > self.budget.memory:
+                self.verdict = f"takes too much memory to open (more than {self.budget.memory / 1e6:g} MB)"
+        if self.verdict:
+            self.process.kill()
+
+    def open(self, content: bytes | None, request: dict[str, Any]) -> list[np.ndarray]:
+        """Send a request, and return the pictures.
+
+        Raises:
+            EOFError: the process has ended.
+            PhotoError: the photo cannot be used.
+        """
+        try:
+            send(self.input, b"O", **request)
+            if content is not None:
+                self.input.write(content)
+                self.input.flush()
+        except OSError as error:
+            raise EOFError from error
+        kind, answer = self._answer()
+        if kind != b"R":
+            return self._pictures(kind, answer)
+        self.begun = None
+        with DECODING.take(answer["count"]):
+            self.begun = time.monotonic()
+            with suppress(OSError):  # where it has ended, there is no answer either
+                send(self.input, b"G")
+            return self._pictures(*self._answer())
+
+    def _answer(self) -> tuple[bytes, dict[str, Any]]:
+        kind, answer = receive(self.output)
+        self.processor, self.held = answer["processor"], answer["held"]
+        return kind, answer
+
+    def _pictures(self, kind: bytes, answer: dict[str, Any]) -> list[np.ndarray]:
+        if kind == b"E":
+            raise (TooManyPixelsError if answer["error"] == "TooManyPixelsError" else PhotoError)(answer["message"])
+        pictures = [np.empty((height, width, 3), np.uint8) for width, height in answer["sizes"]]
+        for picture in pictures:
+            fill(self.output, picture.data.cast("B"))
+        return pictures
+
+    def end(self) -> None:
+        """Kill the process, and close the pipes to it."""
+        self.process.kill()
+        for pipe in (self.input, self.output):
+            with suppress(OSError):  # what it has not read
+                pipe.close()
+        self.process.wait()
+
+    def last_words(self) -> str:
+        """Say why the process has ended."""
+        status = self.process.wait()
+        if self.verdict:
+            return self.verdict
+        if sys.platform != "win32":
+            import signal
+
+            if status == -signal.SIGXCPU:
+                return "takes too much time to open"
+            if status == -signal.SIGKILL:
+                return "takes too much memory to open"
+            if status < 0:
+                return f"its decoder crashed (signal {-status})"
+        return f"its decoder ended (status {status})"
+
+
+class PhotoOpener:
+    """Opens photos in processes that are started when they are needed, and killed when a photo breaks its budget.
+
+    May be called from several threads, which have a process each. `close` ends them all, as does the end of this one.
+
+    Args:
+        budget: of one photo.
+    """
+
+    def __init__(self, budget: Budget = BUDGET) -> None:
+        self._budget = budget
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
+        self._lock = threading.Lock()
+        self._open = True
+        self._work = threading.Event()
+        self._watching: threading.Thread | None = None
+        self._finalizer = weakref.finalize(self, _end_all, self._idle, self._busy)
+
+    def open(self, source: str | Path | bytes, wanted: Wanted) -> list[np.ndarray]:
+        """Open a photo's file, or the bytes of one, and return what is wanted of it: uint8 (H, W, 3), one or two.
+
+        Raises:
+            PhotoError: the photo cannot be used, or breaks its budget.
+            OpeningCancelledError: it was cancelled.
+            CaptionerError: no process can be started.
+        """
+        request: dict[str, Any] = {"max_pixels": wanted.max_pixels, "size": wanted.size, "shown": wanted.shown}
+        if isinstance(source, bytes):
+            content, name = source, "the image"
+            request |= {"name": name, "length": len(source)}
+        else:
+            content, name = None, str(source)
+            request |= {"name": name, "path": _absolute(name)}
+        worker = self._take(wanted.cancelled)
+        answered = False
+        try:
+            pictures = worker.open(content, request)
+            answered = True
+            return pictures
+        except PhotoError:
+            answered = True
+            raise
+        except EOFError:
+            why = worker.last_words()
+        finally:
+            self._put_back(worker, answered)
+        if why == "cancelled" or not self._open:
+            raise OpeningCancelledError
+        raise PhotoError(f"{name}: {why}") from None
+
+    def close(self) -> None:
+        """End all processes; photos that are being opened are cancelled."""
+        self._open = False
+        self._work.set()
+        self._finalizer()
+
+    def _take(self, cancelled: threading.Event) -> _Worker:
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is None:
+            try:
+                worker = _Worker(self._budget)
+            except OSError as error:
+                advice = "; close other programs" if error.errno in (errno.EAGAIN, errno.ENOMEM) else ""
+                raise CaptionerError(f"cannot start a process to open photos in: {error.strerror}{advice}") from error
+        worker.cancelled, worker.begun = cancelled, time.monotonic()
+        with self._lock:
+            self._busy.add(worker)
+            if self._watching is None:
+                self._watching = threading.Thread(target=_watch, args=(weakref.ref(self),), daemon=True)
+                self._watching.start()
+        self._work.set()
+        return worker
+
+    def _put_back(self, worker: _Worker, answered: bool) -> None:
+        worker.begun = None
+        keep = answered and not worker.verdict and worker.held < RETIRED
+        with self._lock:
+            self._busy.discard(worker)
+            if keep and self._open and len(self._idle) < SPARE:
+                self._idle.append(worker)
+                return
+        worker.end()
+
+    def _look_after_all(self) -> bool:
+        """Look at the processes that are opening photos; tell whether there may be more to look at."""
+        with self._lock:
+            busy = list(self._busy)
+            if not busy:
+                self._work.clear()
+        for worker in busy:
+            worker.look_after()
+        return self._open
+
+
+def _watch(opener: "weakref.ref[PhotoOpener]") -> None:
+    while (strong := opener()) is not None and strong._look_after_all():
+        work = strong._work
+        del strong  # it may go while nobody uses it
+        work.wait(1)
+        time.sleep(TICK)
+
+
+def _end_all(idle: list[_Worker], busy: set[_Worker]) -> None:
+    for worker in idle:
+        worker.end()
+    idle.clear()
+    for worker in list(busy):  # those who wait for it close its pipes
+        worker.verdict = worker.verdict or "cancelled"
+        worker.process.kill()
+
+
+def _absolute(name: str) -> str:
+    """Return a path that leads to the same file from the directory that a process was started in."""
+    try:
+        return os.path.abspath(name)  # noqa: PTH100  # a name need not be text
+    except OSError:  # the current directory is gone
+        return name
+
+
+def _taken(process: int) -> tuple[float, int]:
+    """Return the seconds of a processor that a process has taken, and the bytes that it holds; 0 where nobody tells."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+        pages = int(Path(f"/proc/{process}/statm").read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0, 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE")

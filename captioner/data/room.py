@@ -1,0 +1,35 @@
+"""Memory that several threads share, so that what all of them take at once is bounded."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Room:
+    """Lets so many bytes be taken at once, and a larger share alone, however many threads ask.
+
+    Args:
+        size: bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size, self._taken = size, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, share: int) -> Iterator[None]:
+        """Wait until there is room for `share` bytes, and hold it for a block."""
+        share = min(share, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken + share <= self._size)
+            self._taken += share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= share
+                self._changed.notify_all()
+
+
+DECODING = Room(300_000_000)
+"""What all photos that are decoded at once take, in this process and in those that it started."""
