@@ -1,10 +1,12 @@
 """Start processes of this package that may be killed, whatever they are at."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import subprocess
 
 _ROOT = str(Path(__file__).resolve().parents[1])
 # The same places to import from as here, in the same order, without the directory that the process runs in
@@ -29,6 +31,8 @@ def start(module: str, **options: Any) -> "subprocess.Popen[bytes]":
     Raises:
         OSError: the system has no room for another process.
     """
+    import subprocess  # a command that opens one photo needs none
+
     places = [place for place in sys.path if isinstance(place, str) and place]
     if _ROOT not in places:  # imported from the directory that the process ran in
         places.insert(0, _ROOT)

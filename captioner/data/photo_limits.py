@@ -4,7 +4,7 @@ The limits are what a file says of itself, and are held against its header befor
 what a process really takes. Photos at the limits stay well within the budget.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit for an error, twice that of its warning: the largest cameras stay below it."""
@@ -28,8 +28,7 @@ PLAIN_FILE, PLAIN_HELD, PLAIN_WORK = 32_000_000, 160_000_000, 300_000_000
 """Bytes of a file, bytes held, and pixels times passes up to which a single photo is opened without another process."""
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """What a process may take to open one photo.
 
     Attributes:

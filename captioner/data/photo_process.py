@@ -2,15 +2,13 @@
 
 import errno
 import os
-import subprocess
 import sys
 import threading
 import time
 import weakref
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
@@ -36,8 +34,7 @@ class OpeningCancelledError(Exception):
     """Nobody wants the photo any more."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What is to be made of a photo.
 
     Attributes:
@@ -50,7 +47,7 @@ class Wanted:
     max_pixels: int = MAX_PIXELS
     size: int | None = None
     shown: int | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event | None = None
 
 
 class _Worker:
@@ -58,22 +55,22 @@ class _Worker:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self.process: subprocess.Popen[bytes] = start(WORKER, bufsize=1 << 16)
+        self.process = start(WORKER, bufsize=1 << 16)
         self.processor = 0.0  # seconds of one that it had taken when it was last heard of
         self.held = 0  # bytes
         self.begun: float | None = None  # where nothing is being opened
-        self.cancelled = threading.Event()
+        self.cancelled: threading.Event | None = None
         self.verdict = ""
         self.input, self.output = cast(BinaryIO, self.process.stdin), cast(BinaryIO, self.process.stdout)
         with suppress(OSError):  # it has ended already; the first photo tells why
-            send(self.input, b"B", **asdict(budget))
+            send(self.input, b"B", **budget._asdict())
 
     def look_after(self) -> None:
         """Kill the process where it has used up its budget, or nobody waits for it."""
         begun = self.begun
         if begun is None or self.verdict:
             return
-        if self.cancelled.is_set():
+        if self.cancelled and self.cancelled.is_set():
             self.verdict = "cancelled"
         elif time.monotonic() - begun > self.budget.wall:
             self.verdict = f"takes too much time to open (more than {self.budget.wall:g} seconds)"
@@ -207,7 +204,7 @@ class PhotoOpener:
         self._work.set()
         self._finalizer()
 
-    def _take(self, cancelled: threading.Event) -> _Worker:
+    def _take(self, cancelled: threading.Event | None) -> _Worker:
         with self._lock:
             worker = self._idle.pop() if self._idle else None
         if worker is None:

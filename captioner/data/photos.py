@@ -74,7 +74,7 @@ def open_photo(
     elif isinstance(source, Image.Image):
         photo = _from_pillow(source, "the image", max_pixels)
     elif opener is not None and can_start():
-        return opener.open(source, Wanted(max_pixels, size, cancelled=cancelled or threading.Event()))[0]
+        return opener.open(source, Wanted(max_pixels, size, cancelled=cancelled))[0]
     else:
         return _from_file(source, max_pixels, size)
     return np.array(squash(photo, size) if size else photo)

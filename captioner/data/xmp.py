@@ -1,4 +1,4 @@
-"""The orientation and the description in a photo's XMP packet, which is RDF in XML."""
+"""The description in a photo's XMP packet, which is RDF in XML."""
 
 import re
 from xml.etree import ElementTree
@@ -15,14 +15,7 @@ _BLOCK = (
 _OPENED = re.compile(r"<dc:description\b")
 _CLOSED = re.compile(r"</dc:description\s*>")
 _ATTRIBUTE = re.compile(r"""\sdc:description\s*=\s*("[^"]*"|'[^']*')""")
-_ORIENTATION = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|>)\s*([1-8])\b""")
 _LARGEST = 1 << 20  # characters; cameras and programs write some thousands
-
-
-def orientation(packet: bytes) -> int:
-    """Return the orientation that a packet tells, 1 to 8, as an attribute or an element; 0 where it tells none."""
-    found = _ORIENTATION.search(packet, 0, _LARGEST)
-    return int(found[1]) if found else 0
 
 
 def with_description(packet: bytes | None, text: str) -> bytes:

@@ -5,22 +5,22 @@ header asks for. So each format has a module here that walks the file's parts, k
 says what decoding them takes; `inspect` chooses between them by the first bytes. Pillow then sees only what was kept.
 """
 
-from collections.abc import Callable
+from importlib import import_module
+from typing import cast
 
-from captioner.data.photo_structure import bmp, gif, jpeg, png, tiff, webp
 from captioner.data.photo_structure.structure import Content, Structure
 
-_READERS: tuple[tuple[bytes, Callable[[Content], Structure]], ...] = (
-    (b"\xff\xd8", jpeg.inspect),
-    (b"\x89PNG\r\n\x1a\n", png.inspect),
-    (b"GIF87a", gif.inspect),
-    (b"GIF89a", gif.inspect),
-    (b"BM", bmp.inspect),
-    (b"II*\0", tiff.inspect),
-    (b"MM\0*", tiff.inspect),
-    (b"II+\0", tiff.inspect),
-    (b"MM\0+", tiff.inspect),
-)
+_READERS = {
+    b"\xff\xd8": "jpeg",
+    b"\x89PNG\r\n\x1a\n": "png",
+    b"GIF87a": "gif",
+    b"GIF89a": "gif",
+    b"BM": "bmp",
+    b"II*\0": "tiff",
+    b"MM\0*": "tiff",
+    b"II+\0": "tiff",
+    b"MM\0+": "tiff",
+}
 
 
 def inspect(content: Content) -> Structure | None:
@@ -31,6 +31,10 @@ def inspect(content: Content) -> Structure | None:
         OverflowError: it has more parts than any photo needs.
     """
     start = bytes(content[:12])
+    reader = next((name for magic, name in _READERS.items() if start.startswith(magic)), None)
     if start[:4] == b"RIFF" and start[8:] == b"WEBP":
-        return webp.inspect(content)
-    return next((read(content) for magic, read in _READERS if start.startswith(magic)), None)
+        reader = "webp"
+    if reader is None:
+        return None
+    # Imported when it is needed: a command that captions one photo spends a tenth of a second on imports as it is
+    return cast(Structure, import_module(f"{__name__}.{reader}").inspect(content))

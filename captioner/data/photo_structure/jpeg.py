@@ -5,7 +5,7 @@ from itertools import islice
 
 from captioner.data.exif import orientation
 from captioner.data.photo_structure.structure import Content, Structure, count_part, number
-from captioner.data.xmp import orientation as xmp_orientation
+from captioner.data.photo_structure.xmp import orientation as xmp_orientation
 
 # FF 00 is no marker. Any number of FF bytes may stand before one; to match them here would take their number's square.
 _MARKER = re.compile(rb"\xff([^\xff\x00])", re.DOTALL)

@@ -5,12 +5,12 @@ import zlib
 
 from captioner.data.exif import orientation
 from captioner.data.photo_structure.structure import Content, Structure, count_part, number
-from captioner.data.xmp import orientation as xmp_orientation
+from captioner.data.photo_structure.xmp import LONGEST
+from captioner.data.photo_structure.xmp import orientation as xmp_orientation
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _XMP = b"XML:com.adobe.xmp\0"
 _RAW_EXIF = b"Raw profile type exif\0"
-_LONGEST_NOTE = 1 << 20
 _LONGEST_TABLE = 1 << 16
 _LONGEST_CHUNK = (1 << 31) - 1
 _END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -71,13 +71,13 @@ def _international_text(body: memoryview) -> bytes:
     text = start.find(b"\0", language_end + 1) + 1 if language_end > 0 else 0
     if not text:
         return b""
-    return _unpacked(body[text:]) if start[0] else bytes(body[text : text + _LONGEST_NOTE])
+    return _unpacked(body[text:]) if start[0] else bytes(body[text : text + LONGEST])
 
 
 def _unpacked(packed: memoryview) -> bytes:
     """Unpack the beginning of a note, so that a bomb is none; nothing where it is damaged."""
     try:
-        return zlib.decompressobj().decompress(packed[:_LONGEST_NOTE], _LONGEST_NOTE)
+        return zlib.decompressobj().decompress(packed[:LONGEST], LONGEST)
     except zlib.error:
         return b""
 

@@ -2,7 +2,7 @@
 
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Content = bytes | mmap.mmap
 """A photo's file: in memory, or as a map of one that is too large for that."""
@@ -11,8 +11,7 @@ MOST_PARTS = 100_000
 """Parts of a file that are looked at: segments, chunks, blocks, strips. Photos at the limits have half as many."""
 
 
-@dataclass(frozen=True)
-class Structure:
+class Structure(NamedTuple):
     """What decoding a photo takes, and which parts of the file it needs.
 
     Attributes:

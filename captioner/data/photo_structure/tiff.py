@@ -1,10 +1,11 @@
 """The first directory of a TIFF file (Adobe, TIFF revision 6.0, and the BigTIFF design), written anew without notes."""
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from captioner.data.photo_structure.structure import MOST_PARTS, Content, Structure, number
-from captioner.data.xmp import orientation as xmp_orientation
+from captioner.data.photo_structure.xmp import LONGEST
+from captioner.data.photo_structure.xmp import orientation as xmp_orientation
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _ORIENTATION, _SAMPLES = 256, 257, 258, 259, 274, 277
 _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT, _XMP = 278, 322, 323, 700
@@ -20,27 +21,24 @@ _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _UNPACKED = 1
 _SMALL = 16_000_000
 _MOST_ENTRIES = 4096
-_LONGEST_NOTE = 1 << 20
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     """An entry of a directory: its tag, its values' type, how many there are, and where they lie in the file."""
 
     tag: int
     kind: int
-    count: int
+    values: int
     place: int
     written: bytes
 
     @property
     def length(self) -> int:
         """Bytes of all values."""
-        return self.count * _BYTES.get(self.kind, 1)
+        return self.values * _BYTES.get(self.kind, 1)
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     """How numbers are written: their order of bytes, and the sizes of classic or BigTIFF directories."""
 
     order: str
@@ -90,14 +88,14 @@ def inspect(content: Content) -> Structure:
 
     def value(tag: int, otherwise: int) -> int:
         entry = entries.get(tag)
-        if entry is None or entry.kind not in (1, 3, 4, 16) or not entry.count:
+        if entry is None or entry.kind not in (1, 3, 4, 16) or not entry.values:
             return otherwise
         return layout.number(view, entry.place, _BYTES[entry.kind])
 
     kept = [entry for entry in entries.values() if entry.tag in _NEEDED]
     for entry in kept:
-        if entry.count > 8 * MOST_PARTS:
-            raise OverflowError(f"its tag {entry.tag} has {entry.count:,} values")
+        if entry.values > 8 * MOST_PARTS:
+            raise OverflowError(f"its tag {entry.tag} has {entry.values:,} values")
     width, height = value(_WIDTH, 0), value(_HEIGHT, 0)
     samples, bits = value(_SAMPLES, 3 if value(_COMPRESSION, 1) == 6 else 1), value(_BITS, 1)
     across, down = value(_TILE_WIDTH, width), value(_TILE_HEIGHT, min(value(_ROWS_PER_STRIP, height), height))
@@ -108,7 +106,7 @@ def inspect(content: Content) -> Structure:
     held = width * height * (4 if samples > 1 or bits > 16 else 2 if bits > 8 else 1) + part
     packet = b""
     if (note := entries.get(_XMP)) and note.length > 8:
-        packet = bytes(view[note.place : note.place + min(note.length, _LONGEST_NOTE)])
+        packet = bytes(view[note.place : note.place + min(note.length, LONGEST)])
     end = len(view) + len(view) % 2
     header = layout.header(view, end)
     return Structure(

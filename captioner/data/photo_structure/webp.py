@@ -4,7 +4,8 @@ import struct
 
 from captioner.data.exif import orientation
 from captioner.data.photo_structure.structure import Content, Structure, count_part, number
-from captioner.data.xmp import orientation as xmp_orientation
+from captioner.data.photo_structure.xmp import LONGEST
+from captioner.data.photo_structure.xmp import orientation as xmp_orientation
 
 _ALPHA, _ANIMATION = 0x10, 0x02
 _HELD = 16
@@ -37,7 +38,7 @@ def inspect(content: Content) -> Structure:
         elif name == b"EXIF":
             turned = turned or orientation(body[6:] if body[:6] == b"Exif\0\0" else body)
         elif name == b"XMP ":
-            packet = packet or bytes(body[: 1 << 20])
+            packet = packet or bytes(body[:LONGEST])
         place = after
     if not any(_is_picture(each) for each in kept):
         raise ValueError("there is no picture in it")
