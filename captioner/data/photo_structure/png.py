@@ -28,7 +28,7 @@ def inspect(content: Content) -> Structure:
     view = memoryview(content)
     if number(view, 8, 4) != 13 or view[12:16] != b"IHDR":
         raise ValueError("it does not begin with a header")
-    width, height, depth, kind = struct.unpack(">IIBB", view[16:26])
+    width, height, depth, kind = (number(view, place, size) for place, size in ((16, 4), (20, 4), (24, 1), (25, 1)))
     tables: list[bytes | memoryview] = []
     picture: list[bytes | memoryview] = []
     place, parts, turned, packet, raw_exif = 33, 0, 0, b"", b""

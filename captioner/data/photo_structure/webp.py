@@ -28,7 +28,7 @@ def inspect(content: Content) -> Structure:
         body, after = view[place + 8 : place + 8 + length], place + 8 + length + length % 2
         if name == b"VP8X" and not kept:
             size = 1 + number(body, 4, 3, "little"), 1 + number(body, 7, 3, "little")
-            kept.append(struct.pack("<4sIB", name, length, body[0] & (_ALPHA | _ANIMATION)))
+            kept.append(struct.pack("<4sIB", name, length, number(body, 0, 1) & (_ALPHA | _ANIMATION)))
             kept.append(view[place + 9 : after])
         elif name in (b"VP8 ", b"VP8L", b"ANMF") and not any(_is_picture(each) for each in kept):
             size = size if any(size) else _size(name, body)
