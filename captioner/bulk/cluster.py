@@ -2,14 +2,16 @@
 
 import logging
 import os
+import signal
 import socket
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from captioner.bulk.memory import peak_memory
 from captioner.bulk.model import PackedModel
 from captioner.bulk.output import Output
 from captioner.bulk.plan import Plan
@@ -34,6 +36,8 @@ IN_LINE = 2
 TRIES = 10
 """How often a task is begun again whose worker was lost, by a machine that went or by a photo that took all memory."""
 
+MEND = "--output must be a place that every worker reads and writes: mend that, and run the same command again"
+
 
 class Found(NamedTuple):
     """What came of a block, and who did it.
@@ -42,7 +46,7 @@ class Found(NamedTuple):
         line: where the block's line begins in the plan.
         tally: of its photos.
         worker: names the process.
-        megabytes: the most memory that the process has held.
+        megabytes: the most memory that the process has held; 0 where its system does not tell.
         processor: seconds of a core that the process has had, the loading included.
         failure: why its part could not be written, or the plan not be read, or "".
     """
@@ -82,14 +86,20 @@ def cluster(address: str) -> Iterator[int]:
 
     # NumPy reads it as it is imported: the products are too small to share
     environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}}
+    on_termination = signal.getsignal(signal.SIGTERM)
     try:
         with stderr_closed():  # it tells of its log level
             ray.init(address, runtime_env=environment, **settings)
+    except SystemExit:  # Ray has taken SIGTERM for itself
+        if callable(on_termination):
+            on_termination(signal.SIGTERM, None)
+        raise
     except ConnectionError as error:
         raise CaptionerError(
             f"--ray-address {address}: no cluster is running that this machine belongs to; start one with `ray start "
             "--head` or `ray up`, or leave --ray-address out to use this machine alone"
         ) from error
+    signal.signal(signal.SIGTERM, on_termination)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
         # It tells at length of each machine that goes
@@ -163,9 +173,11 @@ class _Actor:
             try:
                 for line, block in self._plan.read(line, int(end)):  # noqa: B020
                     yield self._found(line, self._work(block))
+            except CaptionerError as error:
+                yield self._found(line, Tally(), str(error))
             except OSError as error:
                 place = error.filename2 or error.filename or self._plan.place
-                yield self._found(line, Tally(), f"{place}: {error.strerror or error}")
+                yield self._found(line, Tally(), f"{place}: {error.strerror or error}; {MEND}")
 
     def _found(self, line: int, tally: Tally, failure: str = "") -> dict[str, list[Any]]:
         return {
@@ -174,17 +186,22 @@ class _Actor:
             "kinds": [list(tally.errors)],
             "counts": [list(tally.errors.values())],
             "worker": [self._name],
-            "megabytes": [_peak()],
+            "megabytes": [peak_memory() / 1e6],
             "processor": [time.process_time()],
             "failure": [failure],
         }
 
 
-def _peak() -> float:
-    """Return the most memory that this process has held, in MB."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+def kill_processes() -> None:
+    """End what Ray has started on this machine, at once and without its own shutdown, which takes seconds."""
+    try:
+        import psutil  # type: ignore[import-untyped]  # Ray brings it
+    except ImportError:
+        return  # they end by themselves when this process has: most at once, some after a minute
+    with suppress(psutil.Error):
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                process.kill()
 
 
 def _last_line(error: Exception) -> str:

@@ -3,11 +3,14 @@
 import io
 import json
 import re
+import shutil
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +35,12 @@ PLAN = "_plan.jsonl"
 
 AT_ONCE = 16
 """Parts that are read side by side: in an object store most of the time goes by waiting."""
+
+ROWS_AT_ONCE = 1024
+"""Rows of a part that are packed together."""
+
+SPOOLED = 16_000_000
+"""Bytes of a part that are kept in memory; a larger one is kept in a temporary file until it is complete."""
 
 SCHEMA = pa.schema(
     [
@@ -76,6 +85,15 @@ class Row:
             row["caption"], row["score"] = self.found.text, float(self.found.score)
             row["candidates"] = [{"caption": each.text, "score": float(each.score)} for each in self.found.candidates]
         return {**row, "error": self.error}
+
+    def as_features(self, file: BinaryIO) -> dict[str, Any]:
+        """Append the features to a file; return the fields of the line about them (`captioner.data.feature_parts`)."""
+        line: dict[str, Any] = {"path": self.path, "checksum": None, "error": self.error}
+        if isinstance(self.found, np.ndarray):
+            content = self.found.astype(DTYPE).tobytes()
+            file.write(content)
+            line["checksum"] = zlib.crc32(content)
+        return line
 
 
 @dataclass(frozen=True)
@@ -158,32 +176,22 @@ class Output:
 
         Args:
             block: whose part it is.
-            rows: one for each photo. Features are written as they come, so that memory holds few.
+            rows: one for each photo. They are written as they come, so that memory holds few.
 
         Raises:
             OSError: it cannot be written.
         """
-        lines = self._write_numbers(block, rows) if self.style == FEATURES else [row.as_caption() for row in rows]
-        if self.style == "parquet":
-            buffer = io.BytesIO()
-            pq.write_table(pa.Table.from_pylist(lines, SCHEMA), buffer, compression="zstd")
-            content = buffer.getvalue()
-        else:
-            content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
-        self.storage.write(self.part(block), content)
-        return Tally.of(line["error"] for line in lines)
-
-    def _write_numbers(self, block: Block, rows: Iterable[Row]) -> list[dict[str, Any]]:
-        lines = []
-        with self.storage.writing(self.at(f"{block.name}.{NUMBERS}")) as file:
-            for row in rows:
-                line: dict[str, Any] = {"path": row.path, "checksum": None, "error": row.error}
-                if isinstance(row.found, np.ndarray):
-                    content = row.found.astype(DTYPE).tobytes()
-                    file.write(content)
-                    line["checksum"] = zlib.crc32(content)
-                lines.append(line)
-        return lines
+        counted = Tally()
+        numbers = self.storage.writing(self.at(f"{block.name}.{NUMBERS}")) if self.style == FEATURES else nullcontext()
+        with SpooledTemporaryFile(SPOOLED) as content:
+            with numbers as file, _writer(content, self.style) as write:
+                for row in rows:
+                    write(row.as_features(file) if file else row.as_caption())
+                    counted.add(Tally.of([row.error]))
+            content.seek(0)
+            with self.storage.writing(self.part(block)) as part:
+                shutil.copyfileobj(content, part)
+        return counted
 
     def read(self, place: str, field: str) -> list[Any]:
         """Return one field of all rows of a part.
@@ -206,3 +214,26 @@ class Output:
     def tally(self, block: Block) -> Tally:
         """Count what a finished part holds."""
         return Tally.of(self.read(self.part(block), "error"))
+
+
+@contextmanager
+def _writer(file: IO[bytes], style: str) -> Iterator[Callable[[dict[str, Any]], object]]:
+    """Give a function that writes a line or a row, of which only a few are kept until they are packed together."""
+    if style != "parquet":
+        yield lambda line: file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        return
+    rows: list[dict[str, Any]] = []
+    with pq.ParquetWriter(file, SCHEMA, compression="zstd") as table:
+
+        def flush() -> None:
+            table.write_table(pa.Table.from_pylist(rows, SCHEMA))
+            rows.clear()
+
+        def write(row: dict[str, Any]) -> None:
+            rows.append(row)
+            if len(rows) == ROWS_AT_ONCE:
+                flush()
+
+        yield write
+        if rows:
+            flush()

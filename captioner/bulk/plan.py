@@ -10,9 +10,12 @@ from itertools import groupby, islice
 from captioner.bulk.inputs import Shard
 from captioner.bulk.seen import Seen
 from captioner.bulk.storage import Storage
+from captioner.errors import CaptionerError
 
 PHOTOS_A_BLOCK = 64
 """Some five seconds of a core: little to lose with a machine, and little to wait for at the end."""
+
+DAMAGED = "the plan is damaged, or another run writes to the same folder; when none does, run the same command again"
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,21 @@ class Block:
 
     @classmethod
     def from_line(cls, line: bytes) -> "Block":
-        """Read what `to_line` wrote."""
-        found = json.loads(line)
-        shard = found["shard"]
-        return cls(
-            found["number"], tuple(found["names"]), shard and Shard(**{**shard, "groups": tuple(shard["groups"])})
-        )
+        """Read what `to_line` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            found = json.loads(line)
+            shard = found["shard"] and Shard(**{**found["shard"], "groups": tuple(found["shard"]["groups"])})
+            block = cls(found["number"], tuple(found["names"]), shard)
+            is_same = block.to_line() == line
+        except (LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+        if not is_same:
+            raise ValueError("not as it was written")
+        return block
 
 
 def cut(items: Iterable[str | Shard], seen: Seen, is_done: Callable[[Block], bool]) -> Iterator[Block]:
@@ -117,10 +129,17 @@ class Plan:
 
         Raises:
             OSError: the file cannot be read.
+            CaptionerError: it is damaged.
         """
         with self.storage.open(self.place) as file:
             file.seek(begin)
             lines = file.read(end - begin).splitlines(keepends=True)
+        if sum(map(len, lines)) < end - begin:
+            raise CaptionerError(f"{self.place}: {DAMAGED}")
         for line in lines:
-            yield begin, Block.from_line(line)
+            try:
+                block = Block.from_line(line)
+            except ValueError as error:
+                raise CaptionerError(f"{self.place}: {DAMAGED}") from error
+            yield begin, block
             begin += len(line)

@@ -114,10 +114,7 @@ def _caption_all(
     while todo:
         for found in caption(_tasks(todo, ends), plan, stored, inputs.storage, output, summary.cores):
             if found.failure:
-                raise CaptionerError(
-                    f"{found.failure}; --output must be a place that every worker reads and writes: mend that, and run "
-                    "the same command again"
-                )
+                raise CaptionerError(found.failure)
             for kept, now in ((summary.megabytes, found.megabytes), (summary.processor, found.processor)):
                 kept[found.worker] = max(now, kept.get(found.worker, 0.0))
             count(found.line, found.tally)

@@ -1,7 +1,10 @@
 """Files wherever they lie: on this machine's disks, or in an object store that PyArrow reaches."""
 
+import errno
+import io
 import os
 import re
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +21,15 @@ from captioner.files import replacing
 
 WHOLE = ("s3", "gcs", "abfs")
 """Kinds of stores in which an object appears once all of it has arrived."""
+
+WEB = ("http", "https", "ftp")
+"""Schemes of the web, which PyArrow does not read."""
+
+REQUEST = 8_000_000
+"""Bytes that are asked of an object store at a time."""
+
+MESSAGE = 500
+"""Characters that are told of what a library says."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _OPTIONS = re.compile(r"\?(\w+=[^?]*)$")
@@ -62,6 +74,11 @@ class Storage:
         try:
             system, base = _file_system(f"{scheme}://{server}", self.options)
         except (pyarrow.ArrowException, OSError, ValueError) as error:
+            if scheme.lower() in WEB:
+                raise CaptionerError(
+                    f"{place}: an address of the web, expected a path, or a URL of an object store; download such "
+                    "photos first, for instance with img2dataset, which writes tar files that this command reads"
+                ) from error
             raise CaptionerError(
                 f"{place}: {_first_line(error)}; expected a path, or a URL that PyArrow's file systems read, such as "
                 "s3://bucket/photos or gs://bucket/photos"
@@ -72,25 +89,32 @@ class Storage:
         """Return a path that leads to a local place from anywhere."""
         return Path(self.base, place)
 
-    def open(self, place: str) -> BinaryIO:
+    def open(self, place: str) -> io.BufferedReader:
         """Open a file for reading, from anywhere in it.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: it cannot be read, or is a pipe, a socket or a device, which could keep a reader waiting for ever.
         """
         system, path = self.locate(place)
-        if isinstance(system, LocalFileSystem):
-            return Path(path).open("rb")
-        return system.open_input_file(path)
+        if not isinstance(system, LocalFileSystem):
+            return io.BufferedReader(system.open_input_file(path), REQUEST)
+        mode = os.stat(path).st_mode  # noqa: PTH116  # a name need not be text
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # of which Python tells itself
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return Path(path).open("rb")
 
-    def read(self, place: str) -> bytes:
-        """Return a file's content.
+    def read(self, place: str, most: int = -1) -> bytes:
+        """Return a file's content, or its beginning.
+
+        Args:
+            place: the file.
+            most: bytes to read; -1 for all.
 
         Raises:
             OSError: it cannot be read.
         """
         with self.open(place) as file:
-            return file.read()
+            return file.read(most)
 
     @contextmanager
     def writing(self, place: str) -> Iterator[BinaryIO]:
@@ -124,11 +148,15 @@ class Storage:
             file.write(content)
 
     def kind(self, place: str) -> FileType:
-        """Tell whether there is a file, a folder, or nothing."""
+        """Tell whether there is a file, a folder, something else such as a pipe (`FileType.Unknown`), or nothing."""
         system, path = self.locate(place)
         if isinstance(system, LocalFileSystem):  # PyArrow refuses names that are no text
-            found = Path(path)
-            return FileType.Directory if found.is_dir() else FileType.File if found.is_file() else FileType.NotFound
+            try:
+                mode = os.stat(path).st_mode  # noqa: PTH116
+            except (OSError, ValueError):
+                return FileType.NotFound
+            kinds = {stat.S_IFDIR: FileType.Directory, stat.S_IFREG: FileType.File}
+            return kinds.get(stat.S_IFMT(mode), FileType.Unknown)
         return system.get_file_info(path).type
 
     def names(self, folder: str) -> list[str]:
@@ -201,5 +229,13 @@ def _file_system(server: str, options: str) -> tuple[FileSystem, str]:
     return system, base
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def reason(error: BaseException) -> str:
+    """Say in a line, without the file's name, why something could not be read."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    said = getattr(error, "strerror", None) or _first_line(error)
+    return said[0].lower() + said[1:] if getattr(error, "strerror", None) else said
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:MESSAGE]

@@ -1,47 +1,31 @@
 """One core's share of the work: from a block of photos to a part of the output."""
 
-import tarfile
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from captioner.ahead import ahead
 from captioner.bulk.inputs import Shard
+from captioner.bulk.limits import GROUP_BYTES, HEADER_BYTES, NAME_BYTES, PHOTO_BYTES, size
 from captioner.bulk.output import FEATURES, Found, Output, Row
-from captioner.bulk.plan import Block
-from captioner.bulk.storage import Storage, is_url
+from captioner.bulk.plan import PHOTOS_A_BLOCK, Block
+from captioner.bulk.storage import Storage, is_url, reason
+from captioner.bulk.tables import TableError, Tables
 from captioner.bulk.tally import Tally
+from captioner.bulk.tar_stream import OVERSIZED, TarReader
 from captioner.data.photos import PhotoError, is_photo
+from captioner.errors import CaptionerError
 from captioner.files import written
 from captioner.runtime.captioner import Captioner
 
 READERS = 8
 """Photos that are fetched from an object store at once, while others are captioned: each takes long to come."""
 
+FETCHED_BYTES = 4_000_000
+"""Bytes of a photo that are fetched ahead; a larger one is fetched when its turn comes, so that memory holds few."""
+
 Source = Path | bytes | PhotoError
 """Where a photo is, what it is, or why it is neither."""
-
-
-class _Member(tarfile.TarInfo):
-    """A file in a tar whose header is damaged, or missing at the end, is an error; `tarfile` takes it for the end."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
-        """Read a header.
-
-        Raises:
-            tarfile.ReadError: it is none.
-        """
-        if buf.count(b"\0") == tarfile.BLOCKSIZE:  # the end
-            return super().frombuf(buf, encoding, errors)
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -52,11 +36,13 @@ class Worker:
         captioner: describes the photos.
         photos: reads them.
         output: takes what comes of them.
+        tables: reads tables.
     """
 
     captioner: Captioner
     photos: Storage
     output: Output
+    tables: Tables = field(default_factory=Tables)
 
     def __call__(self, block: Block) -> Tally:
         """Work a block off and write its part; one that is there, of a worker that was lost since, stays as it is.
@@ -70,64 +56,98 @@ class Worker:
 
     def _rows(self, block: Block) -> Iterator[Row]:
         """Give a row for each photo, in the block's order."""
-        begun: deque[Row] = deque()
+        sources = self._sources(block)
+        while group := _group(sources):
+            yield from self._captioned(group)
+            group.clear()  # before the next are read
 
-        def usable() -> Iterator[Path | bytes]:
-            for name, source in self._sources(block):
-                begun.append(Row(written(name)))
-                if isinstance(source, PhotoError):
-                    begun[-1].found = source
-                else:
-                    yield source
-
+    def _captioned(self, group: Sequence[tuple[str, Source]]) -> Iterator[Row]:
         look = self.captioner.features if self.output.style == FEATURES else self.captioner.stream
-        for source, found in look(usable(), threads=1):
-            while begun[0].found is not None:
-                yield begun.popleft()
-            row = begun.popleft()
-            row.found = _shortened(found, source)
-            yield row
-        yield from begun
+        found = look([source for _, source in group if not isinstance(source, PhotoError)], threads=1)
+        for name, source in group:
+            result = source if isinstance(source, PhotoError) else _shortened(next(found)[1], source)
+            yield Row(written(name), result)
 
     def _sources(self, block: Block) -> Iterator[tuple[str, Source]]:
         if block.shard is not None:
-            return self._in_shard(block.shard)
+            return self._in_table(block.shard) if block.shard.column else self._in_tar(block.shard)
         if any(map(is_url, block.names)):
-            return ahead(self._fetched, block.names, threads=READERS, lead=2 * READERS)
+            return self._fetched(block.names)
         return ((name, self.photos.path(name)) for name in block.names)
 
-    def _fetched(self, name: str) -> tuple[str, Source]:
-        try:
-            return name, self.photos.read(name) if is_url(name) else self.photos.path(name)
-        except Exception as error:  # each of the stores has its own; whatever it is, the others go on
-            return name, PhotoError(_reason(error))
+    def _fetched(self, names: Iterable[str]) -> Iterator[tuple[str, Source]]:
+        for name, source in ahead(self._begin_of, names, threads=READERS, lead=2 * READERS):
+            if isinstance(source, bytes) and len(source) > FETCHED_BYTES:
+                yield name, self._read(name, PHOTO_BYTES)
+            else:
+                yield name, source
 
-    def _in_shard(self, shard: Shard) -> Iterator[tuple[str, Source]]:
-        """Give the photos of a shard; where it is damaged, itself with an error in the place of the rest."""
+    def _begin_of(self, name: str) -> tuple[str, Source]:
+        return name, self._read(name, FETCHED_BYTES) if is_url(name) else self.photos.path(name)
+
+    def _read(self, name: str, most: int) -> Source:
+        """Read a photo, and a byte more than `most` of one that is larger, which is an error beyond `PHOTO_BYTES`."""
         try:
-            yield from self._in_table(shard) if shard.column else self._in_tar(shard)
-        except (OSError, EOFError, tarfile.TarError, pa.ArrowException, ValueError) as error:
-            yield shard.place, PhotoError(f"the shard cannot be read to its end ({_reason(error)})")
+            content = self.photos.read(name, most + 1)
+        except Exception as error:  # each of the stores has its own; whatever it is, the others go on
+            return PhotoError(str(error) if isinstance(error, CaptionerError) else reason(error))
+        return PhotoError(f"the photo is larger than {size(PHOTO_BYTES)}") if len(content) > PHOTO_BYTES else content
 
     def _in_tar(self, shard: Shard) -> Iterator[tuple[str, Source]]:
-        with self.photos.open(shard.place) as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as archive:
-            for member in archive:
-                if member.isfile() and is_photo(member.name) and (content := archive.extractfile(member)):
-                    yield f"{shard.place}/{member.name}", content.read()
+        """Give the photos of a tar file; where it is damaged, itself with an error in the place of the rest."""
+        try:
+            with self.photos.open(shard.place) as file:
+                archive = TarReader(file)
+                for member in archive:
+                    name = f"{shard.place}/{member.name}"
+                    if member.type == OVERSIZED:
+                        told = f"a header of {size(member.size)}, expected up to {size(HEADER_BYTES)}"
+                        yield name, PhotoError(f"the shard has a header that is too long ({told})")
+                    elif not member.isfile() or not is_photo(member.name):
+                        continue
+                    elif len(member.name) > NAME_BYTES:
+                        yield f"{name[:200]}...", PhotoError(f"the name is longer than {NAME_BYTES:,} characters")
+                    elif member.size > PHOTO_BYTES:
+                        told = f"the photo is larger than {size(PHOTO_BYTES)} ({size(member.size)})"
+                        yield name, PhotoError(told)
+                    else:
+                        yield name, archive.read(member)
+        except Exception as error:  # tarfile, its decompressors and the stores raise nearly anything
+            yield shard.place, PhotoError(f"the shard cannot be read to its end ({reason(error)})")
 
     def _in_table(self, shard: Shard) -> Iterator[tuple[str, Source]]:
-        row = shard.first_row
-        with self.photos.open(shard.place) as file, pq.ParquetFile(file, pre_buffer=False) as table:
-            beside = [name for name in ("path", "key", "__key__") if name in table.schema_arrow.names]
-            columns = [shard.column, *[name for name in beside if name != shard.column][:1]]
-            for batch in table.iter_batches(16, row_groups=list(range(*shard.groups)), columns=columns):
-                for values in batch.select(columns).to_pylist():
-                    content, name = values[shard.column], values.get(columns[-1]) if len(columns) > 1 else None
-                    if isinstance(content, dict):
-                        content, name = content["bytes"], content.get("path") or name
-                    named = name if isinstance(name, str) and name else f"{shard.place}#{row}"
-                    yield named, PhotoError("there are no bytes") if content is None else content
+        """Give the photos of row groups; where one is damaged, an error in the place of the rest of it."""
+        try:
+            rows = self.tables.describe(self.photos, shard.place, shard.column).rows[slice(*shard.groups)]
+            if len(rows) != shard.groups[1] - shard.groups[0]:
+                raise TableError(shard.place, "it has changed since the work was planned")
+        except TableError as error:
+            yield shard.place, PhotoError(f"the shard cannot be read ({error.reason})")
+            return
+        first = shard.first_row
+        for group, count in enumerate(rows, shard.groups[0]):
+            row = first
+            try:
+                for row, photo in enumerate(self.tables.photos(self.photos, shard.place, shard.column, group), first):
+                    name = photo.name or f"{shard.place}#{row}"
+                    yield name, PhotoError(photo.missing) if photo.missing else photo.content
                     row += 1
+            except TableError as error:
+                told = f"the shard cannot be read from here to the end of its row group ({error.reason})"
+                yield f"{shard.place}#{row}", PhotoError(told)
+            first += max(0, count)  # a damaged table may have any number
+
+
+def _group(sources: Iterator[tuple[str, Source]]) -> list[tuple[str, Source]]:
+    """Take photos that fit into memory together."""
+    group: list[tuple[str, Source]] = []
+    held = 0
+    for name, source in sources:
+        group.append((name, source))
+        held += len(source) if isinstance(source, bytes) else 0
+        if held >= GROUP_BYTES or len(group) == PHOTOS_A_BLOCK:
+            break
+    return group
 
 
 def _shortened(found: Found, source: Path | bytes) -> Found:
@@ -135,9 +155,3 @@ def _shortened(found: Found, source: Path | bytes) -> Found:
     if not isinstance(found, PhotoError):
         return found
     return PhotoError(str(found).removeprefix(f"{source}: " if isinstance(source, Path) else "the image: "))
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,3 +1,5 @@
+import os
+import socket
 import sys
 
 import pytest
@@ -6,7 +8,9 @@ pa = pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r requ
 
 import pyarrow.parquet as pq
 
-from captioner.bulk.inputs import PHOTOS_A_SHARD, Inputs, Shard, photo_column
+from captioner.bulk import inputs
+from captioner.bulk.columns import photo_column
+from captioner.bulk.inputs import PHOTOS_A_SHARD, Inputs, Shard
 from captioner.bulk.storage import Storage
 from captioner.data.photos import find_photos
 from captioner.errors import CaptionerError
@@ -111,3 +115,51 @@ def test_what_is_not_there_or_damaged_is_told_and_the_rest_goes_on(photos, tmp_p
     assert [complaint.split(": ")[0] for complaint in complaints] == [
         str(tmp_path / name) for name in ("gone.jpg", "empty", "t.parquet")
     ]
+
+
+def test_a_table_without_photos_is_told_and_the_rest_goes_on(photos, tmp_path):
+    pq.write_table(pa.table({"id": [1, 2]}), photos / "a" / "0.parquet")
+    pq.write_table(pa.table([pa.array([b"a"])] * 2, names=["image", "image"]), photos / "a" / "1.parquet")
+    items, complaints = found(photos)
+    assert len(items) == 8
+    assert [complaint.split(",")[0] for complaint in complaints] == [
+        f"{photos}/a/0.parquet: expected a column with the bytes or the paths of photos",
+        f"{photos}/a/1.parquet: expected one column 'image'",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are none on Windows")
+def test_pipes_sockets_and_devices_are_told_and_the_rest_goes_on(photos, tmp_path):
+    os.mkfifo(photos / "a" / "x.parquet")
+    os.mkfifo(photos / "a" / "x.tar")
+    os.mkfifo(tmp_path / "list.txt")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s.jpg"))
+    items, complaints = found(tmp_path / "list.txt", tmp_path / "s.jpg", "/dev/zero", photos)
+    assert len([item for item in items if isinstance(item, str)]) == 8
+    assert [item for item in items if isinstance(item, Shard)] == [Shard(f"{photos}/a/x.tar")]  # a row of its part
+    places = (tmp_path / "list.txt", tmp_path / "s.jpg", "/dev/zero", photos / "a" / "x.parquet")
+    assert complaints == [f"{place}: not a regular file" for place in places]
+
+
+def test_an_address_of_the_web_is_told_and_the_rest_goes_on(photos):
+    items, (complaint,) = found("https://example.org/a.jpg", photos)
+    assert len(items) == 8
+    assert complaint.startswith("https://example.org/a.jpg: an address of the web, expected a path, or a URL of an obj")
+
+
+def test_a_line_that_is_too_long_is_told_and_the_next_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "NAME_BYTES", 8)
+    (tmp_path / "list.txt").write_bytes(b"a.jpg\n" + b"x" * 30 + b"\n1234567\n" + b"y" * 8 + b"\nb.jpg\n" + b"z" * 99)
+    items, complaints = found(tmp_path / "list.txt")
+    assert items == ["a.jpg", "1234567", "b.jpg"]
+    told = "is longer than 8 bytes, expected a path or URL a line"
+    assert complaints == [f"{tmp_path}/list.txt: line {number} {told}" for number in (2, 4, 6)]
+
+
+def test_paths_that_are_too_long_or_no_text_in_a_column(tmp_path):
+    names = pa.array([b"a.jpg", b"x" * 40_000, b"\xff.jpg", b""]).view(pa.string())
+    pq.write_table(pa.table({"path": names}), tmp_path / "t.parquet")
+    items, complaints = found(tmp_path / "t.parquet")
+    assert items == ["a.jpg", "\udcff.jpg"]
+    assert complaints == [f"{tmp_path}/t.parquet: a path in column 'path' is longer than 32,768 bytes"]

@@ -9,6 +9,7 @@ from captioner.bulk.plan import PHOTOS_A_BLOCK, Block, Plan, cut
 from captioner.bulk.run import _tasks
 from captioner.bulk.seen import Seen
 from captioner.bulk.storage import Storage
+from captioner.errors import CaptionerError
 
 NAMES = [f"{number}.jpg" for number in range(2 * PHOTOS_A_BLOCK + 5)]
 
@@ -78,3 +79,16 @@ def test_lines_that_follow_each_other_are_joined_to_tasks(monkeypatch):
     monkeypatch.setattr("captioner.bulk.run.MOST_TASKS", 2)
     assert _tasks(range(4), ends) == [(0, 30), (30, 100)]
     assert _tasks([0, 2, 3], ends) == [(0, 10), (30, 100)]
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut", "gone", "flipped", b"[]", b"7", b'{"number": 0}', b'{"number": 0, "names": 1}']
+)
+def test_a_damaged_plan_is_told(tmp_path, damage):
+    plan = Plan(str(tmp_path / "plan"), Storage())
+    ends, _ = plan.write([Block(0, ("a.jpg",)), Block(1, shard=Shard("t", "image", (2, 5), 7, 9))])
+    content = (tmp_path / "plan").read_bytes()
+    damaged = {"cut": content[:-5], "gone": b"", "flipped": content.replace(b"image", b"imag\xff")}
+    (tmp_path / "plan").write_bytes(damaged[damage] if isinstance(damage, str) else damage.ljust(len(content)))
+    with pytest.raises(CaptionerError, match=r"plan: the plan is damaged, or another run writes to the same folder"):
+        list(plan.read(ends[0], ends[2]))

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ pa = pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r requ
 
 import pyarrow.parquet as pq
 
+from captioner.bulk import worker
 from captioner.bulk.inputs import Inputs, Shard
 from captioner.bulk.output import Output
 from captioner.bulk.plan import Block
@@ -131,6 +134,66 @@ def test_a_table_with_bytes(work, captioner, photos, tmp_path, beside):
     assert [row["path"] for row in rows] == (names[2:6] if beside else [f"{place}#{row}" for row in range(2, 6)])
     for row, path in zip(rows, paths[2:6], strict=True):
         check(row, captioner, path)
+
+
+def test_a_photo_that_is_too_large_is_a_row_and_the_rest_goes_on(work, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "PHOTO_BYTES", 1000)
+    monkeypatch.setattr(worker, "FETCHED_BYTES", 100)
+    (photos / "a" / "1.png").write_bytes(b"x" * 1001)
+    names = [path.name for path in sorted((photos / "a").glob("*.png"))]
+    with tarfile.open(tmp_path / "00.tar", "w") as archive:
+        for name in names:
+            archive.add(photos / "a" / name, name)
+    in_tar, _ = work(Block(0, shard=Shard(f"{tmp_path}/00.tar")))
+    by_url, _ = work(Block(1, tuple(f"file://{photos}/a/{name}" for name in names)))
+    assert [row["path"] for row in in_tar] == [f"{tmp_path}/00.tar/{name}" for name in names]
+    assert [row["error"] for row in in_tar] == [None, "the photo is larger than 1,000 bytes (1,001 bytes)", None]
+    assert [row["error"] for row in by_url] == [None, "the photo is larger than 1,000 bytes", None]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are none on Windows")
+def test_pipes_are_rows(work, tmp_path):
+    os.mkfifo(tmp_path / "x.tar")
+    rows, _ = work(Block(0, shard=Shard(f"{tmp_path}/x.tar")))
+    assert [row["error"] for row in rows] == ["the shard cannot be read to its end (not a regular file)"]
+    rows, _ = work(Block(1, shard=Shard(f"{tmp_path}/x.tar", "image", (0, 1))))
+    assert [row["error"] for row in rows] == ["the shard cannot be read (not a regular file)"]
+    rows, _ = work(Block(2, (f"file://{tmp_path}/x.tar",)))
+    assert [row["error"] for row in rows] == ["not a regular file"]
+
+
+def test_an_address_of_the_web_is_a_row(work, captioner, photos):
+    rows, _ = work(Block(0, ("https://example.org/a.jpg", str(photos / "a" / "0.png"))))
+    assert rows[0]["error"].startswith("https://example.org/a.jpg: an address of the web, expected a path")
+    check(rows[1], captioner, photos / "a" / "0.png")
+
+
+def test_a_row_group_that_is_damaged_is_a_row_and_the_next_is_read(work, captioner, photos, tmp_path):
+    paths = sorted(photos.rglob("*.png"))[:4]
+    table, place = pa.table({"image": [path.read_bytes() for path in paths]}), tmp_path / "t.parquet"
+    pq.write_table(table, place, row_group_size=2)
+    start = pq.read_metadata(place).row_group(0).column(0).dictionary_page_offset
+    content = bytearray(place.read_bytes())
+    content[start : start + 8] = b"\xff" * 8
+    place.write_bytes(content)
+    rows, tally = work(Block(0, shard=Shard(str(place), "image", (0, 2), 0, 4)))
+    assert [row["path"] for row in rows] == [f"{place}#0", f"{place}#2", f"{place}#3"]
+    assert tally.errors == {"the shard cannot be read from here to the end of its row group": 1}
+    for row, path in zip(rows[1:], paths[2:], strict=True):
+        check(row, captioner, path)
+
+
+def test_a_table_that_has_changed_since_it_was_planned_is_a_row(work, tmp_path):
+    pq.write_table(pa.table({"image": [b"a"]}), tmp_path / "t.parquet")
+    rows, _ = work(Block(0, shard=Shard(f"{tmp_path}/t.parquet", "image", (0, 2), 0, 4)))
+    assert [row["error"] for row in rows] == ["the shard cannot be read (it has changed since the work was planned)"]
+
+
+def test_photos_are_taken_in_groups_that_fit_into_memory(monkeypatch):
+    monkeypatch.setattr(worker, "GROUP_BYTES", 10)
+    sources = iter([(str(number), b"x" * size) for number, size in enumerate([4, 4, 4, 30, 1, 1])])
+    groups = iter(lambda: worker._group(sources), [])
+    assert [[name for name, _ in group] for group in groups] == [["0", "1", "2"], ["3"], ["4", "5"]]
 
 
 def test_all_shards_of_a_table_give_all_rows_once(work, photos, tmp_path):
