@@ -2,9 +2,12 @@
 
 import argparse
 import os
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NoReturn
 
 from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen, flags
 from captioner.cli.main import complain
@@ -17,7 +20,8 @@ OF_CAPTIONS = ("format", "num_captions", "beam_width", "length_penalty", "no_rep
 """Options about captions, which there are none of with `--features`."""
 
 EXAMPLES = """\
-INPUT is any of these, by path or by URL (s3://, gs://, whatever PyArrow's file systems read), several if you like:
+INPUT is any of these, several if you like, by path or by URL of an object store (s3://, gs://, whatever PyArrow's file
+systems read). Download photos of the web first, for instance with img2dataset, which writes tar files:
   a folder    with all its folders: photos, and the .tar and .parquet files in them
   a list      .txt, a path or URL a line
   Parquet     a column with the bytes of photos, or with their paths
@@ -79,6 +83,14 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Caption, show how far it is, and sum up."""
+    with _Bar() as bar, _stoppable():
+        try:
+            return _run(arguments, bar)
+        except _Stopped as stopped:
+            _leave(stopped.number)
+
+
+def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     # Read by NumPy as it is imported: the products are too small to share.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if missing := [name for name in ("ray", "pyarrow") if find_spec(name) is None]:
@@ -124,26 +136,27 @@ def run(arguments: argparse.Namespace) -> int:
         )
 
     settings = {**_settings(arguments, style), **describe(directory, published)}
-    with _Bar() as bar:
-        summary = bulk(inputs, output, settings, arguments.overwrite, load, arguments.ray_address, complain, bar.begin)
+    summary = bulk(inputs, output, settings, arguments.overwrite, load, arguments.ray_address, complain, bar.begin)
+    bar.close()
     for complaint in complaints:
-        complain(complaint)
+        complain(_printable(complaint))
     tally = summary.tally
     if not tally.photos and not summary.held:
         raise CaptionerError("nothing to caption")
     if tally.photos:
         what = "with features" if style == FEATURES else "captions"
         rate = tally.photos / max(summary.seconds, 1e-9)
+        held = max(summary.megabytes.values(), default=0)
         complain(
             f"{tally.photos:,} photos, {tally.good:,} {what} in {summary.seconds:,.0f} s: {rate:.1f} photos a "
             f"second, {rate / max(summary.cores, 1):.1f} a core"
         )
         complain(
-            f"{sum(summary.processor.values()) / tally.photos:.3f} processor seconds a photo; a worker held up to "
-            f"{max(summary.megabytes.values(), default=0):.0f} MB"
+            f"{sum(summary.processor.values()) / tally.photos:.3f} processor seconds a photo"
+            + (f"; a worker held up to {held:.0f} MB" if held else "")
         )
         for kind, count in tally.errors.most_common():
-            complain(f"{count:,} left out: {kind}")
+            complain(f"{count:,} left out: {_printable(kind)}")
     return 1 if tally.errors or complaints else 0
 
 
@@ -176,8 +189,65 @@ class _Bar:
         return self._bar.update
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+class _Stopped(KeyboardInterrupt):
+    """The run is to end.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """End on Ctrl-C and SIGTERM in a moment; Ray would take its time to shut down.
+
+    Before Ray runs, `_Stopped` is raised, so that what is half done is put away.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        ray = sys.modules.get("ray")
+        if ray is not None and ray.is_initialized():
+            _leave(number)
+        raise _Stopped(number)
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    heard = [each for each, handler in before.items() if handler is not signal.SIG_IGN]  # as jobs in the background do
+    for each in heard:
+        signal.signal(each, stop)
+    try:
+        yield
+    finally:
+        for each in heard:
+            signal.signal(each, before[each])
+
+
+def _leave(number: int) -> NoReturn:
+    """End the process, and those of Ray."""
+    # Not by `print`, which may be what was interrupted; the bar's line is overwritten
+    clear = "\r\x1b[K" if os.isatty(2) else ""
+    with suppress(OSError):
+        os.write(2, f"{clear}captioner: {INTERRUPTED}\n".encode())
+    if "ray" in sys.modules:
+        from captioner.bulk.cluster import kill_processes
+
+        kill_processes()
+    os._exit(128 + number)
+
+
+def _printable(line: str) -> str:
+    """Escape what would not be seen in a terminal, or would do something to it."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
 
 
 def _count(text: str) -> int:

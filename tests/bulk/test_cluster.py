@@ -56,6 +56,26 @@ def listening(process: int) -> set[str]:
     return {row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
 
 
+def family(process: int) -> set[int]:
+    """A process and all that it has started."""
+    found = {process}
+    for each in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            if int((each / "stat").read_text().rpartition(")")[2].split()[1]) in found:
+                found.add(int(each.name))
+        except OSError:  # gone since
+            continue
+    return found
+
+
+def is_running(process: int) -> bool:
+    """Tell whether a process has not ended; what has may wait for its parent to take notice."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """Let processes hear Ctrl-C also where the tests do not: a shell's background jobs ignore it, and so their own."""
@@ -119,6 +139,31 @@ def test_a_run_that_was_stopped_goes_on(many, tmp_path):
     assert f"captioner: {output} holds {held} photos; going on with the others\n" in found.stderr
     assert sorted(row["path"] for row in rows(output)) == sorted(map(str, many.iterdir()))
     assert all(part.stat().st_mtime_ns == written for part, written in before.items())
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("when", ["with parts", "while Ray starts"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_all_that_it_has_started(many, tmp_path, number, when):
+    output = tmp_path / "out"
+    with subprocess.Popen(
+        tiny(0.05, many, "--output", output), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=ROOT
+    ) as process:
+        wanted = "part-*" if when == "with parts" else "_plan.jsonl"
+        while process.poll() is None and not list(output.glob(wanted)):
+            time.sleep(0.1)
+        if when == "while Ray starts":
+            time.sleep(2)
+        began = family(process.pid)
+        process.send_signal(number)
+        said = process.communicate(timeout=5)[1]
+    assert process.returncode == 128 + number
+    assert said.endswith("captioner: stopped; finished parts are kept, and the same command goes on after them\n")
+    assert "Traceback" not in said
+    time.sleep(1)
+    assert not [each for each in began if is_running(each)]
 
 
 @pytest.mark.long
