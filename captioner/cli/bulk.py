@@ -84,10 +84,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Caption, show how far it is, and sum up."""
     with _Bar() as bar, _stoppable():
-        try:
-            return _run(arguments, bar)
-        except _Stopped as stopped:
-            _leave(stopped.number)
+        return _run(arguments, bar)
 
 
 def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
@@ -212,13 +209,13 @@ class _Stopped(KeyboardInterrupt):
 def _stoppable() -> Iterator[None]:
     """End on Ctrl-C and SIGTERM in a moment; Ray would take its time to shut down.
 
-    Before Ray runs, `_Stopped` is raised, so that what is half done is put away.
+    Before Ray is there, `_Stopped` is raised, so that what is half done is put away. Ray might catch that.
     """
+    stderr = os.dup(2)  # which leads nowhere while Ray starts
 
     def stop(number: int, frame: object) -> None:
-        ray = sys.modules.get("ray")
-        if ray is not None and ray.is_initialized():
-            _leave(number)
+        if "ray" in sys.modules:
+            _leave(number, stderr)
         raise _Stopped(number)
 
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
@@ -227,17 +224,20 @@ def _stoppable() -> Iterator[None]:
         signal.signal(each, stop)
     try:
         yield
+    except _Stopped as stopped:
+        _leave(stopped.number, stderr)
     finally:
+        os.close(stderr)
         for each in heard:
             signal.signal(each, before[each])
 
 
-def _leave(number: int) -> NoReturn:
+def _leave(number: int, stderr: int) -> NoReturn:
     """End the process, and those of Ray."""
     # Not by `print`, which may be what was interrupted; the bar's line is overwritten
-    clear = "\r\x1b[K" if os.isatty(2) else ""
+    clear = "\r\x1b[K" if os.isatty(stderr) else ""
     with suppress(OSError):
-        os.write(2, f"{clear}captioner: {INTERRUPTED}\n".encode())
+        os.write(stderr, f"{clear}captioner: {INTERRUPTED}\n".encode())
     if "ray" in sys.modules:
         from captioner.bulk.cluster import kill_processes
 

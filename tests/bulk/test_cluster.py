@@ -159,7 +159,7 @@ def test_a_signal_ends_it_and_all_that_it_has_started(many, tmp_path, number, wh
         began = family(process.pid)
         process.send_signal(number)
         said = process.communicate(timeout=5)[1]
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + number, said
     assert said.endswith("captioner: stopped; finished parts are kept, and the same command goes on after them\n")
     assert "Traceback" not in said
     time.sleep(1)
