@@ -1,4 +1,4 @@
-"""Make the figures of `docs/rnn.md`: `python -m docs.figures.make [--output FOLDER] [NAME ...]`, or `make figures`.
+"""Make the figures of the pages: `python -m docs.figures.make [--output FOLDER] [NAME ...]`, or `make figures`.
 
 Run from the root of the repository. Every figure is a module beside this one with a function `draw`, which measures
 what it shows, with fixed seeds, and returns the files it wrote.
@@ -7,10 +7,13 @@ what it shows, with fixed seeds, and returns the files it wrote.
 import argparse
 import importlib
 import os
+import sys
 import time
 from pathlib import Path
 
-FIGURES = (
+from captioner.errors import CaptionerError
+
+LECTURE = (
     "feed_forward",
     "unfolding",
     "uses",
@@ -23,11 +26,17 @@ FIGURES = (
     "samples",
     "attention_step",
 )
+"""Those of `docs/rnn.md`, in its order."""
+
+README = ("captioner", "attention_photo")
+"""Those of the README; the last needs InceptionV3's weights."""
+
+FIGURES = (*LECTURE, *README)
 
 
 def main() -> None:
     """Make all figures, or those that are named."""
-    parser = argparse.ArgumentParser(prog="python -m docs.figures.make", description="Make the figures of docs/rnn.md.")
+    parser = argparse.ArgumentParser(prog="python -m docs.figures.make", description="Make the figures of the pages.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(FIGURES)} (default: all)")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder (default: docs/figures)")
     arguments = parser.parse_args()
@@ -41,7 +50,10 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     for name in arguments.names or FIGURES:
         began = time.monotonic()
-        files = importlib.import_module(f"docs.figures.{name}").draw(arguments.output)
+        try:
+            files = importlib.import_module(f"docs.figures.{name}").draw(arguments.output)
+        except CaptionerError as error:
+            sys.exit(f"{name}: {error}")
         print(f"{name}: {', '.join(path.name for path in files)} ({time.monotonic() - began:.1f} s)", flush=True)
 
 

@@ -83,9 +83,9 @@ def test_every_link_and_figure_is_there(name):
 @pytest.mark.parametrize("name", PAGES)
 def test_every_figure_is_shown_small_enough_and_made_by_a_script(name):
     shown = [target for figure, _, target in links(name) if figure]
-    from docs.figures.make import FIGURES
+    from docs.figures.make import LECTURE
 
-    assert sorted(shown) == sorted(f"figures/{figure}.svg" for figure in FIGURES)
+    assert sorted(shown) == sorted(f"figures/{figure}.svg" for figure in LECTURE)
     for target in shown:
         assert (DOCS / target).stat().st_size < MOST_BYTES, target
         assert (DOCS / target).with_suffix(".py").is_file()
