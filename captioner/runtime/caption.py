@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Candidate:
-    """One caption of a photo; `str()` gives its text.
+    """One caption of a photo; `str()` gives its text, `repr()` a line with text and score.
 
     Attributes:
         words: T words.
@@ -29,8 +29,12 @@ class Candidate:
         """Return the text."""
         return self.text
 
+    def __repr__(self) -> str:
+        """Return one line without the attention, which would fill a notebook."""
+        return f"{type(self).__name__}({self.text!r}, score={self.score:.2f})"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Caption(Candidate):
     """The best caption of a photo, with all that were asked for.
 
