@@ -5,11 +5,15 @@ BIN := .venv/bin
 
 .PHONY: demo serve test soak lint format figures gallery clean
 
-# Those photos of scikit-image that lie near what Flickr8k shows.
-demo: .venv/.demo
-	@photos="$$($(BIN)/python -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data")')"; \
-	$(BIN)/python predict.py \
-	    "$$photos/astronaut.png" "$$photos/camera.png" "$$photos/chelsea.png" "$$photos/motorcycle_left.png"
+# Those photos of scikit-image that lie near what Flickr8k shows; the commands of the documents name these copies.
+PHOTOS := photos/astronaut.png photos/camera.png photos/chelsea.png photos/motorcycle_left.png
+
+demo: $(PHOTOS)
+	@$(BIN)/python predict.py $(PHOTOS)
+
+$(PHOTOS): .venv/.demo
+	@mkdir -p photos
+	@cp "$$($(BIN)/python -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data")')/$(@F)" $@
 
 # A page in the browser, until Ctrl-C.
 serve: .venv/.serve

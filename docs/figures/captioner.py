@@ -37,7 +37,7 @@ def draw(folder: Path) -> list[Path]:
 def _encoder(axes: Axes) -> None:
     """Draw the way from the photo to 64 regions, and on to the first state and to the attention."""
     middle, side = 1.65, 0.2
-    box(axes, middle, 5.15, "photo, 299 × 299", INPUT, 2.9, 0.55)
+    box(axes, middle, 5.15, "photo, 299 x 299", INPUT, 2.9, 0.55)
     arrow(axes, (middle, 4.87), (middle, 4.57))
     box(axes, middle, 4.17, "InceptionV3\nup to mixed8", OUTPUT, 2.9, 0.8)
     arrow(axes, (middle, 3.77), (middle, 3.45))
@@ -45,7 +45,7 @@ def _encoder(axes: Axes) -> None:
         for column in range(8):
             corner = (middle + (column - 4) * side, 1.82 + row * side)
             axes.add_patch(Rectangle(corner, side, side, facecolor="#F4F4F4", edgecolor=GREY, linewidth=0.7))
-    axes.text(middle, 1.62, "8 × 8 regions,\n512 numbers each", ha="center", va="top", fontsize=10, color=INK)
+    axes.text(middle, 1.62, "8 x 8 regions,\n512 numbers each", ha="center", va="top", fontsize=10, color=INK)
     edge = middle + 4 * side
     arrow(axes, (edge, STATE), (FIRST - 0.76, STATE), HIDDEN, width=2.2)
     axes.text(3.3, STATE + 0.17, "mean", ha="center", color=HIDDEN, fontsize=10)
