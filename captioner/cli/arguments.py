@@ -71,14 +71,14 @@ def add_data(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--data",
         metavar="DIR",
-        help="folder with photos and captions (default: $CAPTIONER_DATA, then datasets/flickr8k, then Flickr8k is "
-        "downloaded there, 1.1 GB)",
+        help="folder with photos and captions (default: $CAPTIONER_DATA, then datasets/flickr8k; if neither exists, "
+        "Flickr8k is downloaded there, 1.1 GB)",
     )
     group.add_argument(
         "--data-format",
         choices=("auto", *FORMATS),
         default="auto",
-        help="how the captions are written; auto looks at the files (default: auto)",
+        help="format of the captions; auto detects it (default: auto)",
     )
 
 
@@ -89,8 +89,8 @@ def add_encoder_weights(group: argparse._ActionsContainer, downloads: bool = Tru
         "--encoder-weights",
         metavar="FILE",
         default=default_encoder_weights(),
-        help="InceptionV3 weights without top, .h5 (default: $CAPTIONER_ENCODER_WEIGHTS, then Keras's ImageNet "
-        f"weights, {where}); a compact model has its own",
+        help="InceptionV3 weights without the top layers, .h5 (default: $CAPTIONER_ENCODER_WEIGHTS, then Keras's "
+        f"ImageNet weights, {where}); a compact model has its own",
     )
 
 
@@ -99,9 +99,9 @@ def add_search(group: argparse._ActionsContainer) -> None:
     from captioner.config import DecodingConfig
 
     helps = {
-        "beam_width": "sentences followed at once; 1 is the fastest",
-        "length_penalty": "above 0 favours longer captions",
-        "no_repeat_ngram_size": "so many words in a row are not said twice in a caption; 0 lets them",
+        "beam_width": "sentences that the beam search keeps; 1 is the fastest",
+        "length_penalty": "values above 0 favour longer captions",
+        "no_repeat_ngram_size": "no sequence of N words occurs twice in a caption; 0 allows it",
     }
     for name, help_text in helps.items():
         add_setting(group, DecodingConfig, name, help_text, default="the model's own")
@@ -113,6 +113,6 @@ def add_model(group: argparse._ActionsContainer) -> None:
         "--model",
         metavar="DIR",
         type=Path,
-        help="model directory (default: saved_models/flickr8k where InceptionV3's weights are there, else "
+        help="model directory (default: saved_models/flickr8k if InceptionV3's weights are there, otherwise "
         "saved_models/compact, which needs none)",
     )

@@ -39,7 +39,7 @@ def attention_paths(where: Path | None, photos: list[Path], single: bool) -> dic
 def _attention_paths(where: Path, photos: list[Path], single: bool) -> dict[Path, Path]:
     if single and not where.is_dir():
         if where.suffix.lower() not in PICTURES:
-            raise UsageError(f"--attention {where}: expected a picture such as {where}.png, or a folder that exists")
+            raise UsageError(f"--attention {where}: expected a picture such as {where}.png, or an existing folder")
         return {photos[0]: where}
     if where.is_file():
         raise UsageError(f"--attention {where}: is a file; expected a folder, since there is more than one photo")

@@ -14,30 +14,30 @@ from captioner.cli.main import complain
 from captioner.config import DecodingConfig
 from captioner.errors import CaptionerError, UsageError
 
-INTERRUPTED = "stopped; finished parts are kept, and the same command goes on after them"
+INTERRUPTED = "stopped; finished parts are kept, and the same command resumes after them"
 
 OF_CAPTIONS = ("format", "num_captions", "beam_width", "length_penalty", "no_repeat_ngram_size")
 """Options about captions, which there are none of with `--features`."""
 
 EXAMPLES = """\
-INPUT is any of these, several if you like, by path or by URL of an object store (s3://, gs://, whatever PyArrow's file
-systems read). Download photos of the web first, for instance with img2dataset, which writes tar files:
-  a folder    with all its folders: photos, and the .tar and .parquet files in them
-  a list      .txt, a path or URL a line
+INPUT is one or more of these, by path or by URL of an object store (s3://, gs://, or another file system that PyArrow
+reads). Download photos from the web first, for instance with img2dataset, which writes tar files:
+  a folder    photos, .tar and .parquet files, in the folder and all its subfolders
+  a list      .txt, one path or URL per line
   Parquet     a column with the bytes of photos, or with their paths
-  a tar file  WebDataset's shards: .tar, .tar.gz
+  a tar file  shards of WebDataset: .tar, .tar.gz
 
-OUT is a folder of parts, which are written whole: a row for each photo with path, caption, score, candidates, and error
-where it could not be used. Stopped or killed, the same command goes on; photos that OUT holds are not captioned again.
-Workers need this package and its requirements, nothing else: the model comes from the machine that runs this command.
+OUT is a folder of parts. Each photo has a row with path, caption, score and candidates, or with the error if it could
+not be used. After an interruption, run the same command again: it resumes, and skips photos that OUT already holds.
+Workers need only this package and its requirements: the model comes from the machine that runs this command.
 Needs Ray: pip install -r requirements-cluster.txt
 
 examples:
-  python -m captioner bulk photos/ --output captions/                       on all cores of this machine
+  python -m captioner bulk photos/ --output captions/               # on all cores of this machine
   python -m captioner bulk s3://museum/photos --output s3://museum/captions --ray-address auto
   python -m captioner bulk shards/*.tar --output captions/ --format json --num-captions 3
   python -m captioner bulk table.parquet --column photo --output captions/
-  python -m captioner bulk coco/ --output features/ --features                  for train.py --features features/
+  python -m captioner bulk photos/ --output features/ --features    # for train.py --features features/
   python -c "import pandas; print(pandas.read_parquet('captions/'))"
 """
 
@@ -46,34 +46,37 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Caption any number of photos, on the cores of this machine or of a Ray cluster.",
+        description="Caption any number of photos on all cores of this machine or of a Ray cluster.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="photos: a folder, a list, Parquet or tar files")
     parser.add_argument(
-        "--column", metavar="NAME", default="", help="of Parquet, the one with the photos (default: the likeliest)"
+        "--column", metavar="NAME", default="", help="the Parquet column with the photos (default: the most likely one)"
     )
     parser.add_argument(
         "--ray-address",
         choices=("local", "auto"),
         default="local",
-        help="auto joins the cluster that this machine belongs to; local starts one on this machine alone, which no "
-        "other can reach (default: local)",
+        help="auto joins the cluster that this machine belongs to; local starts a cluster on this machine alone, which "
+        "no other machine can reach (default: local)",
     )
     output = parser.add_argument_group("output")
     output.add_argument("--output", metavar="OUT", required=True, help="a folder, by path or URL")
-    output.add_argument("--format", choices=("parquet", "json"), help="json writes a line a photo (default: parquet)")
+    output.add_argument(
+        "--format", choices=("parquet", "json"), help="json writes one line per photo (default: parquet)"
+    )
     output.add_argument(
         "--features",
         choices=("published", "model"),
         nargs="?",
         const="published",
-        help="write no captions but what the encoder sees, for `train.py --features OUT`; with `model` as fine-tuning "
-        "left it, for a training that starts from the model (default where the value is left out: published)",
+        help="write the encoder's features instead of captions, for `train.py --features OUT`: those of the published "
+        "encoder, or those of the model's fine-tuned encoder, for a training that starts from this model (default "
+        "without a value: published)",
     )
-    output.add_argument("--num-captions", metavar="N", type=_count, help="captions a photo (default: 1)")
-    output.add_argument("--overwrite", action="store_true", help="remove the parts in OUT, and start anew")
+    output.add_argument("--num-captions", metavar="N", type=_count, help="captions per photo (default: 1)")
+    output.add_argument("--overwrite", action="store_true", help="remove the parts in OUT and start from scratch")
     model = parser.add_argument_group("model")
     add_model(model)
     add_encoder_weights(model, downloads=False)

@@ -6,13 +6,13 @@ from captioner.cli.main import complain
 from captioner.data.encoder_weights import IMAGENET, keras_file
 from captioner.data.shipped import shipped_model
 
-INTERRUPTED = "stopped; the same command goes on"
+INTERRUPTED = "stopped; the same command resumes"
 
 EXAMPLES = """\
 examples:
   python -m captioner download encoder
 
-Nothing is fetched twice, and what was cut off goes on where it stopped. saved_models/compact needs none of it.
+Nothing is downloaded twice, and an interrupted download resumes. saved_models/compact needs no download.
 """
 
 
@@ -20,8 +20,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Fetch InceptionV3's ImageNet weights (87 MB) to where Keras keeps them, check them, and prepare "
-        "saved_models/flickr8k, which reads photos with them.",
+        description="Download InceptionV3's ImageNet weights (87 MB) to Keras's cache, check them, and prepare "
+        "saved_models/flickr8k, which needs them.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

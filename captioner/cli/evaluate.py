@@ -19,8 +19,8 @@ from captioner.quiet import load_keras
 from captioner.text import normalise
 
 EXAMPLES = """\
-Captions are found freely, without the references, and scored at corpus level against all of them: BLEU-1 to 4, ROUGE-L,
-CIDEr-D, x 100. Words are compared in lower case, without punctuation.
+The model captions each photo without its references. All references count for the scores: BLEU-1 to 4, ROUGE-L and
+CIDEr-D, x 100, at corpus level. Words are compared in lower case, without punctuation.
 
 examples:
   python -m captioner evaluate --model saved_models/flickr8k --split test
@@ -38,7 +38,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", metavar="DIR", type=Path, required=True, help="model directory")
     add_data(parser)
-    parser.add_argument("--split", choices=("dev", "test"), required=True, help="test is for the last look only")
+    parser.add_argument(
+        "--split", choices=("dev", "test"), required=True, help="the photos to caption; use test for a last look only"
+    )
     add_encoder_weights(parser)
     add_search(parser)
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the scores as one JSON object")
@@ -46,9 +48,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--gallery",
         metavar="FILE",
         type=Path,
-        help="also draw the photos whose captions have the highest, middle and lowest CIDEr-D, such as gallery.png",
+        help="also draw the photos with the highest, median and lowest CIDEr-D, such as gallery.png",
     )
-    parser.add_argument("--predictions", metavar="FILE", type=Path, help="also write each caption, as JSON lines")
+    parser.add_argument("--predictions", metavar="FILE", type=Path, help="also write each caption as a line of JSON")
     return parser
 
 

@@ -17,41 +17,41 @@ EXAMPLES = """\
 examples:
   python -m captioner export --model saved_models/flickr8k --format savedmodel --output exported/flickr8k
 
-Any process that has TensorFlow, and nothing of captioner, then captions photos with it:
+Any process with TensorFlow can then caption photos, without this package:
 
   import tensorflow as tf
-  model = tf.saved_model.load("exported/flickr8k")                        # keep `model`: its functions live in it
+  model = tf.saved_model.load("exported/flickr8k")                        # keep `model`: its functions belong to it
   print(model.caption_files([open("photo.jpg", "rb").read()])["captions"])
 
-The same by signature, as TensorFlow Serving and other languages call it (B photos at once, N captions of each, best
-first, T words of the longest, L places where the model looked, row by row):
+TensorFlow Serving and other languages call the signatures (B photos, N captions per photo, best first, T words in the
+longest caption, L regions of the photo, row by row):
 
   caption_files     photos (B,), the bytes of JPEG and PNG files; the default
   caption_images    images (B, 299, 299, 3), RGB from -1 to 1, for photos that TensorFlow does not read, such as WebP
-      both also     num_captions (1), beam_width, length_penalty, max_length, no_repeat_ngram_size; what is left out
-                    is the model's own
-      both give     captions (B, N), scores (B, N), words (B, N, T), attention (B, N, T, L)
+      options       num_captions (1), beam_width, length_penalty, max_length, no_repeat_ngram_size (defaults: those of
+                    the model)
+      outputs       captions (B, N), scores (B, N), words (B, N, T), attention (B, N, T, L)
 
   python -c 'import numpy; numpy.save("photos.npy", [open("photo.jpg", "rb").read()])'
   saved_model_cli run --dir exported/flickr8k --tag_set serve --signature_def caption_files --inputs photos=photos.npy
 
   python -m captioner export --model saved_models/flickr8k --format litert --output exported/ready
-  python predict.py photo.jpg --model exported/ready      # needs neither TensorFlow, nor Keras, nor InceptionV3's file
+  python predict.py photo.jpg --model exported/ready      # without TensorFlow, Keras, and InceptionV3's weights
 
   python -m captioner export --model saved_models/flickr8k --format onnx --output exported/onnx
 
-writes encoder.onnx, start.onnx and step.onnx, for any runtime of ONNX; the search is up to you.
+The last command writes encoder.onnx, start.onnx and step.onnx, for any ONNX runtime. The search is yours to write.
 
   python -m captioner export --model saved_models/char-lm --format savedmodel --output exported/char-lm
 
   model = tf.saved_model.load("exported/char-lm")
   print(model.continue_prompt(["ROMEO:", "JULIET:"], length=200, temperature=0.8, seed=1)["text"])
 
-Its signatures (B texts at once, states of U units, V characters):
+The signatures of a character model (B texts, states of U units, V characters):
 
   continue_prompt   prompt (B,), length, temperature, top_k, top_p, seed -> text (B,), continuation (B,); the default
-  step              characters (B,), state_1 (B, U), state_2 ... -> logits (B, V), state_1 ...; before a text the states
-                    are zeros and the character is ""
+  step              characters (B,), state_1 (B, U), state_2 ... -> logits (B, V), state_1 ...; at the start of a text,
+                    the states are zeros and the character is ""
   vocabulary        -> tokens (V,): the character of each column of the logits
 """
 
@@ -60,8 +60,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Export a model to a form that needs nothing of captioner (savedmodel, onnx), or nothing of "
-        "TensorFlow (litert).",
+        description="Export a model to run without this package (savedmodel, onnx) or without TensorFlow (litert).",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -70,14 +69,14 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--format",
         choices=FORMATS,
         default="savedmodel",
-        help="what to write; litert and onnx are for captioning models (default: savedmodel)",
+        help="the form to write; litert and onnx are for captioning models only (default: savedmodel)",
     )
     parser.add_argument(
         "--output",
         metavar="DIR",
         type=Path,
         required=True,
-        help="directory to make; a former export there is replaced, anything else is left alone",
+        help="directory to create; an earlier export there is replaced, anything else is left alone",
     )
     add_encoder_weights(parser, downloads=False)
     return parser
@@ -109,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:
     weights = _weights(arguments)
-    complain(f"tracing {arguments.model} and its encoder; this takes some 20 seconds")
+    complain(f"tracing {arguments.model} and its encoder; this takes about 20 seconds")
     _load_tensorflow()
     from captioner.export.caption_savedmodel import export_caption_savedmodel
 
@@ -142,7 +141,7 @@ def _captioner_as_onnx(arguments: argparse.Namespace) -> str:
     from captioner.quiet import stderr_closed
 
     weights = _weights(arguments)
-    complain(f"converting {arguments.model} and its encoder; this takes some 20 seconds")
+    complain(f"converting {arguments.model} and its encoder; this takes about 20 seconds")
     _load_tensorflow()
     from captioner.export.onnx import export_onnx
 

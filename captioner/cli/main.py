@@ -19,10 +19,10 @@ COMMANDS = {
     "predict": "caption photos",
     "train": "train a model on captioned photos",
     "evaluate": "score a model on the dev or test split",
-    "bulk": "caption any number of photos, on a cluster",
-    "serve": "show a page that captions photos, with an HTTP endpoint",
-    "export": "write a model in a form that other programs read",
-    "download": "fetch the weights that the larger model reads photos with",
+    "bulk": "caption any number of photos, also on a cluster",
+    "serve": "start a web page and an HTTP API that caption photos",
+    "export": "write a model for other programs",
+    "download": "download the weights that the larger model needs",
 }
 
 
@@ -36,12 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv and argv[0] in COMMANDS:
         return run_command(argv[0], argv[1:], f"captioner {argv[0]}")
     parser = argparse.ArgumentParser(
-        prog="captioner", description="Describe photos with a small recurrent network, and train it on your own."
+        prog="captioner", description="Caption photos with a small recurrent network, and train it on your own photos."
     )
     parser.add_argument("--version", action="version", version=f"captioner {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, purpose in COMMANDS.items():
-        commands.add_parser(name, help=f"{purpose} (captioner {name} --help tells more)")
+        commands.add_parser(name, help=f"{purpose} (see captioner {name} --help)")
     parser.parse_args(argv)
     return 0
 

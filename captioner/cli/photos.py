@@ -26,7 +26,7 @@ Result = tuple[Path, Caption | PhotoError]
 def caption_photos(arguments: argparse.Namespace) -> int:
     """Caption what the user named, and return the exit status."""
     if arguments.format == "csv" and arguments.num_captions > 1:
-        raise UsageError("--num-captions: --format csv has one caption a photo; give --format json, or text")
+        raise UsageError("--num-captions: --format csv holds one caption per photo; use --format json or text")
     photos, complaints = find_photos(arguments.paths)
     photos = without_pictures(photos, arguments.paths, arguments.attention)
     for complaint in complaints:
@@ -50,7 +50,9 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     with _sink(arguments, single) as (held, put):
         todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
         if len(todo) < len(photos):
-            going_on = f"going on with the other {len(todo)}" if todo else "nothing to do (--overwrite starts anew)"
+            going_on = (
+                f"captioning the other {len(todo)}" if todo else "nothing to do (--overwrite starts from scratch)"
+            )
             complain(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
         try:
             for photo, result in _captions(todo, arguments):
@@ -69,7 +71,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
             for each in bad:
                 complain(each)
     if left_out:
-        complain(f"left out: {left_out} of {len(todo)} photos, since no caption has a score of {arguments.min_score:g}")
+        complain(f"left out: {left_out} of {len(todo)} photos, whose captions all score below {arguments.min_score:g}")
     failed = len(bad) + len(complaints)
     if failed and todo and not captioned:
         complain("no photo could be captioned")

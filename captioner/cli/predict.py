@@ -18,16 +18,16 @@ CAPTION_OPTIONS = (
 
 EXAMPLES = """\
 examples:
-  python predict.py photo.jpg                        the caption, alone on a line
+  python predict.py photo.jpg                             # the caption, alone on a line
   python predict.py photos/ --format csv --output captions.csv
-                                                     stopped or killed, the same command goes on
-  python predict.py photos/ --sidecar                photos/dog.txt beside photos/dog.jpg
-  python predict.py photos/ --embed                  copies named dog.captioned.jpg, with the caption in their EXIF and
-                                                     XMP description; --in-place changes the photos themselves
-  python predict.py 'photos/*.jpg' --num-captions 3  three captions for each photo, best first
-  python predict.py photo.jpg --attention looked.png where the model looked, word by word
-  python predict.py --prompt "ROMEO:" --length 300   the character language model goes on
-  python predict.py --prompt "To be or n" --suggest 5
+  python predict.py photos/ --sidecar                     # photos/dog.txt beside photos/dog.jpg
+  python predict.py photos/ --embed                       # copies with the caption: photos/dog.captioned.jpg
+  python predict.py 'photos/*.jpg' --num-captions 3       # three captions per photo, best first
+  python predict.py photo.jpg --attention attention.png   # where the model looked, word by word
+  python predict.py --prompt "ROMEO:" --length 300        # the character model continues the text
+  python predict.py --prompt "To be or n" --suggest 5     # the most likely words
+
+After an interruption, run the same command again: it skips the photos that --output already holds.
 """
 
 
@@ -35,13 +35,13 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Caption photos. One photo gives its caption; several give lines of PATH<TAB>CAPTION. Or, with a "
-        "character language model: go on with a text, complete a word, score.",
+        description="Caption photos. One photo prints its caption; several print lines of PATH<TAB>CAPTION. Or use a "
+        "character language model: continue a text, complete a word, or score a text.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "paths", metavar="PATH", nargs="*", help="a photo, a folder (with all its folders), or a pattern"
+        "paths", metavar="PATH", nargs="*", help="a photo, a folder (with its subfolders), or a pattern"
     )
     model = parser.add_argument_group("model")
     add_model(model)
@@ -51,20 +51,30 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--backend",
         choices=("litert", "keras"),
         default="litert",
-        help="what runs the networks; keras takes seconds to start, and is there to compare with (default: litert, and "
-        "ONNX Runtime for many photos)",
+        help="what runs the networks; keras takes seconds to start and is for comparison (default: litert, and ONNX "
+        "Runtime for many photos)",
     )
     output = parser.add_argument_group("output")
-    output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions a photo (default: 1)")
-    output.add_argument("--format", choices=("text", "json", "csv"), default="text", help="json writes a line a photo")
-    output.add_argument("--min-score", metavar="X", type=_score, help="leave out captions with a lower score")
+    output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions per photo (default: 1)")
+    output.add_argument(
+        "--format",
+        choices=("text", "json", "csv"),
+        default="text",
+        help="json writes one line per photo (default: text)",
+    )
+    output.add_argument(
+        "--min-score",
+        metavar="X",
+        type=_score,
+        help="leave out captions with a lower score; each model has its own range, see docs/captions.md",
+    )
     output.add_argument(
         "--output",
         metavar="FILE",
         type=Path,
-        help="write there instead of to the terminal; photos that the file holds are not captioned again",
+        help="write to this file instead of the terminal; photos that it already holds are skipped",
     )
-    output.add_argument("--overwrite", action="store_true", help="start --output and --sidecar anew")
+    output.add_argument("--overwrite", action="store_true", help="replace what --output and --sidecar wrote before")
     output.add_argument(
         "--attention",
         metavar="FILE_OR_DIR",
@@ -72,14 +82,14 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         help="draw where the model looked: a picture for one photo, a folder of pictures for several",
     )
     output.add_argument(
-        "--sidecar", action="store_true", help="write a .txt beside each photo; one that is there stays as it is"
+        "--sidecar", action="store_true", help="write a .txt file beside each photo; an existing one is kept"
     )
     output.add_argument(
         "--embed",
         action="store_true",
-        help="write the caption into the EXIF and XMP description of a copy, NAME.captioned.jpg (JPEG and PNG)",
+        help="write the caption into the EXIF and XMP description of a copy, NAME.captioned.jpg (JPEG and PNG only)",
     )
-    output.add_argument("--in-place", action="store_true", help="with --embed: of the photo itself")
+    output.add_argument("--in-place", action="store_true", help="with --embed: change the photo itself, not a copy")
     add_text(parser)
     return parser
 
@@ -131,7 +141,7 @@ def _is_text(arguments: argparse.Namespace) -> bool:
     if arguments.in_place and not arguments.embed:
         raise UsageError("--in-place says where --embed writes; give both")
     if not arguments.paths and not texts:
-        raise UsageError("name a photo or a folder; or for a character language model, give --prompt or --score")
+        raise UsageError("name a photo or a folder; for a character language model, give --prompt or --score")
     return bool(texts)
 
 

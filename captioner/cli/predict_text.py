@@ -25,24 +25,39 @@ TEXT_OPTIONS = ("prompt", "suggest", "score", "surprise", *GENERATION_OPTIONS)
 def add_text(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a character language model."""
     group = parser.add_argument_group(
-        "character language model", "What `train.py --task char-lm` makes; --model is saved_models/char-lm by default."
+        "character language model", "A model of `train.py --task char-lm`; by default, --model is saved_models/char-lm."
     )
-    group.add_argument("--prompt", metavar="TEXT", help="go on with this text")
-    add_setting(group, GenerationConfig, "length", "characters to make")
-    add_setting(group, GenerationConfig, "temperature", "below 1 is more careful, above 1 more daring; 0 never gambles")
-    add_setting(group, GenerationConfig, "top_k", "draw from the N likeliest characters; 0 means all")
-    add_setting(group, GenerationConfig, "top_p", "draw from the likeliest that hold X together; 1 means all")
-    add_setting(group, GenerationConfig, "num_samples", "texts to make")
-    add_setting(group, GenerationConfig, "seed", "the same seed makes the same text", "another each time")
+    group.add_argument("--prompt", metavar="TEXT", help="continue this text")
+    add_setting(group, GenerationConfig, "length", "characters to write")
+    add_setting(
+        group,
+        GenerationConfig,
+        "temperature",
+        "below 1 is more careful, above 1 more daring; 0 always takes the most likely character",
+    )
+    add_setting(group, GenerationConfig, "top_k", "sample from the N most likely characters; 0 means all")
+    add_setting(
+        group,
+        GenerationConfig,
+        "top_p",
+        "sample from the most likely characters with a total probability of X; 1 means all",
+    )
+    add_setting(group, GenerationConfig, "num_samples", "texts to write")
+    add_setting(group, GenerationConfig, "seed", "the same seed writes the same text", "a new one each time")
     group.add_argument(
-        "--suggest", metavar="N", type=_count, help="instead, the N likeliest ways to go on up to the next space"
+        "--suggest",
+        metavar="N",
+        type=_count,
+        help="instead, print the N most likely continuations up to the next space",
     )
-    group.add_argument("--score", metavar="FILE", type=Path, help="how probable is this text? (--format json)")
+    group.add_argument(
+        "--score", metavar="FILE", type=Path, help="print how likely this text is (also as --format json)"
+    )
     group.add_argument(
         "--surprise",
         metavar="FILE.html",
         type=Path,
-        help="with --score or --prompt: also write the text as a page, each character coloured by its surprise",
+        help="with --score or --prompt: also write a page that colours each character by its surprise",
     )
 
 
@@ -77,7 +92,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.score is not None and arguments.suggest is not None:
         raise UsageError("--suggest goes with --prompt, not with --score")
     if generation and (arguments.score is not None or arguments.suggest is not None):
-        raise UsageError(f"{', '.join(generation)}: only where text is made: with --prompt, without --suggest")
+        raise UsageError(f"{', '.join(generation)}: only for writing text: with --prompt and without --suggest")
     if arguments.format == "csv":
         raise UsageError("--format csv: only for captions; give text or json")
     if arguments.surprise and (arguments.num_samples or 1) > 1:
@@ -89,7 +104,7 @@ def _known(model: "LanguageModel", prompt: str) -> str:
     unknown = model.vocabulary.unknown_in(prompt)
     if unknown:
         names = ", ".join(repr(character) for character in unknown)
-        complain(f"--prompt: the model's text had no {names}; left out")
+        complain(f"--prompt: the model does not know {names}; left out")
     return "".join(character for character in prompt if character not in unknown)
 
 
@@ -130,7 +145,7 @@ def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace
 def _suggest(model: "LanguageModel", prompt: str, arguments: argparse.Namespace, file: IO[str]) -> None:
     suggestions = model.suggest(prompt, arguments.suggest)
     if len(suggestions) < arguments.suggest:
-        complain(f"--suggest {arguments.suggest}: found {len(suggestions)} ways to the next space and gave up")
+        complain(f"--suggest {arguments.suggest}: found only {len(suggestions)}")
     if arguments.format == "json":
         found = [{"text": each.text, "probability": each.probability} for each in suggestions]
         file.write(json.dumps({"prompt": prompt, "suggestions": found}, ensure_ascii=False) + "\n")
@@ -149,7 +164,7 @@ def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str])
     unknown = model.vocabulary.unknown_in(text)
     if unknown:
         some = ", ".join(repr(character) for character in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
-        complain(f"{arguments.score}: the model's text had no {some}; scored as <unk>")
+        complain(f"{arguments.score}: the model does not know {some}; scored as <unk>")
     surprises = _surprises(model, text)
     scores = likelihood(surprises)
     if arguments.surprise:

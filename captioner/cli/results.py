@@ -71,7 +71,7 @@ class Table:
             except (ValueError, csv.Error) as error:
                 self._file.close()
                 raise UsageError(
-                    f"--output {path}: is there, and is not what --format {style} writes ({error}); name another file, "
+                    f"--output {path}: exists, but is not what --format {style} writes ({error}); name another file, "
                     "or give --overwrite"
                 ) from error
             self._size = len(whole)

@@ -13,7 +13,7 @@ from captioner.quiet import load_keras
 
 __all__ = ["INTERRUPTED", "make_parser", "run"]
 
-INTERRUPTED = "stopped; finished epochs are kept, and the same command goes on after them"
+INTERRUPTED = "stopped; finished epochs are kept, and the same command resumes after them"
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -76,7 +76,7 @@ def configure(arguments: argparse.Namespace) -> tuple[ModelConfig, TrainingConfi
     if arguments.fine_tune_epochs and not model.encoder.fine_tune_after:
         if model.encoder.network != EncoderConfig.network:
             raise UsageError(
-                f"--fine-tune-epochs: name the layer of {model.encoder.network} to begin behind with --fine-tune-after"
+                f"--fine-tune-epochs: name the layer of {model.encoder.network} to train after, with --fine-tune-after"
             )
         model = replace(model, encoder=replace(model.encoder, fine_tune_after=FINE_TUNE_AFTER))
     _refuse_what_does_nothing(arguments, training, compact)
@@ -119,14 +119,14 @@ def _compact(
     """Fit both to an encoder of our own: its defaults, and the decoder of its teacher."""
     if arguments.teacher and len(arguments.teacher) > 1:
         raise UsageError(
-            f"--teacher: --encoder {COMPACT} has one, whose encoder it imitates; found {len(arguments.teacher)}"
+            f"--teacher: --encoder {COMPACT} takes one, whose encoder it imitates; found {len(arguments.teacher)}"
         )
     for option in ("profile", "features", "strategy"):
         if getattr(arguments, option):
             raise UsageError(f"--{option}: not for --encoder {COMPACT}; leave it out")
     if model.encoder.image_size % 16 or model.encoder.feature_layer != FEATURE_LAYERS[COMPACT]:
         raise UsageError(
-            f"--encoder {COMPACT}: expected an --image-size that 16 divides, and no --feature-layer, found "
+            f"--encoder {COMPACT}: expected an --image-size divisible by 16, and no --feature-layer, found "
             f"{model.encoder.image_size} and {model.encoder.feature_layer!r}"
         )
     defaults = TAUGHT_TRAINING if arguments.teacher or arguments.init_from else COMPACT_TRAINING
@@ -151,14 +151,14 @@ def _refuse_other_encoders(arguments: argparse.Namespace, network: str) -> None:
 def _refuse_what_does_nothing(arguments: argparse.Namespace, training: TrainingConfig, compact: bool) -> None:
     """Raise UsageError when an option has no effect beside the others, or without one that is missing."""
     if arguments.features and training.views > 1:
-        raise UsageError("--views: what --features has is of whole photos; leave out one or the other")
+        raise UsageError("--views: --features holds features of whole photos only; leave out one or the other")
     if arguments.teacher and not compact and not arguments.fine_tune_epochs:
         raise UsageError(f"--teacher: nothing learns from it without --fine-tune-epochs or --encoder {COMPACT}")
     of_teachers = (*TAUGHT_OPTIONS, "imitation_epochs", "imitation_rate", "imitation_weight")
     for needed, options, why in (
         ("fine_tune_epochs", FINE_TUNING_OPTIONS, "nothing is fine-tuned"),
-        ("self_critical_epochs", SELF_CRITICAL_OPTIONS, "no caption of its own is learned from"),
-        ("teacher", (*of_teachers, "views") if compact else of_teachers, "nobody teaches"),
+        ("self_critical_epochs", SELF_CRITICAL_OPTIONS, "the model does not learn from its own captions"),
+        ("teacher", (*of_teachers, "views") if compact else of_teachers, "there is no teacher"),
     ):
         given = [name for name in _given(arguments, options) if name != needed]
         if given and not getattr(arguments, needed):
@@ -171,14 +171,14 @@ def _refuse_what_needs_epochs(arguments: argparse.Namespace, compact: bool) -> N
     """Raise UsageError when an option has no effect since `--epochs 0` leaves out the stage that it is about."""
     if arguments.learning_rate is not None:
         rates = "--imitation-rate" if compact else "--fine-tune-rate and --self-critical-rate"
-        raise UsageError(f"--learning-rate: nothing learns at it with --epochs 0; other stages have {rates}")
+        raise UsageError(f"--learning-rate: no stage uses it with --epochs 0; other stages have {rates}")
     if arguments.strategy == "mirrored":
-        raise UsageError("--strategy mirrored: with --epochs 0 there is nothing to share; other stages use one device")
+        raise UsageError("--strategy mirrored: no stage uses it with --epochs 0; other stages use one device")
     if arguments.fine_tune_epochs:
         if arguments.features:
-            raise UsageError("--features: nothing learns from them with --epochs 0; leave out one or the other")
+            raise UsageError("--features: no stage uses them with --epochs 0; leave out one or the other")
         if arguments.views is not None:
-            raise UsageError("--views: nothing learns from them with --epochs 0; fine-tuning has --fine-tune-views")
+            raise UsageError("--views: no stage uses them with --epochs 0; fine-tuning has --fine-tune-views")
     later = arguments.fine_tune_epochs or arguments.self_critical_epochs or arguments.teacher
     if not later and arguments.init_from is None:
         raise UsageError("--epochs 0: nothing would be learned; name a model to start from with --init-from")

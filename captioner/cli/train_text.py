@@ -24,26 +24,28 @@ def add_text_task(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that only `--task char-lm` has."""
     group = parser.add_argument_group(
         "character language model (--task char-lm)",
-        "With these go --data, --cell, --hidden-size, --embedding-dim, --dropout and all of training.",
+        "--data, --cell, --hidden-size, --embedding-dim, --dropout and all options of training also apply.",
     )
     group.add_argument(
         "--text",
         metavar="FILE",
         type=Path,
         help="a text in UTF-8, in any language (default: the captions in --data, $CAPTIONER_DATA or datasets/flickr8k; "
-        "without those, tiny Shakespeare is downloaded, 1.1 MB)",
+        "if there are none, tiny Shakespeare is downloaded, 1.1 MB)",
     )
-    add_setting(group, CharModelConfig, "layers", "recurrent layers, one above the other")
+    add_setting(group, CharModelConfig, "layers", "number of recurrent layers")
     add_setting(
-        group, CharModelConfig, "recurrent_dropout", "share of the weights from state to state dropped in training"
+        group, CharModelConfig, "recurrent_dropout", "share of the recurrent weights that are dropped in training"
     )
     group.add_argument(
         "--layer-norm",
         action=argparse.BooleanOptionalAction,
         help="normalise each layer's output (default: yes)",
     )
-    add_setting(group, CharTrainingConfig, "sequence_length", "characters that a gradient goes back")
-    add_setting(group, CharTrainingConfig, "split", "hundredths for training, validation and test, as the text lies")
+    add_setting(group, CharTrainingConfig, "sequence_length", "characters that gradients are propagated back through")
+    add_setting(
+        group, CharTrainingConfig, "split", "percentages for training, validation and test, in the order of the text"
+    )
 
 
 def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) -> int:
@@ -73,12 +75,12 @@ def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) 
 def _find_corpus(arguments: argparse.Namespace, report: Callable[[str], None]) -> Corpus:
     if arguments.text is not None:
         if arguments.data is not None:
-            raise UsageError("--text and --data both name what to learn from; leave out one")
+            raise UsageError("--text and --data both name the text to learn; leave out one")
         return read_corpus(arguments.text)
     corpus = find_captions(arguments.data, arguments.data_format)
     if corpus is None:
         corpus = Corpus("tinyshakespeare", read_corpus(_download_shakespeare()).text)
-    report(f"no --text was given: {corpus.name}, {len(corpus.text)} characters")
+    report(f"no --text was given; using {corpus.name}, {len(corpus.text)} characters")
     return corpus
 
 
@@ -98,7 +100,6 @@ def _download_shakespeare() -> Path:
             )
     except Exception as error:  # urllib, checksums, disks: each with its own kind
         raise CaptionerError(
-            f"tiny Shakespeare could not be downloaded from {SHAKESPEARE} ({error}); name a text of your own with "
-            "--text FILE"
+            f"tiny Shakespeare could not be downloaded from {SHAKESPEARE} ({error}); name another text with --text FILE"
         ) from error
     return Path(path)

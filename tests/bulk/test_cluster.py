@@ -128,7 +128,7 @@ def test_a_run_that_was_stopped_goes_on(many, tmp_path):
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 130, said
-    assert said.endswith("captioner: stopped; finished parts are kept, and the same command goes on after them\n")
+    assert said.endswith("captioner: stopped; finished parts are kept, and the same command resumes after them\n")
     assert "Traceback" not in said
     before = {part: part.stat().st_mtime_ns for part in output.glob("part-*")}
     held = len(rows(output))
@@ -136,7 +136,7 @@ def test_a_run_that_was_stopped_goes_on(many, tmp_path):
 
     found = call(*command)
     assert found.returncode == 0, found.stderr
-    assert f"captioner: {output} holds {held} photos; going on with the others\n" in found.stderr
+    assert f"captioner: {output} holds {held} photos; captioning the others\n" in found.stderr
     assert sorted(row["path"] for row in rows(output)) == sorted(map(str, many.iterdir()))
     assert all(part.stat().st_mtime_ns == written for part, written in before.items())
 

@@ -102,7 +102,7 @@ def test_a_captioning_model_as_a_savedmodel(captioner, photo, tmp_path, capsys):
     said = capsys.readouterr()
     assert said.out == ""
     first, last = said.err.splitlines()
-    assert first == f"captioner: tracing {captioner} and its encoder; this takes some 20 seconds"
+    assert first == f"captioner: tracing {captioner} and its encoder; this takes about 20 seconds"
     assert last.startswith(
         f"{tmp_path / 'out'}: a SavedModel of {captioner}, with the signatures caption_files and caption_images, "
     )

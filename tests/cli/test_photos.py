@@ -88,7 +88,7 @@ def test_a_second_run_goes_on(predict, captioner, folder, tmp_path, style):
     captioner.stop_at, captioner.asked = "", []
     status, _, err = predict(folder, "--format", style, "--output", output)
     assert status == 1
-    assert f"{output} holds 1 of 4 photos; going on with the other 3" in err
+    assert f"{output} holds 1 of 4 photos; captioning the other 3" in err
     assert captioner.asked == ["bad.jpg", "dim.jpg", "dog.jpg"]
     assert output.read_text().startswith(first)
     assert output.read_text().count("dog.jpg") == 1
@@ -109,7 +109,7 @@ def test_unsure_captions_are_left_out(predict, folder, tmp_path):
     found = [json.loads(line) for line in out.splitlines()]
     assert [Path(each["image"]).name for each in found] == ["cat.png", "dog.jpg"]
     assert [len(each["candidates"]) for each in found] == [1, 1]
-    assert "left out: 1 of 3 photos, since no caption has a score of -1" in err
+    assert "left out: 1 of 3 photos, whose captions all score below -1" in err
     status, out, _ = predict(folder / "dim.jpg", "--min-score", -1, "--format", "csv")
     assert (status, list(csv.reader(io.StringIO(out)))) == (0, [["image", "caption", "score"]])
 
@@ -184,7 +184,10 @@ def test_several_captions_of_a_single_photo_go_to_a_file_that_is_replaced(predic
     [
         (["a.jpg", "--in-place"], "--in-place says where --embed writes"),
         (["--prompt", "a", "--sidecar"], "--sidecar: for photos, but --prompt for a language model"),
-        (["a.jpg", "--format", "csv", "--num-captions", "2"], "--num-captions: --format csv has one caption a photo"),
+        (
+            ["a.jpg", "--format", "csv", "--num-captions", "2"],
+            "--num-captions: --format csv holds one caption per photo",
+        ),
     ],
 )
 def test_requests_that_make_no_sense(predict, argv, complaint):
@@ -267,7 +270,7 @@ def test_a_name_may_have_whatever_ends_a_line(predict, captioner, folder, tmp_pa
         status, _, err = predict(folder, "--format", style, "--output", output)
         assert status == 0, err
     assert len(captioner.asked) == 6
-    assert "holds 6 of 6 photos; nothing to do (--overwrite starts anew)" in err
+    assert "holds 6 of 6 photos; nothing to do (--overwrite starts from scratch)" in err
 
 
 def test_pictures_in_a_folder_among_the_photos_are_none_of_them(predict, captioner, folder, tmp_path):

@@ -71,7 +71,7 @@ def test_without_a_seed_each_call_makes_another_text(predict):
 def test_an_unknown_character_of_the_prompt_is_named_and_dropped(predict):
     status, out, err = predict("--prompt", "a?한b", "--length", 5, "--seed", 1)
     assert status == 0
-    assert err == "captioner: --prompt: the model's text had no '?', '한'; left out\n"
+    assert err == "captioner: --prompt: the model does not know '?', '한'; left out\n"
     assert out == predict("--prompt", "ab", "--length", 5, "--seed", 1)[1]
 
 
@@ -131,7 +131,7 @@ def test_unknown_characters_of_a_scored_text_are_told(predict, tmp_path):
     (tmp_path / "text.txt").write_text("a?")
     status, out, err = predict("--score", tmp_path / "text.txt", "--format", "json")
     assert status == 0
-    assert "text.txt: the model's text had no '?'; scored as <unk>" in err
+    assert "text.txt: the model does not know '?'; scored as <unk>" in err
     assert json.loads(out)["characters"] == 2
 
 
@@ -187,8 +187,8 @@ def test_into_a_file(predict, tmp_path):
         ("--surprise x.html", "needs --prompt TEXT or --score FILE"),
         ("--prompt a --score b.txt", "--prompt and --score are two requests"),
         ("--score b.txt --suggest 3", "--suggest goes with --prompt"),
-        ("--score b.txt --top-k 3", "--top-k: only where text is made"),
-        ("--prompt a --suggest 3 --seed 1", "--seed: only where text is made"),
+        ("--score b.txt --top-k 3", "--top-k: only for writing text"),
+        ("--prompt a --suggest 3 --seed 1", "--seed: only for writing text"),
         ("--prompt a --format csv", "--format csv: only for captions"),
         ("--prompt a --surprise x.html --num-samples 2", "--surprise shows one text"),
     ],

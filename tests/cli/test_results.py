@@ -83,7 +83,7 @@ def test_wherever_a_crash_has_cut_it_the_next_run_makes_it_whole(tmp_path, style
 def test_what_is_something_else_is_left_alone(tmp_path, style, content):
     path = tmp_path / "precious"
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(UsageError, match=rf"precious: is there, and is not what --format {style} writes.*--overwrite"):
+    with pytest.raises(UsageError, match=rf"precious: exists, but is not what --format {style} writes.*--overwrite"):
         Table(path, style)
     assert path.read_bytes() == content.encode("latin-1")
 

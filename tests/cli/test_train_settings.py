@@ -87,7 +87,7 @@ def test_fine_tuning_begins_behind_a_layer_that_is_known_for_inception_alone(bas
     assert model.encoder.fine_tune_after == "mixed3"
     model, _ = configured("--init-from", base, "--fine-tune-epochs", 2, "--fine-tune-after", "mixed4")
     assert model.encoder == dataclasses.replace(BASE.encoder, fine_tune_after="mixed4")
-    with pytest.raises(UsageError, match="name the layer of ResNet50 to begin behind with --fine-tune-after"):
+    with pytest.raises(UsageError, match="name the layer of ResNet50 to train after, with --fine-tune-after"):
         configured("--encoder", "ResNet50", "--fine-tune-epochs", 2)
     with pytest.raises(UsageError, match="nothing is fine-tuned without --fine-tune-epochs"):
         configured("--fine-tune-after", "mixed3")
@@ -98,9 +98,9 @@ def test_teachers_are_for_fine_tuning_and_one_for_a_compact_encoder(base):
     assert model.encoder.fine_tune_after == "mixed6"
     with pytest.raises(UsageError, match="--teacher: nothing learns from it without --fine-tune-epochs or --encoder c"):
         configured("--teacher", base)
-    with pytest.raises(UsageError, match="--distillation: nobody teaches without --teacher"):
+    with pytest.raises(UsageError, match="--distillation: there is no teacher without --teacher"):
         configured("--fine-tune-epochs", 2, "--distillation", 0.8)
-    with pytest.raises(UsageError, match="--encoder compact has one, whose encoder it imitates; found 2"):
+    with pytest.raises(UsageError, match="--encoder compact takes one, whose encoder it imitates; found 2"):
         configured("--encoder", "compact", "--teacher", base, base)
     with pytest.raises(UsageError, match=r"--hidden-size 128: --teacher .*base has 64, and its weights fit nothing"):
         configured("--encoder", "compact", "--teacher", base, "--hidden-size", 128)
@@ -121,9 +121,9 @@ def test_the_stages_after_the_cross_entropy_are_not_for_a_compact_encoder():
 
 
 def test_features_from_elsewhere_are_of_whole_photos():
-    with pytest.raises(UsageError, match="--features: nothing learns from them with --epochs 0"):
+    with pytest.raises(UsageError, match="--features: no stage uses them with --epochs 0"):
         configured("--features", "somewhere", "--epochs", 0, "--fine-tune-epochs", 2)
-    with pytest.raises(UsageError, match="--views: what --features has is of whole photos"):
+    with pytest.raises(UsageError, match="--views: --features holds features of whole photos only"):
         configured("--features", "parts", "--views", 4)
 
 
@@ -132,17 +132,17 @@ def test_features_from_elsewhere_are_of_whole_photos():
     [
         ("--fine-tune-rate 1e-3", "--fine-tune-rate: nothing is fine-tuned without --fine-tune-epochs"),
         ("--encoder-rate 1e-3 --fine-tune-views 2", "--encoder-rate, --fine-tune-views: nothing is fine-tuned"),
-        ("--samples 3", "--samples: no caption of its own is learned from without --self-critical-epochs"),
-        ("--encoder compact --imitation-rate 0.1", "--imitation-rate: nobody teaches without --teacher"),
-        ("--encoder compact --views 2", "--views: nobody teaches without --teacher"),
+        ("--samples 3", "--samples: the model does not learn from its own captions without --self-critical-epochs"),
+        ("--encoder compact --imitation-rate 0.1", "--imitation-rate: there is no teacher without --teacher"),
+        ("--encoder compact --views 2", "--views: there is no teacher without --teacher"),
         (
             "--epochs 0 --fine-tune-epochs 2 --learning-rate 0.1",
-            "--learning-rate: nothing learns at it with --epochs 0",
+            "--learning-rate: no stage uses it with --epochs 0",
         ),
-        ("--epochs 0 --fine-tune-epochs 2 --views 2", "--views: nothing learns from them .*has --fine-tune-views"),
+        ("--epochs 0 --fine-tune-epochs 2 --views 2", "--views: no stage uses them .*has --fine-tune-views"),
         (
             "--epochs 0 --fine-tune-epochs 2 --strategy mirrored",
-            "--strategy mirrored: with --epochs 0 there is nothing",
+            "--strategy mirrored: no stage uses it with --epochs 0",
         ),
         ("--epochs 0", "--epochs 0: nothing would be learned; name a model to start from with --init-from"),
     ],

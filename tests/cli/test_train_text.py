@@ -156,7 +156,7 @@ class TestWithoutText:
         monkeypatch.setattr(train_text, "find_captions", lambda data, data_format: captions)
         lines = []
         assert train_text._find_corpus(self.ARGUMENTS, lines.append) == captions
-        assert lines == ["no --text was given: flickr8k-captions, 8 characters"]
+        assert lines == ["no --text was given; using flickr8k-captions, 8 characters"]
 
     def test_else_shakespeare_is_downloaded_and_verified(self, monkeypatch, tmp_path):
         import keras

@@ -67,7 +67,7 @@ def test_a_training_that_was_stopped_and_killed_goes_on(train_arguments, command
     arguments = [*train_arguments, "--epochs", 5, "--output", tmp_path]
     status, said = stopped(arguments[1:], 1, signal.SIGINT)
     assert status == 130, said
-    assert said.endswith("captioner: stopped; finished epochs are kept, and the same command goes on after them\n")
+    assert said.endswith("captioner: stopped; finished epochs are kept, and the same command resumes after them\n")
 
     status, said = stopped(arguments[1:], 3, signal.SIGKILL)
     assert status == -signal.SIGKILL, said
