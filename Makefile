@@ -1,4 +1,4 @@
-# The two commands of the README: `make demo` and `make test`. Both work in a fresh clone that has Python 3.11 to 3.13.
+# `make demo` and `make test` work in a fresh clone that has Python 3.11 to 3.13.
 
 PYTHON ?= python3
 BIN := .venv/bin

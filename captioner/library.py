@@ -200,7 +200,7 @@ def from_cache(
 
     if network is None:
         weights = needed_weights(directory, config, weights)
-    report(f"preparing {directory} for fast starts; this takes some 20 seconds, once")
+    report(f"preparing {directory} for fast starts; this takes about 20 seconds, once")
     load_keras()
     from captioner.models.directory import load_model
     from captioner.models.networks import load_encoder

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import re
 import shlex
 import shutil
@@ -333,7 +332,3 @@ def test_the_scores_of_the_readme_are_those_of_the_results():
             row = next(line for line in section.splitlines() if line.startswith(f"{start}{label}"))
             rows.append([cell.strip() for cell in row.split("|")[2:-1]])
         assert rows[0] == rows[1], label
-
-
-def test_bash_is_there():
-    assert os.access(shutil.which("bash") or "", os.X_OK)
