@@ -82,7 +82,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         data,
         TrainingConfig,
         "min_count",
-        f"leave words that occur less often out of the vocabulary; with --init-from {INIT_FROM_MIN_COUNT}",
+        f"leave words that occur less often out of the vocabulary; with --init-from: {INIT_FROM_MIN_COUNT}",
     )
     add_setting(data, DecodingConfig, "max_length", "the most words in a caption, including the end token")
 
@@ -215,7 +215,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         training,
         TrainingConfig,
         "learning_rate",
-        f"the peak learning rate; with --init-from {INIT_FROM_RATE:g}",
+        f"the peak learning rate; with --init-from: {INIT_FROM_RATE:g}",
         _defaults("learning_rate"),
     )
     add_setting(
