@@ -1,1 +1,1 @@
-"""A page in the browser and an HTTP endpoint for captions. Needs Gradio, which brings FastAPI and uvicorn."""
+"""A page in the browser and an HTTP endpoint for captions. Needs Starlette, uvicorn and prometheus-client."""

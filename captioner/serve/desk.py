@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import io
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from captioner.data.photos import PhotoError, TooManyPixelsError, open_photo
 from captioner.plots import attention_colours
 from captioner.runtime.caption import Candidate
 from captioner.runtime.captioner import Captioner
-from captioner.serve.limits import Limits, Refused
+from captioner.serve.limits import STOPPING, Limits, Refused
 
 MOST_THREADS = 2
 """Photos that are decoded or captioned at once. The encoder takes all cores for one, while another is decoded or gets
@@ -25,6 +26,38 @@ SHOWN = 1024
 
 COLOURS = 96
 """The side of a picture of attention; the page stretches it over the photo."""
+
+LAST = 2.0
+"""Seconds that a photo in work gets to notice that it is given up."""
+
+
+class _Job:
+    """A photo that somebody waits for.
+
+    Attributes:
+        content: the file's bytes, until they are decoded or nobody wants them.
+        cancelled: set once nobody waits any more: the client has gone, or the server stops.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content: bytes | None = content
+        self.cancelled = threading.Event()
+
+    def take(self) -> bytes:
+        """Return the bytes and let them go.
+
+        Raises:
+            Refused: nobody waits for them.
+        """
+        content, self.content = self.content, None
+        if content is None or self.cancelled.is_set():
+            raise Refused(503, "stopping", STOPPING)
+        return content
+
+    def cancel(self) -> None:
+        """Let go of the photo, also where the pool has it still in its line."""
+        self.cancelled.set()
+        self.content = None
 
 
 class Desk:
@@ -38,7 +71,18 @@ class Desk:
     def __init__(self, captioner: Captioner, limits: Limits) -> None:
         self._captioner, self._limits = captioner, limits
         self._pool = ThreadPoolExecutor(min(MOST_THREADS, available_cores()), "caption")
+        self._jobs: dict[Future, _Job] = {}  # threads take out what they have done
         self._waiting, self._open = 0, True
+
+    @property
+    def in_work(self) -> int:
+        """Photos that are decoded or captioned, also for clients that have gone."""
+        return sum(future.running() for future in list(self._jobs))
+
+    @property
+    def queue_length(self) -> int:
+        """Photos that somebody waits for, and that are not begun."""
+        return sum(not (future.running() or job.cancelled.is_set()) for future, job in list(self._jobs.items()))
 
     async def caption(self, content: bytes, attention: bool, pictures: bool) -> dict[str, Any]:
         """Caption the photo in a file's bytes; cancelled, it leaves the line.
@@ -53,17 +97,21 @@ class Desk:
                 stops (503).
         """
         if not self._open:
-            raise Refused(503, "the server is stopping")
+            raise Refused(503, "stopping", STOPPING)
         if self._waiting >= self._limits.waiting:
-            raise Refused(503, "too many photos are waiting; try again in a moment", again=2)
+            raise Refused(503, "queue_full", "too many photos are waiting; try again in a moment", again=2)
         self._waiting += 1
-        held = [content]
+        job = _Job(content)
         del content
+        future = self._pool.submit(self._describe, job, attention, pictures)
+        self._jobs[future] = job
         try:
-            return await asyncio.wrap_future(self._pool.submit(self._describe, held, attention, pictures))
+            return await asyncio.wrap_future(future)
         finally:
-            held.clear()  # also where the pool has it still in its line, although nobody waits any more
+            job.cancel()
             self._waiting -= 1
+            future.add_done_callback(self._forget)
+            del future  # else an error that it holds would hold this frame, and what was decoded, until it is collected
 
     def drop(self) -> None:
         """Take no more photos, and cancel those that are not begun."""
@@ -71,20 +119,36 @@ class Desk:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Do the same, and wait for those that are begun."""
-        self._pool.shutdown(cancel_futures=True)
+        """Do the same, tell those that are begun that nobody waits any more, and wait a little for them to end."""
+        self.drop()
+        jobs = list(self._jobs.items())
+        for _, job in jobs:
+            job.cancel()
+        wait([future for future, _ in jobs if future.running()], LAST)
 
-    def _describe(self, held: list[bytes], attention: bool, pictures: bool) -> dict[str, Any]:
+    def _forget(self, future: Future) -> None:
+        self._jobs.pop(future, None)
+
+    def _describe(self, job: _Job, attention: bool, pictures: bool) -> dict[str, Any]:
         try:
-            photo = open_photo(held.pop(), max_pixels=self._limits.pixels)
+            photo = self._decode(job)
+            if job.cancelled.is_set():
+                raise Refused(503, "stopping", STOPPING)
             caption = self._captioner(photo)
         except PhotoError as error:
-            raise Refused(413 if isinstance(error, TooManyPixelsError) else 422, str(error)) from None
+            if isinstance(error, TooManyPixelsError):
+                raise Refused(413, "too_many_pixels", str(error)) from None
+            raise Refused(422, "unreadable_photo", str(error)) from None
         except MemoryError:
-            raise Refused(503, "not enough memory for this photo; make it smaller, or try again later") from None
+            said = "not enough memory for this photo; make it smaller, or try again later"
+            raise Refused(503, "out_of_memory", said) from None
         candidates = [_as_json(each, attention, pictures) for each in caption.candidates]
         answer = _as_json(caption, attention, pictures=False) | {"candidates": candidates}
         return answer | {"photo": _shown(photo)} if pictures else answer
+
+    def _decode(self, job: _Job) -> np.ndarray:
+        """Return the photo's pixels, uint8 (H, W, 3)."""
+        return open_photo(job.take(), max_pixels=self._limits.pixels)
 
 
 def _as_json(candidate: Candidate, attention: bool, pictures: bool) -> dict[str, Any]:

@@ -1,14 +1,13 @@
-// Run by Gradio once the page's HTML stands: `element` is its root.
-const page = element.querySelector(".captioner");
-const find = (selector) => page.querySelector(selector);
+const find = (selector) => document.querySelector(`.captioner ${selector}`);
 const [drop, camera, result, seen, looked] = [".drop", ".camera", ".result", ".seen", ".looked"].map(find);
 const [error, status, sentence, captions] = [".error", ".status", ".sentence", ".captions"].map(find);
-const megabytes = Number(page.dataset.megabytes);
-const endpoint = new URL("caption?pictures=true", window.location.href);
+const endpoint = "caption?pictures=true"; // beside the page, wherever a proxy has put it
 const NOT_REACHED = "The server cannot be reached. Is it still running?";
 
 let asked = null; // what is under way; a newer photo takes its place
 let preview = null;
+let megabytes = Infinity; // the server tells
+let caption = ""; // what is shown
 
 function show(part, visible) {
   part.hidden = !visible;
@@ -23,6 +22,15 @@ function complain(text) {
 function tell(text, visible) {
   status.textContent = text;
   status.classList.toggle("unseen", !visible);
+}
+
+async function introduce() {
+  const response = await fetch("health").catch(() => null);
+  if (!response?.ok) return;
+  const health = await response.json();
+  megabytes = health.max_megabytes;
+  find(".megabytes").textContent = megabytes;
+  find(".model").textContent = `Model: ${health.model}. Captioner ${health.version}.`;
 }
 
 function forget() {
@@ -99,6 +107,7 @@ function list(candidates) {
 function spell(candidate, row) {
   press(row, captions);
   choose(null);
+  caption = candidate.caption;
   sentence.replaceChildren();
   candidate.words.forEach((word, place) => {
     const made = button("word", word);
@@ -130,6 +139,33 @@ sentence.addEventListener("keydown", (event) => {
   next.click();
 });
 
+// The clipboard is given to pages of this machine and of https only; elsewhere the text is selected and copied.
+async function copy() {
+  let done = false;
+  if (navigator.clipboard) {
+    done = await navigator.clipboard.writeText(caption).then(() => true, () => false);
+  }
+  if (!done) {
+    const text = document.createElement("textarea");
+    text.value = caption;
+    document.body.append(text);
+    text.select();
+    done = document.execCommand("copy");
+    text.remove();
+  }
+  const pressed = find("[data-do=copy]");
+  pressed.textContent = done ? "Copied" : "Not copied";
+  tell(done ? "The caption is copied." : "The browser does not let the page copy.", false);
+  pressed.focus();
+  setTimeout(() => (pressed.textContent = "Copy"), 2000);
+}
+
+async function trySample(path) {
+  const response = await fetch(path).catch(() => null);
+  if (response?.ok) describe(await response.blob());
+  else complain(NOT_REACHED);
+}
+
 let stream = null;
 
 function stopCamera() {
@@ -140,6 +176,7 @@ function stopCamera() {
 }
 
 const actions = {
+  copy,
   plain: () => choose(null),
   "no-camera": stopCamera,
   camera: async () => {
@@ -165,6 +202,9 @@ const actions = {
   },
 };
 for (const [name, action] of Object.entries(actions)) find(`[data-do=${name}]`).addEventListener("click", action);
+for (const sample of document.querySelectorAll("[data-sample]")) {
+  sample.addEventListener("click", () => trySample(sample.dataset.sample));
+}
 // Browsers give the camera to pages of this machine and of https only
 show(find("[data-do=camera]"), Boolean(navigator.mediaDevices?.getUserMedia));
 
@@ -190,3 +230,5 @@ window.addEventListener("drop", (event) => {
   const [file] = event.dataTransfer.files;
   if (file) describe(file);
 });
+
+introduce();

@@ -5,40 +5,38 @@ import logging
 import os
 import signal
 import socket
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from captioner.errors import CaptionerError
 from captioner.runtime.captioner import Captioner
 from captioner.serve.limits import Limits
+from captioner.serve.site import Site
 
 if TYPE_CHECKING:
     import uvicorn
 
-CONNECTIONS = 500
-"""Connections at once; further ones are answered with 503."""
+GRACE = 3
+"""Seconds after those of `Limits.stopping` in which what hangs is given up and the process ends by itself."""
 
 
-@contextmanager
-def prepared() -> Iterator[None]:
-    """Import Gradio, told to talk to nobody, and give it a directory that goes at the end, should it write after all.
+def check_installed() -> None:
+    """Import what the server needs besides.
 
     Raises:
         CaptionerError: it is not installed.
     """
-    with tempfile.TemporaryDirectory(prefix="captioner-") as folder:
-        # Read as it is imported
-        os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1", GRADIO_TEMP_DIR=folder)
-        try:
-            import gradio  # noqa: F401
-        except ImportError as error:
-            raise CaptionerError(
-                f"the page needs Gradio, which cannot be imported ({error}); "
-                "install it with: pip install -r requirements-serve.txt, or: pip install 'captioner[serve]'"
-            ) from None
-        yield
+    try:
+        for name in ("starlette", "uvicorn", "python_multipart", "prometheus_client"):
+            import_module(name)
+    except ImportError as error:
+        raise CaptionerError(
+            f"the page needs packages that are not installed ({error}); install them with: "
+            "pip install -r requirements-serve.txt, or: pip install 'captioner[serve]'"
+        ) from None
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -72,49 +70,48 @@ def url(taken: socket.socket) -> str:
 
 
 def make_server(
-    captioner: Captioner, limits: Limits, announce: Callable[[], object] = lambda: None
+    captioner: Captioner, limits: Limits, site: Site, announce: Callable[[], object] = lambda: None
 ) -> "uvicorn.Server":
-    """Make what answers; `prepared` has been called.
+    """Make what answers.
 
     Args:
         captioner: describes the photos.
         limits: what the server takes on.
+        site: its name and place, and who may ask it.
         announce: called when requests are answered.
+
+    Raises:
+        CaptionerError: the site's root path hides a path of the server's.
     """
     import uvicorn
-    from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    from captioner.serve.app import make_app
+    from captioner.serve.app import App
+    from captioner.serve.connection import Connection
 
-    class Patient(H11Protocol):
-        """Closes connections on which no new request comes for too long; a byte is enough for uvicorn to wait on."""
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._wait()
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._wait()
-
-        def _wait(self) -> None:
-            self.loop.call_later(limits.silence, self._close_if_silent, self.cycle)
-
-        def _close_if_silent(self, cycle: object) -> None:
-            if self.cycle is cycle:
-                self.transport.close()
+    class Patient(Connection):
+        silence = limits.silence
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             announce()
 
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            super().handle_exit(sig, frame)
+            self.status = 0 if sig == signal.SIGTERM else 128 + sig
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            if hasattr(self, "status"):
+                _end_at_last(limits.stopping + GRACE, self.status)
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it would tell whose request it cuts off
             app.stop()
             await super().shutdown(sockets)
 
-    app = make_app(captioner, limits)
+    app = App(captioner, limits, site)
+    root = site.root_path
+    if root and any(path == root or path.startswith(f"{root}/") for path in app.paths):
+        raise CaptionerError(f"--root-path {root}: the server has a path of that name itself; choose another one")
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each broken form that a stranger sends
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -124,10 +121,17 @@ def make_server(
         log_level="error",
         access_log=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS,
+        proxy_headers=False,
         timeout_graceful_shutdown=limits.stopping,
     )
     return Server(config)
+
+
+def _end_at_last(seconds: float, status: int) -> None:
+    """End the process after so many seconds if it has not ended by then: a thread may hang in a library."""
+    last = threading.Timer(seconds, os._exit, (status,))
+    last.daemon = True
+    last.start()
 
 
 def serve(server: "uvicorn.Server", taken: socket.socket) -> None:

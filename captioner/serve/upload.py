@@ -44,7 +44,7 @@ class Share:
             Refused: all requests together would hold too much.
         """
         if self._memory.held + count > self._memory.limit:
-            raise Refused(503, "too many photos at once; try again in a moment", again=2)
+            raise Refused(503, "memory_full", "too many photos at once; try again in a moment", again=2)
         self._memory.held += count
         self.held += count
 
@@ -68,9 +68,10 @@ async def read_photo(request: Request, limits: Limits, share: Share) -> bytes:
         async with asyncio.timeout(limits.upload):
             content = await _from_form(request, body) if is_form else b"".join([chunk async for chunk in body])
     except TimeoutError:
-        raise Refused(408, f"the upload took longer than {limits.upload:g} seconds") from None
+        raise Refused(408, "too_slow", f"the upload took longer than {limits.upload:g} seconds") from None
     if not content:
-        raise Refused(400, "the request has no photo: expected the bytes of a file, or a form with a file")
+        said = "the request has no photo: expected the bytes of a file, or a form with a file"
+        raise Refused(400, "no_photo", said)
     if len(content) > limits.photo_bytes:
         raise too_large(limits)
     return content
@@ -78,7 +79,7 @@ async def read_photo(request: Request, limits: Limits, share: Share) -> bytes:
 
 def too_large(limits: Limits) -> Refused:
     """Say that a file has too many bytes."""
-    return Refused(413, f"the file is larger than {limits.photo_bytes / 1e6:g} MB; make it smaller")
+    return Refused(413, "too_large", f"the file is larger than {limits.photo_bytes / 1e6:g} MB; make it smaller")
 
 
 async def _bounded(request: Request, limits: Limits, share: Share, most: int) -> AsyncGenerator[bytes, None]:
@@ -91,7 +92,7 @@ async def _bounded(request: Request, limits: Limits, share: Share, most: int) ->
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise Refused(408, f"the upload stood still for {limits.silence:g} seconds") from None
+            raise Refused(408, "too_slow", f"the upload stood still for {limits.silence:g} seconds") from None
         count += len(chunk)
         if count > most:
             raise too_large(limits)
@@ -113,6 +114,6 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> byt
         LookupError,
     ) as error:  # no such encoding, or none at all
         said = error.message if isinstance(error, MultiPartException) else str(error)
-        raise Refused(400, f"the form cannot be read: {said}") from None
+        raise Refused(400, "broken_form", f"the form cannot be read: {said}") from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     return await files[0].read() if files else b""

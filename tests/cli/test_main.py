@@ -130,7 +130,7 @@ def test_help_needs_no_tensorflow(script):
     assert "argparse" in found.stderr
     assert "tensorflow" not in found.stderr
     assert "keras" not in found.stderr
-    assert "gradio" not in found.stderr
+    assert "starlette" not in found.stderr
     assert "pyarrow" not in found.stderr
 
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.usefixtures("prepared")
 def test_the_endpoint_says_what_predict_says(predict, model, photos, encoder_weights):
-    pytest.importorskip("gradio")
+    pytest.importorskip("uvicorn")
     names = ("red_circle.png", "blue_stripe.png")
     expected = [json.loads(predict(photos / name, "--format", "json", "--num-captions", 3).out) for name in names]
     command = [sys.executable, "-m", "captioner", "serve", "--port", "0", "--model", model]

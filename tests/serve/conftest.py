@@ -40,7 +40,7 @@ class Running:
             connection.request(method, path, body, headers or {}, encode_chunked="chunked" in str(headers))
             answer = connection.getresponse()
             text = answer.read().decode()
-            return answer.status, json.loads(text) if "json" in answer.headers["content-type"] else text
+            return answer.status, json.loads(text) if text and "json" in answer.headers["content-type"] else text
         finally:
             connection.close()
 
@@ -71,7 +71,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
         folder = tmp_path_factory.mktemp("server")
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         environment |= {name: str(folder) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
-        environment["MPLCONFIGDIR"] = str(tmp_path_factory.getbasetemp() / "matplotlib")  # its list of fonts
+        environment.pop("MPLCONFIGDIR", None)
         process = subprocess.Popen(
             [sys.executable, str(TINY), json.dumps(limits), str(seconds), *argv],
             stdout=subprocess.PIPE,

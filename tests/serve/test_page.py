@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioner import __version__
+from captioner.serve import pages
+
+SAMPLES = Path(pages.__file__).parent
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")
@@ -52,6 +56,14 @@ class Page:
     def sentence(self) -> str:
         self.tab.wait_for_selector(".result:not(.waiting) .word")
         return " ".join(self.tab.locator(".word").all_inner_texts())
+
+    def wait_for(self, expression: str, argument: object = None) -> None:
+        """Wait until it holds; Playwright's own way of doing so is what the page's policy forbids."""
+        for _ in range(600):
+            if self.tab.evaluate(expression, argument):
+                return
+            self.tab.wait_for_timeout(50)
+        raise AssertionError(expression)
 
     def error(self) -> str:
         self.tab.wait_for_selector(".error:not([hidden])")
@@ -119,7 +131,7 @@ def test_what_is_no_photo_is_said_and_the_next_one_works(page, server, photos, t
     with (tmp_path / "big.jpg").open("wb") as file:
         file.truncate(50_000_000)
     page.upload(tmp_path / "big.jpg")
-    page.tab.wait_for_function("document.querySelector('.error').textContent.includes('20 MB')")
+    page.wait_for("document.querySelector('.error').textContent.includes('20 MB')")
     page.upload(photos[1], "photo.png", "image/png")
     assert page.sentence() == server.caption(photos[1])["caption"]
     assert page.tab.is_hidden(".error")
@@ -139,7 +151,7 @@ def test_two_tabs_at_once_and_one_that_is_closed(browser, server, photos):
 
 def test_the_camera_takes_a_photo(page):
     page.tab.click("[data-do=camera]")
-    page.tab.wait_for_function("document.querySelector('.camera video').videoWidth > 0")
+    page.wait_for("document.querySelector('.camera video').videoWidth > 0")
     page.tab.click("[data-do=shoot]")
     assert page.sentence()
     assert page.tab.is_visible(".drop")
@@ -156,20 +168,85 @@ def test_a_photo_is_dropped_or_pasted(page, server, photos):
     }"""
     for photo, way in ((photos[0], "drop"), (photos[2], "paste")):
         page.tab.evaluate(give, [list(photo), way])
-        page.tab.wait_for_function(
+        page.wait_for(
             "expected => document.querySelector('.status').textContent === `It says: ${expected}`",
-            arg=server.caption(photo)["caption"],
+            server.caption(photo)["caption"],
         )
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
-def test_it_fits_any_screen(browser, server, photos, width):
-    page = Page(browser, server, viewport={"width": width, "height": 800})
+def test_it_fits_any_screen(browser, server, photos, width, scheme):
+    phone = {"is_mobile": True, "has_touch": True} if width < 800 else {}
+    page = Page(browser, server, viewport={"width": width, "height": 800}, color_scheme=scheme, **phone)
     page.upload(photos[0])
     page.sentence()
     assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
     photo, said = (page.tab.locator(part).bounding_box() for part in ("figure", ".said"))
     assert (said["y"] > photo["y"] + photo["height"] - 1) == (width < 800)  # below, or beside
+    page.context.close()
+
+
+def test_a_sample_is_captioned_and_the_model_is_named(page, server):
+    page.wait_for("document.querySelector('.model').textContent !== ''")
+    assert page.tab.inner_text(".model") == f"Model: tiny. Captioner {__version__}."
+    assert "cannot" in page.tab.inner_text(".limits")
+    for number in range(page.tab.locator(".sample").count()):
+        page.tab.locator(".sample").nth(number).click()
+        sample = SAMPLES / page.tab.locator(".sample img").nth(number).get_attribute("src")
+        expected = server.caption(sample.read_bytes())["caption"]
+        page.wait_for("text => document.querySelector('.status').textContent === text", f"It says: {expected}")
+        assert page.sentence() == expected
+    assert page.wrong == []
+
+
+@pytest.mark.parametrize("clipboard", ["granted", "missing"])
+def test_the_caption_is_copied(browser, server, photos, clipboard):
+    page = Page(browser, server)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.tab.evaluate("navigator.clipboard.writeText('nothing')")
+    if clipboard == "missing":  # as where the page comes by http from another machine
+        page.tab.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true })")
+    page.upload(photos[0])
+    page.sentence()
+    page.tab.locator(".caption").nth(1).click()
+    page.tab.click("[data-do=copy]")
+    page.wait_for("document.querySelector('[data-do=copy]').textContent === 'Copied'")
+    page.tab.evaluate("delete navigator.clipboard")
+    expected = server.caption(photos[0])["candidates"][1]["caption"]
+    assert page.tab.evaluate("navigator.clipboard.readText()") == expected
+    assert page.wrong == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("taken_off", [True, False])
+def test_it_works_where_a_proxy_puts_it(browser, start, photos, taken_off):
+    server = start("--root-path", "/captions")
+    page = Page(browser, server)
+    root = f"{page.url}captions/"
+    if taken_off:
+        page.context.route(f"{root}**", lambda route: route.continue_(url=route.request.url.replace("/captions", "")))
+    page.asked.clear()
+    page.tab.goto(root)
+    page.upload(photos[0])
+    assert page.sentence() == server.caption(photos[0])["caption"]
+    page.tab.click("footer a")
+    page.tab.wait_for_selector("h2 >> text=POST /caption")
+    page.tab.click("text=page")
+    page.tab.wait_for_selector(".drop")
+    assert page.wrong == []
+    assert [url for url in page.asked if not url.startswith((root, "data:", f"blob:{page.url}"))] == []
+    page.context.close()
+
+
+def test_other_pages_can_neither_show_it_nor_use_it(browser, server, start):
+    other = start()
+    page = Page(browser, other)
+    answer = page.tab.evaluate(
+        "url => fetch(url, { method: 'POST', body: 'x' }).then((answer) => answer.status, (reason) => reason.name)",
+        f"http://localhost:{server.port}/caption",
+    )
+    assert answer == "TypeError"
     page.context.close()
 
 

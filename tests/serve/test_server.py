@@ -1,6 +1,5 @@
 """The endpoint as programs meet it, and what a server must survive."""
 
-import asyncio
 import io
 import os
 import re
@@ -8,7 +7,6 @@ import signal
 import socket
 import struct
 import sys
-import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +16,13 @@ import pytest
 from PIL import Image
 
 from captioner.cli.main import main
-from captioner.data.photos import PhotoError
 from captioner.errors import CaptionerError
-from captioner.serve.desk import MOST_THREADS, Desk
 from captioner.serve.limits import Limits
-from captioner.serve.server import listen, url
+from captioner.serve.server import listen, make_server, url
+from captioner.serve.site import Site
 
 MB = 1_000_000
-HEAD = b"POST /caption HTTP/1.1\r\nHost: here\r\n"
+HEAD = b"POST /caption HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def form(content: bytes, name: str = "photo", filename: str | None = "a.jpg", boundary: str = "edge") -> tuple:
@@ -53,6 +50,16 @@ def answer_of(connection: socket.socket) -> str:
     """All that comes until the server closes the connection."""
     with connection.makefile("rb") as file:
         return file.read().decode()
+
+
+def test_strangers_write_nothing_into_the_log(start):
+    server = start()
+    broken = b'--x\r\nContent-Disposition; name="a"\r\n\r\nabc\r\n--x--\r\n'
+    for body in (broken, b"--y", b"--x\r\n:\r\n\r\n"):
+        assert server.ask("POST", "/caption", body, {"Content-Type": "multipart/form-data; boundary=x"})[0] == 400
+    for path in ("/\x1b[31m".replace("\x1b", "%1b"), "/nothing%0acaptioner:%20stopped"):
+        assert server.ask("GET", path)[0] == 404
+    assert server.stop(signal.SIGTERM) == (0, "captioner: stopped\n")
 
 
 def test_the_endpoint_says_what_the_captioner_says(server, tiny, photos):
@@ -119,12 +126,21 @@ def test_what_is_no_photo_is_told_so(server, name):
         ("POST", "/health", 405),
         ("POST", "/", 405),
         ("GET", "/nothing", 404),
-        ("POST", "/gradio_api/upload", 404),
-        ("POST", "/gradio_api/queue/join", 404),
-        ("GET", "/gradio_api/file=/etc/hostname", 404),
         ("GET", "/file=/etc/hostname", 404),
         ("GET", "/proxy=http://127.0.0.1/", 404),
-        ("GET", "/docs", 404),
+        ("GET", "/docs/", 404),
+        ("GET", "/page.html", 404),
+        ("GET", "/samples/", 404),
+        ("GET", "/samples/ORIGIN.md", 404),
+        ("GET", "/samples/../page.py", 404),
+        ("GET", "/%2e%2e/limits.py", 404),
+        ("GET", "//", 404),
+        ("HEAD", "/", 200),
+        ("HEAD", "/health", 200),
+        ("HEAD", "/nothing", 404),
+        ("OPTIONS", "/caption", 405),
+        ("DELETE", "/caption", 405),
+        ("GET", "/static/page.js", 404),
     ],
 )
 def test_nothing_else_is_open(server, method, path, status):
@@ -230,7 +246,7 @@ def test_all_uploads_together_are_bounded_and_none_may_stand_still(start, photos
             each.settimeout(5)
             assert each.recv(1) == b""
     with connect(server) as answered:  # and begins no other
-        answered.sendall(b"GET /health HTTP/1.1\r\nHost: here\r\nContent-Length: 100000\r\n\r\n")
+        answered.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
         answered.settimeout(5)
         assert answered.recv(10_000).startswith(b"HTTP/1.1 200")
         answered.sendall(b"x")
@@ -264,6 +280,22 @@ def test_a_server_stops_at_once_and_leaves_nothing(start, photos, number, status
         for each in asked:
             each.close()
     assert set(found) == {"200", "503"}  # those that were begun, and those in line
+    assert list(server.folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_server_stops_although_a_photo_takes_for_ever(start, photos, number, status):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        server = start(seconds=1000, stopping=1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with connect(server) as asked:
+        asked.sendall(HEAD + f"Content-Length: {len(photos[0])}\r\n\r\n".encode() + photos[0])
+        time.sleep(0.5)
+        assert server.stop(number) == (status, "captioner: stopped\n")
+        assert '"error":"the server is stopping"' in answer_of(asked)
     assert list(server.folder.iterdir()) == []
 
 
@@ -308,12 +340,13 @@ def test_a_port_that_is_taken_is_named():
             listen(host, 0)
 
 
-def test_without_gradio_the_command_tells_how_to_get_it(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "gradio", None)
+@pytest.mark.parametrize("package", ["starlette", "uvicorn", "python_multipart", "prometheus_client"])
+def test_without_its_packages_the_command_tells_how_to_get_them(monkeypatch, capsys, package):
+    monkeypatch.setitem(sys.modules, package, None)
     assert main(["serve"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("captioner: the page needs Gradio, which cannot be imported (")
+    assert err.startswith("captioner: the page needs packages that are not installed (")
     assert err.endswith("pip install -r requirements-serve.txt, or: pip install 'captioner[serve]'\n")
     assert err.count("\n") == 1
 
@@ -326,13 +359,25 @@ def test_without_gradio_the_command_tells_how_to_get_it(monkeypatch, capsys):
         ["--max-megabytes", "0"],
         ["--max-megabytes", "401"],
         ["--num-captions", "-1"],
+        ["--root-path", "captions"],
+        ["--root-path", "//example.org"],
+        ["--root-path", "/with space"],
+        ["--allow-origin", "*"],
+        ["--allow-origin", "example.org"],
+        ["--allow-origin", "https://example.org/page"],
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(capsys, argv):
+def test_what_makes_no_sense_is_refused(capsys, argv):
     with pytest.raises(SystemExit) as caught:
         main(["serve", *argv])
     assert caught.value.code == 2
     assert f"argument {argv[0]}: expected " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["/caption", "/docs/", "/samples", "/page.css"])
+def test_a_root_path_that_hides_a_path_is_refused(path):
+    with pytest.raises(CaptionerError, match=rf"^--root-path {path.rstrip('/')}: the server has a path of that name"):
+        make_server(None, Limits(), Site("tiny", root_path=path.rstrip("/")))
 
 
 def test_an_open_door_is_pointed_out(start, server):
@@ -353,33 +398,3 @@ def test_a_form_in_a_charset_that_is_none_is_refused(server, photos):
     status, answer = server.ask("POST", "/caption", form, {"content-type": kind})
     assert status == 400
     assert answer["error"].startswith("the form cannot be read: ")
-
-
-def test_the_bytes_of_who_has_gone_are_not_kept_in_the_line():
-    class Slow:
-        def __call__(self, photo):
-            begun.set()
-            go_on.wait(10)
-            raise PhotoError("enough")
-
-    begun, go_on = threading.Event(), threading.Event()
-    one, content = io.BytesIO(), bytes(1000)
-    Image.new("RGB", (4, 4)).save(one, "PNG")
-
-    async def leave() -> int:
-        desk = Desk(Slow(), Limits())
-        busy = [asyncio.create_task(desk.caption(one.getvalue(), False, False)) for _ in range(MOST_THREADS)]
-        await asyncio.to_thread(begun.wait, 10)
-        before = sys.getrefcount(content)
-        waiting = [asyncio.create_task(desk.caption(content, False, False)) for _ in range(5)]
-        await asyncio.sleep(0.1)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        kept = sys.getrefcount(content) - before
-        go_on.set()
-        await asyncio.gather(*busy, return_exceptions=True)
-        desk.close()
-        return kept
-
-    assert asyncio.run(leave()) == 0

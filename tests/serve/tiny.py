@@ -1,6 +1,7 @@
 """`serve` with a tiny captioner, as a process of its own: `python tiny.py '{"limit": ...}' SECONDS_A_PHOTO ...`."""
 
 import json
+import os
 import sys
 import time
 from functools import partial
@@ -13,6 +14,7 @@ from captioner.cli.main import main
 from captioner.config import DecoderConfig, DecodingConfig
 from captioner.runtime.captioner import Captioner
 from captioner.runtime.decoder import DecoderNetwork, weight_shapes
+from captioner.serve import connection
 from captioner.serve import limits as limits_module
 from captioner.text import Vocabulary
 
@@ -27,6 +29,8 @@ class Means:
 
     def __call__(self, image: np.ndarray, among_others: bool = False) -> np.ndarray:
         time.sleep(self.seconds)
+        if image.max() == image.min() == 1:  # a white photo
+            raise RuntimeError("a bug")
         return image.reshape(2, 4, 2, 4, 3).mean(axis=(1, 3)).reshape(4, 3) * 4
 
 
@@ -42,5 +46,7 @@ def tiny_captioner(seconds: float = 0) -> Captioner:
 if __name__ == "__main__":
     captioner, given = tiny_captioner(float(sys.argv[2])), json.loads(sys.argv[1])
     with mock.patch.multiple(library.Captioner, load=lambda *more, **settings: captioner):
+        if "TINY_CONNECTIONS" in os.environ:
+            connection.CONNECTIONS = int(os.environ["TINY_CONNECTIONS"])
         limits_module.Limits = partial(limits_module.Limits, **given)
-        sys.exit(main(["serve", "--port", "0", *sys.argv[3:]]))
+        sys.exit(main(["serve", "--port", "0", "--model", "models/tiny", *sys.argv[3:]]))

@@ -1,0 +1,135 @@
+"""The queue: who leaves, what is given up, and what is kept of it."""
+
+import asyncio
+import io
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioner.cores import available_cores
+from captioner.data.photos import PhotoError
+from captioner.serve.desk import MOST_THREADS, Desk
+from captioner.serve.limits import Limits, Refused
+
+AT_ONCE = min(MOST_THREADS, available_cores())
+
+
+class Slow:
+    """A captioner that waits until it is let go on, and then fails."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.begun, self.go_on = threading.Semaphore(0), threading.Event()
+
+    def __call__(self, photo: np.ndarray) -> None:
+        self.calls += 1
+        self.begun.release()
+        self.go_on.wait(10)
+        raise PhotoError("enough")
+
+
+class SlowDesk(Desk):
+    """Its photos take until they are given up, as a hostile file's in a child process."""
+
+    def __init__(self, captioner, limits) -> None:
+        super().__init__(captioner, limits)
+        self.begun, self.ended = threading.Semaphore(0), threading.Semaphore(0)
+
+    def _decode(self, job):
+        job.take()
+        self.begun.release()
+        assert job.cancelled.wait(10)
+        self.ended.release()
+        return np.zeros((4, 4, 3), np.uint8)
+
+
+@pytest.fixture
+def photo() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_the_bytes_of_who_has_gone_are_not_kept_in_the_line(photo):
+    captioner, content = Slow(), bytes(1000)
+
+    async def leave() -> int:
+        desk = Desk(captioner, Limits())
+        busy = [asyncio.create_task(desk.caption(photo, False, False)) for _ in range(AT_ONCE)]
+        await asyncio.to_thread(captioner.begun.acquire)
+        before = sys.getrefcount(content)
+        waiting = [asyncio.create_task(desk.caption(content, False, False)) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        assert (desk.queue_length, desk.in_work) == (5, AT_ONCE)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        kept = sys.getrefcount(content) - before
+        assert desk.queue_length == 0
+        captioner.go_on.set()
+        await asyncio.gather(*busy, return_exceptions=True)
+        desk.close()
+        assert (desk.queue_length, desk.in_work) == (0, 0)
+        return kept
+
+    assert asyncio.run(leave()) == 0
+
+
+def test_a_photo_is_given_up_when_its_client_leaves_and_the_next_one_gets_its_thread(photo):
+    captioner = Slow()
+
+    async def leave() -> None:
+        desk = SlowDesk(captioner, Limits())
+        tasks = [asyncio.create_task(desk.caption(photo, False, False)) for _ in range(AT_ONCE + 1)]
+        for _ in range(AT_ONCE):
+            assert await asyncio.to_thread(desk.begun.acquire, timeout=10)
+        assert not await asyncio.to_thread(desk.begun.acquire, timeout=0.1)  # so many and no more are in work
+        tasks[0].cancel()
+        assert await asyncio.to_thread(desk.ended.acquire, timeout=10)
+        assert await asyncio.to_thread(desk.begun.acquire, timeout=10)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        desk.close()
+
+    asyncio.run(leave())
+    assert captioner.calls == 0  # nobody waits for these captions
+
+
+def test_a_desk_that_closes_gives_up_the_photos_in_work(photo):
+    async def close() -> list:
+        desk = SlowDesk(Slow(), Limits())
+        tasks = [asyncio.create_task(desk.caption(photo, False, False)) for _ in range(AT_ONCE + 1)]
+        for _ in range(AT_ONCE):
+            assert await asyncio.to_thread(desk.begun.acquire, timeout=10)
+        await asyncio.to_thread(desk.close)
+        assert desk.ended.acquire(blocking=False)
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        with pytest.raises(Refused, match="the server is stopping"):
+            await desk.caption(photo, False, False)
+        return found
+
+    found = asyncio.run(close())
+    assert [type(each) for each in found] == [Refused] * AT_ONCE + [asyncio.CancelledError]
+
+
+def test_close_does_not_wait_for_a_library_that_hangs(photo, monkeypatch):
+    monkeypatch.setattr("captioner.serve.desk.LAST", 0.05)
+    captioner = Slow()
+
+    async def close() -> int:
+        desk = Desk(captioner, Limits())
+        task = asyncio.create_task(desk.caption(photo, False, False))
+        await asyncio.to_thread(captioner.begun.acquire)
+        await asyncio.to_thread(desk.close)
+        in_work = desk.in_work
+        captioner.go_on.set()
+        await asyncio.gather(task, return_exceptions=True)
+        return in_work
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(asyncio.run, close()).result(10) == 1
