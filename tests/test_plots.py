@@ -1,5 +1,9 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 
 from captioner.plots import attention_colours, draw_attention, draw_training_curve
@@ -135,3 +139,22 @@ def test_the_colours_follow_the_shares_and_not_the_size():
     np.testing.assert_array_equal(attention_colours(weights, 2), attention_colours(weights / 7, 2))
     light = attention_colours(weights, 2).astype(int).sum(axis=-1)
     assert light[0, 0] < light[0, 1] < light[1, 1] < light[1, 0] == 252 + 254 + 164
+
+
+def test_the_colours_are_those_of_inferno():
+    size = 256
+    ramp = np.linspace(0, 1, 16 * 16, dtype=np.float32)
+    found = attention_colours(ramp, 16).reshape(-1, 3).astype(int)  # as many pixels as places: nothing is smoothed
+    expected = colormaps["inferno"](np.arange(size), bytes=True)[:, :3].astype(int)
+    assert np.abs(found - expected).max() <= 1
+
+
+def test_attention_is_coloured_without_matplotlib():
+    code = """
+import sys
+import numpy as np
+from captioner.plots import attention_colours
+attention_colours(np.ones(64), 96)
+print("matplotlib" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
