@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from captioner.cores import available_cores
-from captioner.data.photos import PhotoError, TooManyPixelsError, open_photo
+from captioner.data.photo_process import OpeningCancelledError, PhotoOpener, Wanted
+from captioner.errors import CaptionerError, PhotoError, TooManyPixelsError
 from captioner.plots import attention_colours
 from captioner.runtime.caption import Candidate
 from captioner.runtime.captioner import Captioner
@@ -19,7 +20,7 @@ from captioner.serve.limits import STOPPING, Limits, Refused
 
 MOST_THREADS = 2
 """Photos that are decoded or captioned at once. The encoder takes all cores for one, while another is decoded or gets
-its words; a very large photo takes up to a gigabyte, so there are not more."""
+its words; each is decoded in a process that may take up to a gigabyte, so there are not more."""
 
 SHOWN = 1024
 """The longest side of a photo on the page."""
@@ -61,7 +62,7 @@ class _Job:
 
 
 class Desk:
-    """Captions photos in threads.
+    """Captions photos in threads, and decodes them in processes that may be killed.
 
     Args:
         captioner: may be called from several threads.
@@ -71,6 +72,7 @@ class Desk:
     def __init__(self, captioner: Captioner, limits: Limits) -> None:
         self._captioner, self._limits = captioner, limits
         self._pool = ThreadPoolExecutor(min(MOST_THREADS, available_cores()), "caption")
+        self._opener = PhotoOpener()
         self._jobs: dict[Future, _Job] = {}  # threads take out what they have done
         self._waiting, self._open = 0, True
 
@@ -124,6 +126,7 @@ class Desk:
         jobs = list(self._jobs.items())
         for _, job in jobs:
             job.cancel()
+        self._opener.close()
         wait([future for future, _ in jobs if future.running()], LAST)
 
     def _forget(self, future: Future) -> None:
@@ -131,10 +134,12 @@ class Desk:
 
     def _describe(self, job: _Job, attention: bool, pictures: bool) -> dict[str, Any]:
         try:
-            photo = self._decode(job)
+            pixels, *shown = self._decode(job, pictures)
             if job.cancelled.is_set():
-                raise Refused(503, "stopping", STOPPING)
-            caption = self._captioner(photo)
+                raise OpeningCancelledError
+            caption = self._captioner(pixels)
+        except OpeningCancelledError:
+            raise Refused(503, "stopping", STOPPING) from None
         except PhotoError as error:
             if isinstance(error, TooManyPixelsError):
                 raise Refused(413, "too_many_pixels", str(error)) from None
@@ -142,13 +147,16 @@ class Desk:
         except MemoryError:
             said = "not enough memory for this photo; make it smaller, or try again later"
             raise Refused(503, "out_of_memory", said) from None
+        except CaptionerError as error:  # there is no room for another process
+            raise Refused(503, "out_of_memory", str(error)) from None
         candidates = [_as_json(each, attention, pictures) for each in caption.candidates]
         answer = _as_json(caption, attention, pictures=False) | {"candidates": candidates}
-        return answer | {"photo": _shown(photo)} if pictures else answer
+        return answer | {"photo": _data_url(Image.fromarray(shown[0]), 85)} if shown else answer
 
-    def _decode(self, job: _Job) -> np.ndarray:
-        """Return the photo's pixels, uint8 (H, W, 3)."""
-        return open_photo(job.take(), max_pixels=self._limits.pixels)
+    def _decode(self, job: _Job, pictures: bool) -> list[np.ndarray]:
+        """Return the photo as the encoder wants it, uint8 (S, S, 3), and where it is wanted as the page shows it."""
+        size, shown = self._captioner.encoder.image_size, SHOWN if pictures else None
+        return self._opener.open(job.take(), Wanted(self._limits.pixels, size, shown, job.cancelled))
 
 
 def _as_json(candidate: Candidate, attention: bool, pictures: bool) -> dict[str, Any]:
@@ -160,12 +168,6 @@ def _as_json(candidate: Candidate, attention: bool, pictures: bool) -> dict[str,
             _data_url(Image.fromarray(attention_colours(weights, COLOURS)), 80) for weights in candidate.attention
         ]
     return found
-
-
-def _shown(photo: np.ndarray) -> str:
-    small = Image.fromarray(photo)
-    small.thumbnail((SHOWN, SHOWN))
-    return _data_url(small, 85)
 
 
 def _data_url(image: Image.Image, quality: int) -> str:

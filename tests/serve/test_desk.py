@@ -5,6 +5,7 @@ import io
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ class Slow:
     """A captioner that waits until it is let go on, and then fails."""
 
     def __init__(self) -> None:
-        self.calls = 0
+        self.calls, self.encoder = 0, SimpleNamespace(image_size=4)
         self.begun, self.go_on = threading.Semaphore(0), threading.Event()
 
     def __call__(self, photo: np.ndarray) -> None:
@@ -39,12 +40,12 @@ class SlowDesk(Desk):
         super().__init__(captioner, limits)
         self.begun, self.ended = threading.Semaphore(0), threading.Semaphore(0)
 
-    def _decode(self, job):
+    def _decode(self, job, pictures):
         job.take()
         self.begun.release()
         assert job.cancelled.wait(10)
         self.ended.release()
-        return np.zeros((4, 4, 3), np.uint8)
+        return [np.zeros((4, 4, 3), np.uint8)]
 
 
 @pytest.fixture

@@ -352,6 +352,21 @@ def test_a_client_that_does_not_read_loses_its_connection(start):
     assert server.stop(signal.SIGTERM) == (0, "captioner: stopped\n")
 
 
+def test_photos_of_clients_that_have_gone_are_given_up(start, slow_photo, photos):
+    server = start()
+    asked = [socket.create_connection((server.host, server.port)) for _ in range(2)]
+    for each in asked:
+        each.sendall(f"POST /caption HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(slow_photo)}\r\n\r\n".encode())
+        each.sendall(slow_photo)
+    assert until(lambda: metrics_of(server)["captioner_photos_in_work"] > 0)
+    for each in asked:
+        each.close()
+    assert server.caption(photos[0])["caption"]
+    assert until(lambda: metrics_of(server)["captioner_photos_in_work"] == 0)
+    assert metrics_of(server)['captioner_requests_total{route="/caption",status="499"}'] == 2
+    assert server.stop(signal.SIGTERM) == (0, "captioner: stopped\n")
+
+
 def test_more_connections_than_there_may_be_are_told_so(start, monkeypatch):
     monkeypatch.setenv("TINY_CONNECTIONS", "3")
     server = start()
