@@ -6,6 +6,7 @@ from pathlib import Path
 
 from captioner.config import added, holds_config, load_config
 from captioner.errors import CaptionerError
+from captioner.files import open_regular
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def checksum_file(path: Path) -> str:
     Raises:
         OSError: it is missing or cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
@@ -86,7 +87,8 @@ def read_checked(path: Path, expected: str, known_to: str) -> bytes:
         CaptionerError: it is missing, or another one than that.
     """
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
     except OSError as error:
         raise CaptionerError(f"cannot read {path}: {error.strerror}; copy or export the directory again") from error
     if checksum(content) != expected:
@@ -103,7 +105,7 @@ def checksum_vocabulary(path: Path) -> FileChecksum:
     Raises:
         OSError: the file is missing or cannot be read.
     """
-    return FileChecksum(checksum(path.read_bytes()))
+    return FileChecksum(checksum_file(path))
 
 
 def check_vocabulary(path: Path, vocabulary: Path) -> None:

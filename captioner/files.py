@@ -4,11 +4,12 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from captioner.errors import CaptionerError
 
@@ -33,6 +34,9 @@ STAND_IN = ".captioner-"
 
 LONGEST = 255 - len(STAND_IN) - 8
 """Bytes that may follow in the name of such a directory: file systems have 255, the random part 8."""
+
+LARGEST_JSON = 1 << 25
+"""Bytes of a JSON file that is read: the values that it may hold take some 25 times the memory."""
 
 _swept: set[Path] = set()
 
@@ -186,14 +190,45 @@ def write_json(path: str | Path, value: Any, named: bool = False) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", named)
 
 
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a file for reading. A pipe or a device is refused, since it may never answer, or never end.
+
+    Raises:
+        OSError: it is missing, cannot be read, or is no regular file.
+    """
+    path = os.fspath(path)
+    _refuse_special(os.stat(path).st_mode, path)  # noqa: PTH116  # some devices act when they are opened
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _refuse_special(os.fstat(handle).st_mode, path)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _refuse_special(mode: int, path: str) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, and no file", path)
+
+
 def read_json(path: str | Path, what: str) -> Any:
     """Read the JSON file at `path`; `what` names its role in an error message.
 
     Raises:
-        CaptionerError: the file is missing, unreadable, or not JSON in UTF-8.
+        CaptionerError: the file is missing, unreadable, not JSON in UTF-8, or too large.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            content = file.read(LARGEST_JSON + 1)
+        if len(content) > LARGEST_JSON:
+            raise CaptionerError(
+                f"the {what} {path} is larger than the {LARGEST_JSON >> 20} MiB that are read; restore it from where "
+                "it came"
+            )
+        return json.loads(content.decode())
     except OSError as error:
         raise CaptionerError(f"cannot read the {what} {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, too many digits, too deep

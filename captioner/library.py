@@ -22,7 +22,7 @@ from captioner.data.model_files import CONFIG, check_features, check_networks, r
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError
 from captioner.files import sweep
-from captioner.quiet import load_keras, stderr_closed
+from captioner.quiet import load_keras
 from captioner.runtime import bundle
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
 from captioner.runtime.captioner import Encoder
@@ -241,14 +241,13 @@ def _converted(encoder: Any, report: Callable[[str], object]) -> tuple[bytes, by
     """Turn an encoder into a LiteRT network, and into one for ONNX Runtime if that can be done."""
     from captioner.export import litert
 
-    with stderr_closed():  # the converters tell of each of their steps
-        network = litert.convert_encoder(encoder)
-        try:
-            from captioner.export import onnx
+    network = litert.convert_encoder(encoder)
+    try:
+        from captioner.export import onnx
 
-            return network, onnx.convert_encoder(encoder)
-        except Exception as error:  # of an encoder that it does not know the converter may raise anything
-            failure = error
+        return network, onnx.convert_encoder(encoder)
+    except Exception as error:  # of an encoder that it does not know the converter may raise anything
+        failure = error
     report(f"the encoder cannot be turned into ONNX ({failure}); folders are read in LiteRT, which may take longer")
     return network, None
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from captioner.errors import CaptionerError
 from captioner.files import read_json, write_json
+from captioner.printable import HARMFUL
 
 PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unk>"
 SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
@@ -19,8 +20,10 @@ SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
 def normalise(caption: str) -> list[str]:
     """Split a caption into lower-case words as the standard scorer does: Penn Treebank tokens, punctuation dropped.
 
-    "A dog's ball, isn't it?" gives `a dog 's ball is n't it`. Tokens without a letter or a digit are dropped.
+    "A dog's ball, isn't it?" gives `a dog 's ball is n't it`. Tokens without a letter or a digit are dropped, and so are
+    characters that no vocabulary may hold.
     """
+    caption = HARMFUL.sub(lambda found: " " if found[0].isspace() else "", caption)
     caption = unicodedata.normalize("NFC", caption).replace("\u2019", "'").lower()
     # The Treebank rules split a full stop off the end of the text alone, but a caption may hold two sentences.
     caption = caption.replace(". ", " . ")
@@ -43,7 +46,7 @@ class Vocabulary:
         tokens: all tokens in order, the special ones first.
 
     Raises:
-        ValueError: the special tokens are not first, or a token stands twice.
+        ValueError: the special tokens are not first, a token stands twice, or one would not stay in its line.
     """
 
     pad, start, end, unknown = range(4)
@@ -55,6 +58,9 @@ class Vocabulary:
         self._number = {token: number for number, token in enumerate(self.tokens)}
         if len(self._number) != len(self.tokens):
             raise ValueError(f"a vocabulary names each token once; {_repeated(self.tokens)!r} stands twice")
+        if HARMFUL.search("".join(self.tokens)):
+            harmful = next(token for token in self.tokens if HARMFUL.search(token))
+            raise ValueError(f"the word {ascii(harmful)} holds control characters, which would reach the terminal")
 
     @classmethod
     def build(cls, sentences: Iterable[Sequence[str]], min_count: int = 1) -> "Vocabulary":

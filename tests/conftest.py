@@ -15,6 +15,7 @@ import pytest
 os.environ.update(
     KERAS_BACKEND="tensorflow",
     TF_CPP_MIN_LOG_LEVEL="2",
+    ORT_DISABLE_TELEMETRY="1",
     CUDA_VISIBLE_DEVICES="-1",  # numbers are compared to 1e-6, which a GPU's matrix products do not hold
 )
 

@@ -84,8 +84,8 @@ def cluster(address: str) -> Iterator[int]:
     import ray
     import ray.data
 
-    # NumPy reads it as it is imported: the products are too small to share
-    environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}}
+    # Read as NumPy is imported, whose products are too small to share, and as ONNX Runtime is (`captioner.quiet`)
+    environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}}
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
         with stderr_closed():  # it tells of its log level

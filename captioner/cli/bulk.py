@@ -13,6 +13,7 @@ from captioner.cli.arguments import add_encoder_weights, add_model, add_search, 
 from captioner.cli.main import complain
 from captioner.config import DecodingConfig
 from captioner.errors import CaptionerError, UsageError
+from captioner.quiet import stderr_closed
 
 INTERRUPTED = "stopped; finished parts are kept, and the same command resumes after them"
 
@@ -126,14 +127,15 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     directory = arguments.model or default_model(arguments.encoder_weights, complain)
 
     def load() -> PackedModel:
-        return pack(
-            directory,
-            arguments.encoder_weights,
-            published=published,
-            **chosen(arguments, DecodingConfig),
-            num_captions=arguments.num_captions or 1,
-            report=complain,
-        )
+        with stderr_closed():
+            return pack(
+                directory,
+                arguments.encoder_weights,
+                published=published,
+                **chosen(arguments, DecodingConfig),
+                num_captions=arguments.num_captions or 1,
+                report=complain,
+            )
 
     settings = {**_settings(arguments, style), **describe(directory, published)}
     summary = bulk(inputs, output, settings, arguments.overwrite, load, arguments.ray_address, complain, bar.begin)

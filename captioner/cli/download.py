@@ -5,6 +5,7 @@ import argparse
 from captioner.cli.main import complain
 from captioner.data.encoder_weights import IMAGENET, keras_file
 from captioner.data.shipped import shipped_model
+from captioner.quiet import stderr_closed
 
 INTERRUPTED = "stopped; the same command resumes"
 
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = shipped_model()
     if (model / CONFIG).is_file():
         config, _ = read_words(model)
-        read_or_make(model, config, IMAGENET, complain)
+        with stderr_closed():
+            read_or_make(model, config, IMAGENET, complain)
         complain(f"{shown(model)} is ready: predict uses it from now on")
     return 0

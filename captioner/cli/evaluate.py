@@ -15,7 +15,7 @@ from captioner.data.dataset import Example
 from captioner.data.photos import open_photo
 from captioner.errors import UsageError
 from captioner.files import write_json
-from captioner.quiet import load_keras
+from captioner.quiet import load_keras, stderr_closed
 from captioner.text import normalise
 
 EXAMPLES = """\
@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = find_or_download(arguments.data, arguments.data_format)
     complain(dataset.report())
 
-    load_keras()
+    with stderr_closed():
+        load_keras()
     from captioner.cli.table import scores_table
     from captioner.models.networks import load_networks
     from captioner.training.evaluation import caption_split, describe_captions, score_captions, write_predictions

@@ -7,7 +7,7 @@ from pathlib import Path
 from captioner.cli.arguments import add_encoder_weights
 from captioner.cli.main import complain
 from captioner.errors import UsageError
-from captioner.quiet import load_keras
+from captioner.quiet import load_keras, stderr_closed
 
 INTERRUPTED = "stopped; nothing was exported"
 
@@ -132,14 +132,13 @@ def _bundle(arguments: argparse.Namespace) -> str:
     from captioner.library import read_or_make
 
     config, vocabulary = read_words(arguments.model)
-    network, arrays = read_or_make(arguments.model, config, arguments.encoder_weights, complain)
+    with stderr_closed():
+        network, arrays = read_or_make(arguments.model, config, arguments.encoder_weights, complain)
     export_bundle(arguments.model, config, vocabulary, network, arrays, arguments.output)
     return f"{arguments.model} as a LiteRT bundle, for predict --model"
 
 
 def _captioner_as_onnx(arguments: argparse.Namespace) -> str:
-    from captioner.quiet import stderr_closed
-
     weights = _weights(arguments)
     complain(f"converting {arguments.model} and its encoder; this takes about 20 seconds")
     _load_tensorflow()
@@ -159,7 +158,8 @@ def _characters_as_savedmodel(arguments: argparse.Namespace) -> str:
 
 
 def _load_tensorflow() -> None:
-    load_keras()
+    with stderr_closed():
+        load_keras()
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")  # it would tell of each file

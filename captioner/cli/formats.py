@@ -7,27 +7,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from captioner.files import written
+from captioner.printable import in_a_line, to_json
 from captioner.runtime.caption import Candidate
 
 STYLES = ("text", "json", "csv")
 HEADING = ("image", "caption", "score")
 
 
-def make_writer(style: str, num_captions: int, single: bool) -> Callable[[Path, Sequence[Candidate]], str]:
+def make_writer(
+    style: str, num_captions: int, single: bool, terminal: bool = False
+) -> Callable[[Path, Sequence[Candidate]], str]:
     """Return what turns a photo and its candidates, best first, into lines.
 
     Args:
         style: one of `STYLES`.
         num_captions: the most lines a photo, in text.
         single: whether there is one photo alone, so that a text need not name it.
+        terminal: whether people read the lines, and no program: then a name in CSV is escaped, which a program could
+            not take back.
     """
 
     def write_json(photo: Path, candidates: Sequence[Candidate]) -> str:
         found = [{"caption": each.text, "score": each.score} for each in candidates]
-        return json.dumps({"image": str(photo), **found[0], "candidates": found}, ensure_ascii=False) + "\n"
+        return to_json({"image": str(photo), **found[0], "candidates": found}) + "\n"
 
     def write_csv(photo: Path, candidates: Sequence[Candidate]) -> str:
-        return csv_row([str(photo), candidates[0].text, f"{candidates[0].score:.4f}"])
+        name = in_a_line(str(photo)) if terminal else str(photo)
+        return csv_row([name, candidates[0].text, f"{candidates[0].score:.4f}"])
 
     def write_text(photo: Path, candidates: Sequence[Candidate]) -> str:
         name = "" if single else f"{in_a_line(str(photo))}\t"
@@ -64,11 +70,3 @@ def images_in(style: str, text: str) -> set[str]:
     if not all("\t" in line for line in lines):
         raise ValueError("expected lines of PATH<TAB>CAPTION")
     return {line.split("\t", 1)[0] for line in lines}
-
-
-_IN_A_LINE = str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
-
-
-def in_a_line(name: str) -> str:
-    """Return a file's name as it stands in a line of text: without line ends and tabs."""
-    return name.translate(_IN_A_LINE)

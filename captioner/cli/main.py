@@ -14,6 +14,7 @@ from types import ModuleType
 from captioner import __version__
 from captioner.errors import CaptionerError
 from captioner.files import NO_ROOM
+from captioner.printable import in_a_line
 
 COMMANDS = {
     "predict": "caption photos",
@@ -132,8 +133,8 @@ def _let_go(interrupt: BaseException) -> None:
 
 
 def complain(message: str) -> None:
-    """Print a message for the user on stderr."""
-    print(f"captioner: {message}", file=sys.stderr, flush=True)
+    """Print a message for the user on stderr, in one line, whatever the names in it hold."""
+    print(f"captioner: {in_a_line(message)}", file=sys.stderr, flush=True)
 
 
 def _drop_stuck_output() -> None:

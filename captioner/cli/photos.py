@@ -7,17 +7,19 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from captioner.cli.arguments import chosen
 from captioner.cli.beside import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain
-from captioner.cli.results import Table, opened
+from captioner.cli.results import Table, is_terminal, opened
 from captioner.config import DecodingConfig
 from captioner.data.photos import PhotoError, find_photos
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import sweep, write_text
+from captioner.quiet import stderr_closed
 from captioner.runtime.caption import Candidate, Caption
 
 Result = tuple[Path, Caption | PhotoError]
@@ -44,7 +46,8 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     )
     for folder in extras.folders():  # a killed run may have left something where this one writes nothing
         sweep(folder)
-    write = make_writer(arguments.format, arguments.num_captions, single)
+    terminal = arguments.output is None and is_terminal(sys.stdout)
+    write = make_writer(arguments.format, arguments.num_captions, single, terminal)
     bad: list[str] = []
     captioned = left_out = 0
     with _sink(arguments, single) as (held, put):
@@ -163,19 +166,28 @@ def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[Res
         return
     from captioner.library import Captioner
 
-    captioner = Captioner.load(
-        arguments.model,
-        arguments.encoder_weights,
-        **chosen(arguments, DecodingConfig),
-        num_captions=arguments.num_captions,
-        backend=arguments.backend,
-        report=complain,
-    )
-    results = captioner.stream(photos)
-    if len(photos) == 1 or (arguments.output is None and sys.stdout.isatty()):  # where captions show the progress
+    with stderr_closed():
+        captioner = Captioner.load(
+            arguments.model,
+            arguments.encoder_weights,
+            **chosen(arguments, DecodingConfig),
+            num_captions=arguments.num_captions,
+            backend=arguments.backend,
+            report=complain,
+        )
+    results = _begun(captioner.stream(photos))
+    if len(photos) == 1 or (arguments.output is None and is_terminal(sys.stdout)):  # where captions show the progress
         yield from results
         return
     from tqdm import tqdm
 
     with tqdm(results, total=len(photos), unit="photo", delay=2, leave=False) as bar:
         yield from bar
+
+
+def _begun(results: Iterator[Result]) -> Iterator[Result]:
+    """Give all results; with the first one comes the encoder for many, whose library may have remarks."""
+    with stderr_closed():
+        first = list(islice(results, 1))
+    yield from first
+    yield from results

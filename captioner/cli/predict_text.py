@@ -11,6 +11,7 @@ from captioner.config import GenerationConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_text
+from captioner.printable import in_lines, to_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,8 +113,11 @@ def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace
     """Write the samples as they are made, and return the last one with its prompt."""
     import numpy as np
 
+    from captioner.cli.results import is_terminal
+
     settings = GenerationConfig(**chosen(arguments, GenerationConfig))
     several = settings.num_samples > 1
+    terminal = is_terminal(file)
     text = ""
     for sample in range(settings.num_samples):
         characters = model.generate(
@@ -128,13 +132,14 @@ def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace
         if arguments.format == "json":
             text = prompt + "".join(characters)
             record = {"sample": sample + 1} if several else {}
-            file.write(json.dumps({**record, "prompt": prompt, "text": text}, ensure_ascii=False) + "\n")
+            file.write(to_json({**record, "prompt": prompt, "text": text}) + "\n")
             continue
-        file.write(f"--- {sample + 1} ---\n{prompt}" if several else prompt)
+        begun = f"--- {sample + 1} ---\n{prompt}" if several else prompt
+        file.write(in_lines(begun) if terminal else begun)
         file.flush()
         text = prompt
         for character in characters:
-            file.write(character)
+            file.write(in_lines(character) if terminal else character)
             file.flush()
             text += character
         if not text.endswith("\n"):
@@ -148,10 +153,10 @@ def _suggest(model: "LanguageModel", prompt: str, arguments: argparse.Namespace,
         complain(f"--suggest {arguments.suggest}: found only {len(suggestions)}")
     if arguments.format == "json":
         found = [{"text": each.text, "probability": each.probability} for each in suggestions]
-        file.write(json.dumps({"prompt": prompt, "suggestions": found}, ensure_ascii=False) + "\n")
+        file.write(to_json({"prompt": prompt, "suggestions": found}) + "\n")
         return
     for each in suggestions:
-        file.write(f"{each.probability:.4f}\t{json.dumps(each.text, ensure_ascii=False)}\n")
+        file.write(f"{each.probability:.4f}\t{to_json(each.text)}\n")
 
 
 def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str]) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from captioner.cli.formats import HEADING, csv_row, images_in, in_a_line
+from captioner.cli.formats import HEADING, csv_row, images_in
 from captioner.errors import UsageError
 from captioner.files import ODD_NAMES, naming, replacing, written
+from captioner.printable import in_a_line
 
 
 @contextlib.contextmanager
@@ -37,6 +38,11 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
             stopped = interrupt
     if stopped:
         raise stopped
+
+
+def is_terminal(file: IO[str]) -> bool:
+    """Tell whether people see what is written to `file` as it comes."""
+    return bool(getattr(file, "isatty", bool)())
 
 
 class Table:

@@ -9,6 +9,7 @@ from functools import partial
 from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen
 from captioner.cli.main import complain
 from captioner.config import DecodingConfig
+from captioner.quiet import stderr_closed
 
 EXAMPLES = """\
 Drop a photo on the page, or take one; choose a word of its caption to see where the model looked. Programs send photos
@@ -83,13 +84,14 @@ def run(arguments: argparse.Namespace) -> int:
         from captioner.library import Captioner, default_model
 
         model = arguments.model or default_model(arguments.encoder_weights, complain)
-        captioner = Captioner.load(
-            model,
-            arguments.encoder_weights,
-            **chosen(arguments, DecodingConfig),
-            num_captions=arguments.num_captions,
-            report=complain,
-        )
+        with stderr_closed():
+            captioner = Captioner.load(
+                model,
+                arguments.encoder_weights,
+                **chosen(arguments, DecodingConfig),
+                num_captions=arguments.num_captions,
+                report=complain,
+            )
         local = _is_loopback(taken.getsockname()[0])
         if not local:
             complain(f"--host {arguments.host}: whoever reaches this address can use the page; there is no password")

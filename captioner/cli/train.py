@@ -9,7 +9,8 @@ from captioner.cli.train_options import make_parser, refuse_other_task
 from captioner.cli.train_settings import configure
 from captioner.cli.train_text import run_text_task
 from captioner.config import COMPACT, FineTuningConfig, ImitationConfig, SelfCriticalConfig
-from captioner.quiet import load_keras
+from captioner.printable import in_a_line
+from captioner.quiet import load_keras, stderr_closed
 
 __all__ = ["INTERRUPTED", "make_parser", "run"]
 
@@ -30,7 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
         dataset = dataset.limited(training.limit)
     _report(dataset.report())
 
-    load_keras()
+    with stderr_closed():
+        load_keras()
     from captioner.cli.table import scores_table
     from captioner.training.profile import Profile
     from captioner.training.run import Run, train_captioner
@@ -74,10 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.profile:
         profile.save(output / "profile.md")
-        _report(profile.table())
+        for line in profile.table().splitlines():
+            _report(line)
     print(scores_table(metrics))
     return 0
 
 
 def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(in_a_line(line), file=sys.stderr, flush=True)

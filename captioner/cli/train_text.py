@@ -11,7 +11,7 @@ from captioner.cli.table import likelihood_table
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
-from captioner.quiet import load_keras
+from captioner.quiet import load_keras, stderr_closed
 
 TEXT_OPTIONS = ("text", "layers", "recurrent_dropout", "layer_norm", "sequence_length", "split")
 """What only language models have."""
@@ -54,7 +54,8 @@ def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) 
     training = CharTrainingConfig(**chosen(arguments, CharTrainingConfig))
     corpus = _find_corpus(arguments, report)
 
-    load_keras()
+    with stderr_closed():
+        load_keras()
     from captioner.training.char_run import CharRun, train_char_model
     from captioner.training.profile import Profile
     from captioner.training.shards import give_each_shard_its_core
@@ -67,7 +68,8 @@ def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) 
     )
     if arguments.profile:
         profile.save(output / "profile.md")
-        report(profile.table())
+        for line in profile.table().splitlines():
+            report(line)
     print(likelihood_table(metrics))
     return 0
 
@@ -90,7 +92,8 @@ def _download_shakespeare() -> Path:
     Raises:
         CaptionerError: it could not be downloaded.
     """
-    load_keras()
+    with stderr_closed():
+        load_keras()
     import keras
 
     try:

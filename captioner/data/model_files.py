@@ -35,7 +35,7 @@ def read_config(directory: Path) -> ModelConfig:
     Raises:
         CaptionerError: this is no model directory, or one of another version.
     """
-    if not (directory / CONFIG).is_file():
+    if not (directory / CONFIG).exists():
         raise CaptionerError(
             f"{directory} is no model directory ({CONFIG} is missing); expected what train.py writes, such as "
             "saved_models/flickr8k"
@@ -91,7 +91,7 @@ def check_networks(directory: Path, config: ModelConfig) -> None:
         read_checked(directory / NETWORK, files.encoder, CONFIG)
         read_checked(directory / ARRAYS, files.decoder, CONFIG)
         return
-    if (directory / BUNDLE).is_file() and not (directory / WEIGHTS).exists():
+    if (directory / BUNDLE).exists() and not (directory / WEIGHTS).exists():
         raise CaptionerError(
             f"{directory} holds a LiteRT bundle alone, which captions photos and no more ({WEIGHTS} is missing); "
             "name the model directory that it was exported from"

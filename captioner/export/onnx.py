@@ -14,6 +14,7 @@ from captioner.export.directory import replacing_directory
 from captioner.layers.decoder import Memory
 from captioner.models.captioner import CaptionModel
 from captioner.models.networks import load_networks
+from captioner.quiet import load_onnxruntime
 
 OPSET = 18
 
@@ -56,8 +57,7 @@ def convert_encoder(encoder: keras.Model) -> bytes:
 
 
 def _optimised(network: bytes) -> bytes:
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # The level above makes operations of ONNX Runtime's own, which another version of it may not know.
@@ -105,6 +105,7 @@ def _named(name: str, values: list[Any]) -> dict[str, Any]:
 
 
 def _converted(function: Any, inputs: list[tf.TensorSpec]) -> bytes:
+    load_onnxruntime()  # before tf2onnx does
     import tf2onnx
 
     graph = tf.function(function, input_signature=inputs, autograph=False)

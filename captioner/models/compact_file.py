@@ -8,7 +8,6 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from captioner.models.compact import build_compact
-from captioner.quiet import stderr_closed
 
 TO_LITERT = {4: (3, 0, 1, 2), 2: (1, 0), 1: (0,)}
 """How LiteRT lays out a kernel of so many axes: a convolution's (height, width, in, out) with the last axis first."""
@@ -76,12 +75,11 @@ def load_compact(network: bytes, tensors: Mapping[str, int], image_size: int) ->
 
 def _constants(network: bytes) -> dict[int, np.ndarray]:
     """Return what is kept in half precision, flat, by the numbers of the tensors."""
-    with stderr_closed():
-        # Without XNNPACK, which keeps the constants to itself.
-        interpreter = Interpreter(
-            model_content=network, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        )
-        interpreter.allocate_tensors()
+    # Without XNNPACK, which keeps the constants to itself.
+    interpreter = Interpreter(
+        model_content=network, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    interpreter.allocate_tensors()
     return {
         each["index"]: interpreter.get_tensor(each["index"]).ravel()
         for each in interpreter.get_tensor_details()

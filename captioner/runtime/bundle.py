@@ -129,7 +129,7 @@ def read_ready(directory: Path, config: ModelConfig) -> tuple[bytes, dict[str, n
     expected: CompactFiles | BundleChecksums
     if is_compact(config):
         expected, known_to = read_files(directory), CONFIG
-    elif (directory / BUNDLE).is_file():
+    elif (directory / BUNDLE).exists():
         expected, known_to = load_config(directory / BUNDLE, "bundle", BundleChecksums), BUNDLE
         if expected.weights != load_config(directory / CONFIG, "checksums", Checksums).weights:
             return None

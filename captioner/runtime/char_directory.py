@@ -21,7 +21,7 @@ def is_char_model(directory: Path) -> bool:
     Raises:
         CaptionerError: its configuration cannot be read.
     """
-    return (directory / CONFIG).is_file() and holds_config(directory / CONFIG, NAME)
+    return (directory / CONFIG).exists() and holds_config(directory / CONFIG, NAME)
 
 
 def save_char_model(
@@ -54,7 +54,7 @@ def load_char_model(directory: Path) -> tuple[CharModelConfig, CharacterVocabula
     Raises:
         CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
     """
-    if not (directory / CONFIG).is_file():
+    if not (directory / CONFIG).exists():
         raise CaptionerError(
             f"{directory} is no model directory ({CONFIG} is missing); expected what train.py --task char-lm writes, "
             "such as saved_models/char-lm"

@@ -6,7 +6,6 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from captioner.cores import available_cores
-from captioner.quiet import stderr_closed
 
 
 class LiteRTEncoder:
@@ -50,9 +49,8 @@ class LiteRTEncoder:
                 self._lanes.append(lane)
 
     def _interpreter(self, threads: int) -> Interpreter:
-        with stderr_closed():  # it tells that it uses XNNPACK
-            interpreter = Interpreter(model_content=self._content, num_threads=threads)
-            interpreter.allocate_tensors()
+        interpreter = Interpreter(model_content=self._content, num_threads=threads)
+        interpreter.allocate_tensors()
         return interpreter
 
     def _run(self, interpreter: Interpreter, image: np.ndarray) -> np.ndarray:

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from captioner.quiet import stderr_closed
+from captioner.quiet import load_onnxruntime
 
-with stderr_closed():  # it tells of the devices that it looks for
-    import onnxruntime
+onnxruntime = load_onnxruntime()
 
 
 class OnnxEncoder:
@@ -25,8 +24,7 @@ class OnnxEncoder:
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # the caller's
         options.log_severity_level = 3
         try:
-            with stderr_closed():
-                self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no name of their own to import
             raise ValueError(f"no network for ONNX Runtime: {error}") from error
         (image,), (features,) = self._session.get_inputs(), self._session.get_outputs()

@@ -20,7 +20,6 @@ from captioner.models.encoder import weights_fingerprint
 from captioner.models.folding import folded, rounded, unfold
 from captioner.models.networks import load_networks
 from captioner.models.photo_model import PhotoModel
-from captioner.quiet import stderr_closed
 from captioner.text import Vocabulary, normalise
 from captioner.training.checkpoint import Checkpoint, open_run
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
@@ -172,8 +171,7 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
         "imitation": imitated,
         "settings": settings,
     }
-    with stderr_closed():  # the converter tells of each of its steps
-        save_compact(run.output, config, vocabulary, captioner, encoder)
+    save_compact(run.output, config, vocabulary, captioner, encoder)
     write_story(run.output, run.dataset, config, run.training, progress, metrics)
     checkpoint.remove()
     report(f"{run.output} is finished after {(time.monotonic() - began) / 60:.0f} minutes")

@@ -3,13 +3,13 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
 from captioner.decoding.captions import generate
 from captioner.export import litert
 from captioner.export.onnx import convert_encoder, export_onnx
 from captioner.models import networks
+from captioner.quiet import load_onnxruntime
 from captioner.runtime.encoder import LiteRTEncoder
 from captioner.runtime.onnx_encoder import OnnxEncoder
 
@@ -20,6 +20,7 @@ class InOnnx:
     """The networks as onnxruntime runs them, in the place of a decoder."""
 
     def __init__(self, folder):
+        onnxruntime = load_onnxruntime()
         self.networks = {
             name: onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), providers=["CPUExecutionProvider"])
             for name in ("encoder", "start", "step")
