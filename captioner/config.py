@@ -15,6 +15,10 @@ from captioner.files import read_json, write_json
 
 FORMAT_VERSION = 1
 CELLS = ("rnn", "gru", "lstm")
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+"""Products of a cell's input, side by side (G)."""
+STATES = {"rnn": 1, "gru": 1, "lstm": 2}
+"""States that a cell hands on."""
 COMPACT = "compact"
 """The encoder of our own, whose weights are part of a model's directory."""
 ENCODERS = (
@@ -28,6 +32,10 @@ ENCODERS = (
 )
 """What may read photos: the compact encoder, and all networks of `keras.applications`."""
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+LONGEST_SEARCH = 10_000
+"""The most words that a search may follow for a photo: sentences kept alive times words of the longest."""
+LARGEST_SEARCH = 1 << 30
+"""Bytes that a search may take."""
 
 T = TypeVar("T")
 
@@ -94,12 +102,24 @@ class DecodingConfig:
         length_penalty: a sentence's score is its log-probability / length ** length_penalty.
         max_length: the most tokens of a caption, its end included (T).
         no_repeat_ngram_size: so many words in a row are never said twice in a sentence; 0 lets them.
+
+    Raises:
+        CaptionerError: `beam_width` times `max_length` is more than `LONGEST_SEARCH`.
     """
 
     beam_width: int = _between(1, 1000, 4)
     length_penalty: float = _between(0.0, 10.0, 0.7)
     max_length: int = _between(1, 1000, 22)
     no_repeat_ngram_size: int = added(2, before=0, least=0, most=1000)
+
+    def __post_init__(self) -> None:
+        """Look at what two of them ask for together."""
+        if self.beam_width * self.max_length > LONGEST_SEARCH:
+            raise CaptionerError(
+                f"a beam_width of {self.beam_width} with a max_length of {self.max_length} would follow "
+                f"{self.beam_width * self.max_length} words, expected at most {LONGEST_SEARCH}; ask for a narrower "
+                "beam, fewer captions, or shorter ones"
+            )
 
 
 @dataclass(frozen=True)
@@ -318,7 +338,11 @@ def from_json(kind: type[T], value: Any, where: str) -> T:
             f"{where}: unknown settings {unknown or 'none'}, missing settings {missing or 'none'}; "
             "this file was written by another version of captioner, or changed by hand"
         )
-    return kind(**{name: _checked(fields[name], hints[name], value[name], f"{where}: {name}") for name in value})
+    checked = {name: _checked(fields[name], hints[name], value[name], f"{where}: {name}") for name in value}
+    try:
+        return kind(**checked)
+    except CaptionerError as error:  # each of its values is allowed, but not all of them together
+        raise CaptionerError(f"{where}: {error}") from error
 
 
 def _checked(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
@@ -352,6 +376,31 @@ def check_bounds(about: dataclasses.Field[Any], value: Any, where: str) -> None:
     if "least" in about.metadata and not about.metadata["least"] <= value <= about.metadata["most"]:
         raise CaptionerError(
             f"{where}: expected a value from {about.metadata['least']} to {about.metadata['most']}, found {value}"
+        )
+
+
+def check_search(decoder: DecoderConfig, decoding: DecodingConfig, photos: int) -> None:
+    """Raise where a search would take too much memory, since its sizes may be a stranger's.
+
+    Args:
+        decoder: the sizes.
+        decoding: how to search.
+        photos: those whose captions are searched together (B).
+
+    Raises:
+        CaptionerError: it would take more than `LARGEST_SEARCH`.
+    """
+    B, K, T = photos, decoding.beam_width, decoding.max_length
+    L, V = decoder.locations, decoder.vocabulary_size
+    U, A, G = decoder.hidden_size, decoder.attention_dim, GATES[decoder.cell]
+    images = 3 * B * L * (U + A)  # values and keys, and what they are made of
+    looks = 2 * K * L * A + B * K * L * T  # the fit of an image's places to its states, and the attention of each word
+    words = B * K * (4 * V + 3 * (G + 2) * U)  # probabilities and states, before and after
+    if (asked := 4 * (images + looks + words)) > LARGEST_SEARCH:
+        raise CaptionerError(
+            f"a search with beam_width {K} and max_length {T} in a model of {V} words, {L} places and {U} units would "
+            f"take {asked / 1e9:.1f} GB, expected at most {LARGEST_SEARCH / 1e9:.1f}; ask for a narrower beam or fewer "
+            "captions, or take another model"
         )
 
 

@@ -8,8 +8,9 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from captioner.errors import CaptionerError
 
@@ -190,7 +191,7 @@ def write_json(path: str | Path, value: Any, named: bool = False) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", named)
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """Open a file for reading. A pipe or a device is refused, since it may never answer, or never end.
 
     Raises:

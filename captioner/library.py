@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from captioner.checksums import Checksums
-from captioner.config import DecodingConfig, ModelConfig, load_config
+from captioner.config import DecodingConfig, ModelConfig, check_search, load_config
 from captioner.data.encoder_weights import (
     BY_OTHER_MEANS,
     IMAGENET,
@@ -24,8 +24,8 @@ from captioner.errors import CaptionerError
 from captioner.files import sweep
 from captioner.quiet import load_keras
 from captioner.runtime import bundle
+from captioner.runtime.captioner import AT_ONCE, Encoder
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
-from captioner.runtime.captioner import Encoder
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
 
@@ -82,6 +82,8 @@ class Captioner(LoadedCaptioner):
             length_penalty=length_penalty,
             no_repeat_ngram_size=no_repeat_ngram_size,
         )
+        widest = replace(decoding, beam_width=max(decoding.beam_width, num_captions))
+        check_search(config.decoder, widest, AT_ONCE)
         if backend == "keras":
             weights = needed_weights(directory, config, weights)
             load_keras()

@@ -26,7 +26,7 @@ def stderr_closed() -> Iterator[None]:
             before.flush()
         kept = os.dup(2)
         if _writes_to_2(before):  # what Python says is for people
-            sys.stderr = open(  # noqa: PTH123, SIM115  # of a descriptor, which is closed below
+            sys.stderr = open(  # noqa: SIM115  # of a descriptor, which is closed below
                 kept, "w", encoding=before.encoding, errors=before.errors, buffering=1, closefd=False
             )
         nowhere = os.open(os.devnull, os.O_WRONLY)

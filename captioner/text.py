@@ -20,8 +20,8 @@ SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
 def normalise(caption: str) -> list[str]:
     """Split a caption into lower-case words as the standard scorer does: Penn Treebank tokens, punctuation dropped.
 
-    "A dog's ball, isn't it?" gives `a dog 's ball is n't it`. Tokens without a letter or a digit are dropped, and so are
-    characters that no vocabulary may hold.
+    "A dog's ball, isn't it?" gives `a dog 's ball is n't it`. Tokens without a letter or a digit are dropped, and
+    so are characters that no vocabulary may hold.
     """
     caption = HARMFUL.sub(lambda found: " " if found[0].isspace() else "", caption)
     caption = unicodedata.normalize("NFC", caption).replace("\u2019", "'").lower()
@@ -60,7 +60,7 @@ class Vocabulary:
             raise ValueError(f"a vocabulary names each token once; {_repeated(self.tokens)!r} stands twice")
         if HARMFUL.search("".join(self.tokens)):
             harmful = next(token for token in self.tokens if HARMFUL.search(token))
-            raise ValueError(f"the word {ascii(harmful)} holds control characters, which would reach the terminal")
+            raise ValueError(f"the word {harmful!a} holds control characters, which would reach the terminal")
 
     @classmethod
     def build(cls, sentences: Iterable[Sequence[str]], min_count: int = 1) -> "Vocabulary":

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from captioner.checksums import checksum
-from captioner.config import DecodingConfig, ModelConfig
+from captioner.config import DecodingConfig, ModelConfig, check_search
 from captioner.data.model_files import CONFIG, read_config, read_words
 from captioner.library import encoder_path, from_cache, read_for_many, search_settings
 from captioner.runtime import bundle
-from captioner.runtime.captioner import Captioner, Encoder
+from captioner.runtime.captioner import AT_ONCE, Captioner, Encoder
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
 from captioner.text import Vocabulary
@@ -83,6 +83,7 @@ def pack(
     network, decoder = ready or from_cache(directory, config, encoder_weights, report)
     onnx = None if ready else read_for_many(encoder_path(directory, config, encoder_weights), report)
     decoding = search_settings(config.decoding, **search)
+    check_search(config.decoder, replace(decoding, beam_width=max(decoding.beam_width, num_captions)), AT_ONCE)
     return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from captioner.cli.arguments import add_data, add_encoder_weights, add_search, chosen
 from captioner.cli.beside import PICTURES
 from captioner.cli.main import complain
-from captioner.config import DecodingConfig
+from captioner.config import DecodingConfig, check_search
 from captioner.data.dataset import Example
 from captioner.data.photos import open_photo
 from captioner.errors import UsageError
@@ -67,13 +67,20 @@ def run(arguments: argparse.Namespace) -> int:
         load_keras()
     from captioner.cli.table import scores_table
     from captioner.models.networks import load_networks
-    from captioner.training.evaluation import caption_split, describe_captions, score_captions, write_predictions
+    from captioner.training.evaluation import (
+        BATCH_SIZE,
+        caption_split,
+        describe_captions,
+        score_captions,
+        write_predictions,
+    )
     from captioner.training.shards import give_each_shard_its_core
     from captioner.training.split import read_split
 
     give_each_shard_its_core()
     model, encoder = load_networks(arguments.model, arguments.encoder_weights)
     decoding = replace(model.config.decoding, **chosen(arguments, DecodingConfig))
+    check_search(model.config.decoder, decoding, BATCH_SIZE)
     split = read_split(dataset, arguments.split, encoder, model.config.encoder, complain)
     beams = caption_split(model.network, split, decoding)
     captions = [model.vocabulary.decode(beam[0].tokens) for beam in beams]

@@ -8,6 +8,7 @@ from captioner.config import DecodingConfig
 from captioner.decoding.beam import beam_search
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.decoding.step import Step
+from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
 
 BANNED = (Vocabulary.pad, Vocabulary.start, Vocabulary.unknown)
@@ -23,16 +24,23 @@ class Network(Protocol):
 
 
 def generate(network: Network, features: np.ndarray, decoding: DecodingConfig) -> list[list[Hypothesis]]:
-    """Search for the captions of images with features (B, L, D): for each, the best first."""
+    """Search for the captions of images with features (B, L, D): for each, the best first.
+
+    Raises:
+        CaptionerError: the network gives no probabilities, or none to any word.
+    """
     step, states = network.start(features)
-    return beam_search(
-        step,
-        states,
-        start=Vocabulary.start,
-        end=Vocabulary.end,
-        beam_width=decoding.beam_width,
-        length_penalty=decoding.length_penalty,
-        max_length=decoding.max_length,
-        banned=BANNED,
-        no_repeat_ngram_size=decoding.no_repeat_ngram_size,
-    )
+    try:
+        return beam_search(
+            step,
+            states,
+            start=Vocabulary.start,
+            end=Vocabulary.end,
+            beam_width=decoding.beam_width,
+            length_penalty=decoding.length_penalty,
+            max_length=decoding.max_length,
+            banned=BANNED,
+            no_repeat_ngram_size=decoding.no_repeat_ngram_size,
+        )
+    except ValueError as error:
+        raise CaptionerError(f"the model cannot caption ({error}); take another model, or train again") from error

@@ -8,6 +8,7 @@ import numpy as np
 from captioner.checksums import CompactFiles, checksum, checksum_vocabulary
 from captioner.config import ModelConfig, save_config
 from captioner.data.model_files import ARRAYS, COMPACT_FILES, CONFIG, NETWORK, VOCABULARY
+from captioner.data.network_trial import remember
 from captioner.data.weights_file import save_weights
 from captioner.export.litert import convert_encoder
 from captioner.files import replacing
@@ -40,5 +41,6 @@ def save_compact(
     arrays = {name: values.astype(np.float16) for name, values in network.named_weights().items()}
     save_weights(directory / ARRAYS, arrays)
     files = CompactFiles(checksum(content), checksum((directory / ARRAYS).read_bytes()), tensors)
+    remember(files.encoder)
     known = checksum_vocabulary(directory / VOCABULARY)
     save_config(directory / CONFIG, **{"model": config, COMPACT_FILES: files, "vocabulary": known})

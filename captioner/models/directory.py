@@ -2,6 +2,8 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import keras
 
 from captioner.checksums import checksum_vocabulary, checksum_weights
 from captioner.config import ModelConfig, save_config
+from captioner.data.decoder_weights import weight_shapes
 from captioner.data.model_files import (
     ARRAYS,
     CONFIG,
@@ -19,7 +22,7 @@ from captioner.data.model_files import (
     is_compact,
     read_words,
 )
-from captioner.data.weights_file import read_weights
+from captioner.data.weights_file import read_weights, refuse_more_than, refuse_what_is_no_number
 from captioner.errors import CaptionerError
 from captioner.files import replacing
 from captioner.models.captioner import CaptionModel
@@ -89,11 +92,15 @@ def load_model(directory: str | Path) -> SavedModel:
     directory = Path(directory)
     config, vocabulary = read_words(directory)
     check_networks(directory, config)
-    network = CaptionModel(config.decoder)
+    shapes = weight_shapes(config.decoder)
     if is_compact(config):
-        shapes = {name: value.shape for name, value in network.named_weights().items()}
-        network.take(read_weights(directory / ARRAYS, shapes))
+        arrays = read_weights(directory / ARRAYS, shapes)
+        network = CaptionModel(config.decoder)
+        network.take(arrays)
     else:
+        with _named(directory / WEIGHTS):  # before the network is given memory
+            refuse_more_than(directory / WEIGHTS, 4 * sum(math.prod(shape) for shape in shapes.values()))
+        network = CaptionModel(config.decoder)
         load_weights(network, directory / WEIGHTS)
     return SavedModel(config, vocabulary, network)
 
@@ -118,12 +125,21 @@ def load_weights(network: keras.Model, path: Path) -> None:
     """Fill `network` from a Keras weights file.
 
     Raises:
-        CaptionerError: the file is missing, damaged, or of another shape.
+        CaptionerError: the file is missing, damaged, of another shape, or holds what is no number.
     """
-    try:
+    with _named(path):
         # Some room, since a file may hold the state of an optimiser too, twice as large as the weights
         refuse_hostile(path, 3 * sum(4 * math.prod(weight.shape) for weight in network.weights) + (1 << 20))
         network.load_weights(path)
+        for weight in network.weights:
+            refuse_what_is_no_number(weight.path, keras.ops.convert_to_numpy(weight))
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong in reading a weights file into a message that names it."""
+    try:
+        yield
     except Exception as error:  # h5py and Keras raise many kinds; to a user they mean the same
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise CaptionerError(

@@ -1,41 +1,64 @@
 """Look through a weights file of HDF5 before anything in it is given memory or followed."""
 
+import math
 from pathlib import Path
 
 import h5py
 
+from captioner.files import open_regular
+
 MOST_OBJECTS = 100_000
+
+NUMBERS = "biuf"
+"""What NumPy calls the kinds of numbers that a weights file holds. Texts may have any length, and stand elsewhere."""
 
 
 def refuse_hostile(path: Path, most: int) -> None:
     """Raise where a file's arrays take more than they can, or lead out of it.
 
-    HDF5 lets a small file hold an array of any size, compressed or not written at all, and lets links and arrays stand
-    for other files of the machine.
+    HDF5 lets a small file hold an array of any size, compressed or not written at all, in pieces of any size, of which
+    one is unpacked whole; and it lets links and arrays stand for other files of the machine.
 
     Args:
         path: the file.
-        most: bytes that all its arrays may take together.
+        most: bytes that all its arrays may take together, or the pieces that they are read in where these are larger.
 
     Raises:
-        ValueError: it holds a link to another place, an array kept elsewhere, or too much.
-        OSError: it is no HDF5 file, or damaged.
+        ValueError: it holds a link to another place, an array kept elsewhere, what are no numbers, one thing under two
+            names, or too much.
+        OSError: it is no HDF5 file, or damaged, or no file.
     """
-    total = seen = 0
+    open_regular(path).close()
+    total = 0
     with h5py.File(path) as file:
         groups: list[h5py.Group] = [file]
+        seen = {h5py.h5o.get_info(file.id).addr}
         while groups:
             group = groups.pop()
             for name in group:
-                seen += 1
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise ValueError(f"{name!r} is a link")
                 found = group[name]
+                address = h5py.h5o.get_info(found.id).addr
+                if address in seen:  # which may lead in a circle
+                    raise ValueError(f"{name!r} has another name too")
+                seen.add(address)
                 if isinstance(found, h5py.Group):
                     groups.append(found)
                 elif isinstance(found, h5py.Dataset):
-                    if found.external or found.is_virtual:
-                        raise ValueError(f"{name!r} is kept in another file")
-                    total += found.size * found.dtype.itemsize
-                if total > most or seen > MOST_OBJECTS:
+                    total += _bytes(name, found)
+                if total > most or len(seen) > MOST_OBJECTS:
                     raise ValueError(f"its arrays take more than the {most} bytes that they should")
+
+
+def _bytes(name: str, array: h5py.Dataset) -> int:
+    """Return what reading an array takes: its numbers, or one of the pieces that it is cut into where that is larger.
+
+    Raises:
+        ValueError: it is kept in another file, or holds no numbers.
+    """
+    if array.external or array.is_virtual:
+        raise ValueError(f"{name!r} is kept in another file")
+    if array.dtype.kind not in NUMBERS:
+        raise ValueError(f"{name!r} holds {array.dtype}, and no numbers")
+    return int(max(array.size or 0, math.prod(array.chunks or ())) * array.dtype.itemsize)

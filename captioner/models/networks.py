@@ -7,6 +7,7 @@ import keras
 from captioner.checksums import read_checked
 from captioner.config import EncoderConfig
 from captioner.data.model_files import CONFIG, NETWORK, TUNED, check_features, is_compact, read_files
+from captioner.data.network_trial import refuse_harmful
 from captioner.errors import CaptionerError
 from captioner.models.compact_file import load_compact
 from captioner.models.directory import SavedModel, load_model, load_weights
@@ -45,6 +46,7 @@ def load_encoder(directory: Path, config: EncoderConfig, encoder_weights: str | 
 def _compact(directory: Path, config: EncoderConfig) -> keras.Model:
     files = read_files(directory)
     network = read_checked(directory / NETWORK, files.encoder, CONFIG)
+    refuse_harmful(network, files.encoder, directory)
     try:
         return load_compact(network, files.tensors, config.image_size)
     except (ValueError, RuntimeError) as error:  # RuntimeError: of LiteRT, for what is no network

@@ -24,6 +24,7 @@ import numpy as np
 from captioner.checksums import BundleChecksums, Checksums, CompactFiles, checksum, checksum_file, read_checked
 from captioner.config import DecoderConfig, EncoderConfig, ModelConfig, load_config, save_config
 from captioner.data.model_files import ARRAYS, BUNDLE, CONFIG, NETWORK, is_compact, read_files
+from captioner.data.network_trial import refuse_harmful, remember
 from captioner.data.weights_file import read_weights, save_weights
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory, read_json, replacing, write_json
@@ -114,6 +115,7 @@ def write_ready(directory: Path, network: bytes, arrays: Mapping[str, np.ndarray
         beside.write_bytes(network)
     save_weights(directory / ARRAYS, arrays)
     encoder, decoder = (checksum((directory / name).read_bytes()) for name in (NETWORK, ARRAYS))
+    remember(encoder)
     save_config(directory / BUNDLE, bundle=BundleChecksums(encoder, decoder, weights.weights))
 
 
@@ -124,7 +126,7 @@ def read_ready(directory: Path, config: ModelConfig) -> tuple[bytes, dict[str, n
     training in the same place leaves. A compact model always has one: it is its weights.
 
     Raises:
-        CaptionerError: the bundle is damaged.
+        CaptionerError: the bundle is damaged, or its network is not one that LiteRT can run.
     """
     expected: CompactFiles | BundleChecksums
     if is_compact(config):
@@ -137,6 +139,7 @@ def read_ready(directory: Path, config: ModelConfig) -> tuple[bytes, dict[str, n
         return None
     network = read_checked(directory / NETWORK, expected.encoder, known_to)
     read_checked(directory / ARRAYS, expected.decoder, known_to)
+    refuse_harmful(network, expected.encoder, directory)
     return network, read_weights(directory / ARRAYS, weight_shapes(config.decoder))
 
 

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-STATES = {"rnn": 1, "gru": 1, "lstm": 2}
-
 
 def advance(
     cell: str,

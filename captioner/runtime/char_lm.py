@@ -15,6 +15,9 @@ from captioner.text import CHARACTER_SPECIAL_TOKENS, CharacterVocabulary
 WINDOW = 1024
 """Characters of a given text that are read together; more would only cost memory."""
 
+LARGEST_WINDOW = 1 << 26
+"""Probabilities that are held together: of a model with very many characters fewer are read at once."""
+
 
 @dataclass(frozen=True)
 class Suggestion:
@@ -93,8 +96,9 @@ class LanguageModel:
         read = np.concatenate([[self.vocabulary.start], tokens[:-1]])
         surprises = np.empty(len(tokens), np.float32)
         states = self.network.initial_states(1)
-        for first in range(0, len(tokens), WINDOW):
-            window = slice(first, first + WINDOW)
+        size = self._window()
+        for first in range(0, len(tokens), size):
+            window = slice(first, first + size)
             log_probs, states = self.network(read[None, window], states)
             surprises[window] = -np.take_along_axis(log_probs[0], tokens[window, None], axis=-1)[:, 0]
             seen(log_probs.shape[1])
@@ -104,9 +108,13 @@ class LanguageModel:
         known = self.vocabulary.encode(prompt)
         tokens = np.concatenate([[self.vocabulary.start], known[known != self.vocabulary.unknown]]).astype(np.intp)
         states = self.network.initial_states(1)
-        for first in range(0, len(tokens), WINDOW):
-            log_probs, states = self.network(tokens[None, first : first + WINDOW], states)
+        size = self._window()
+        for first in range(0, len(tokens), size):
+            log_probs, states = self.network(tokens[None, first : first + size], states)
         return _without_special(log_probs[0, -1]), states
+
+    def _window(self) -> int:
+        return max(1, min(WINDOW, LARGEST_WINDOW // len(self.vocabulary)))
 
     def _step(self, token: int, states: States) -> tuple[np.ndarray, States]:
         log_probs, states = self.network(np.array([[token]]), states)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from captioner.config import CharModelConfig
-from captioner.runtime.cells import GATES, STATES, advance
+from captioner.config import GATES, STATES, CharModelConfig
+from captioner.runtime.cells import advance
 from captioner.runtime.normalisation import normalised
 
 

@@ -7,44 +7,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from captioner.config import DecoderConfig
+from captioner.config import STATES, DecoderConfig
+from captioner.data.decoder_weights import weight_shapes
 from captioner.decoding.step import Step
-from captioner.runtime.cells import GATES, STATES, advance, sigmoid
+from captioner.runtime.cells import advance, sigmoid
 from captioner.runtime.normalisation import normalised
 from captioner.runtime.panels import Panels
 from captioner.text import Vocabulary
 
-
-def weight_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
-    """Name the weights of a decoder, as `CaptionModel.named_weights` does, with their shapes."""
-    U, E, A, V = config.hidden_size, config.embedding_dim, config.attention_dim, config.vocabulary_size
-    width = GATES[config.cell] * U
-    shapes: dict[str, tuple[int, ...]] = {
-        "place/kernel": (config.channels, U),
-        "place/bias": (U,),
-        "place_norm/gamma": (U,),
-        "place_norm/beta": (U,),
-        "embedding/embeddings": (V, E),
-        "attention/scale": (A, 1),
-        "attention/key/kernel": (U, A),
-        "attention/key/bias": (A,),
-        "attention/query/kernel": (U, A),
-        "gate/kernel": (U, U),
-        "gate/bias": (U,),
-        "cell/kernel": (E, width),
-        "cell/recurrent_kernel": (U, width),
-        "cell/bias": (width,),
-        "context/kernel": (U, width),
-        "deep/kernel": (2 * U + E, E),
-        "deep/bias": (E,),
-        "output_projection/kernel": (E, V),
-        "output_projection/bias": (V,),
-    }
-    if config.cell == "gru":
-        shapes["cell/candidate_bias"] = (U,)
-    for number in range(STATES[config.cell]):
-        shapes[f"start_{number}/kernel"], shapes[f"start_{number}/bias"] = (U, U), (U,)
-    return shapes
+__all__ = ["DecoderNetwork", "weight_shapes"]
 
 
 class DecoderNetwork:
