@@ -11,6 +11,7 @@ from captioner.config import (
     EncoderConfig,
     ModelConfig,
     TrainingConfig,
+    check_search,
     from_json,
     load_config,
     save_config,
@@ -197,3 +198,33 @@ def test_configurations_cannot_be_changed_in_place():
         assert is_dataclass(kind)
         with pytest.raises(AttributeError):
             setattr(kind(), fields(kind)[0].name, 1)
+
+
+def test_a_search_of_too_many_words_is_refused_wherever_it_is_asked_for(written):
+    assert DecodingConfig(10, max_length=1000).beam_width == 10
+    with pytest.raises(CaptionerError, match="would follow 10010 words, expected at most 10000"):
+        DecodingConfig(beam_width=10, max_length=1001)
+    with pytest.raises(CaptionerError, match="would follow 11000 words"):
+        replace(DecodingConfig(beam_width=10, max_length=1000), beam_width=11)
+    path = written("model", "decoding", "beam_width", 1000)
+    with pytest.raises(CaptionerError, match=re.escape(f"{path}: model: decoding: a beam_width of 1000 with")):
+        load_config(path, "model", ModelConfig)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "decoding"),
+    [
+        ({"vocabulary_size": 1_000_000}, DecodingConfig(beam_width=100)),
+        ({"locations": 65536, "hidden_size": 1024}, DecodingConfig()),
+        ({"locations": 65536, "hidden_size": 1, "attention_dim": 1}, DecodingConfig(beam_width=20, max_length=500)),
+        ({"hidden_size": 16384, "cell": "lstm"}, DecodingConfig(beam_width=500, max_length=20)),
+    ],
+)
+def test_a_search_that_takes_too_much_memory_is_refused(sizes, decoding):
+    with pytest.raises(CaptionerError, match=r"would take \d+\.\d GB, expected at most 1\.1"):
+        check_search(DecoderConfig(**sizes), decoding, 8)
+
+
+def test_searches_that_people_ask_for_are_not_refused():
+    check_search(DecoderConfig(vocabulary_size=30_000, hidden_size=1024), DecodingConfig(beam_width=50), 8)
+    check_search(DecoderConfig(vocabulary_size=30_000, locations=784), DecodingConfig(beam_width=8), 100)

@@ -12,7 +12,7 @@ import pytest
 
 from captioner import files
 from captioner.errors import CaptionerError
-from captioner.files import cache_directory, read_json, replacing, write_json, write_text
+from captioner.files import cache_directory, open_regular, read_json, replacing, write_json, write_text
 
 ROOT = Path(__file__).parents[1]
 
@@ -270,3 +270,26 @@ def test_what_goes_to_stdout_by_its_name_arrives():
     code = "from captioner.files import write_text; write_text('/dev/stdout', 'said', named=True)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     assert done.stdout == b"said"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files on Windows")
+def test_pipes_and_devices_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path / "link", Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(OSError, match="it is a pipe or a device, and no file") as error:
+            open_regular(path)
+        assert error.value.filename == str(path)
+    with pytest.raises(CaptionerError, match=r"cannot read the vocabulary .*: it is a pipe or a device"):
+        read_json(tmp_path / "pipe", "vocabulary")
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "nothing")
+
+
+def test_a_json_file_that_would_take_all_memory_is_refused(tmp_path):
+    with (tmp_path / "config.json").open("wb") as file:
+        file.truncate(1 << 40)  # which takes no room on the disk
+    with pytest.raises(CaptionerError, match=r"the settings .*config\.json is larger than the 32 MiB that are read"):
+        read_json(tmp_path / "config.json", "settings")

@@ -163,7 +163,8 @@ def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(directory, pho
     assert (caption.text, caption.score) == (first.text, first.score)
     assert found.encoder_for(10_000) is found.encoder  # it has no other
     assert told == []
-    assert not (tmp_path / "empty").exists()
+    (note,) = (path for path in (tmp_path / "empty").rglob("*") if path.is_file())  # made elsewhere, and tried once
+    assert note.name.startswith("tried-")
 
 
 def test_a_bundle_may_lie_in_the_model_directory_until_that_is_trained_anew(
@@ -298,7 +299,8 @@ print(sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     caption = library.Captioner.load(directory)(photos[0])
     assert done.stdout == f"{caption}\n[]\n{caption}\n['onnxruntime']\n"
-    assert done.stderr == ""
+    # LiteRT has no log level; only a command may close stderr
+    assert done.stderr in ("", "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         captioner.Nothing  # noqa: B018
 

@@ -150,3 +150,21 @@ def test_another_json_is_refused(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CaptionerError, match=r"cannot read the vocabulary .*nothing\.json: No such file"):
         Vocabulary.load(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(
+    "odd", ["\x1b[2Jdog", "do\ng", "dog\t", "\x9bdog", "dog\u202e", "do\u2028g", "\u2066dog", "\udcff"]
+)
+def test_words_that_would_steer_a_terminal_are_refused(odd, tmp_path):
+    with pytest.raises(ValueError, match="control characters"):
+        Vocabulary([*SPECIAL_TOKENS, "a", odd])
+    (tmp_path / "vocabulary.json").write_text(json.dumps({"tokens": [*SPECIAL_TOKENS, "a", odd]}))
+    with pytest.raises(CaptionerError, match=r"vocabulary\.json cannot be used: the word .* control") as error:
+        Vocabulary.load(tmp_path / "vocabulary.json")
+    assert str(error.value).isprintable()
+
+
+def test_no_caption_brings_such_a_word_into_a_vocabulary():
+    words = normalise("A\x1b[1m dog\u2028runs\x85in\u202e the \x9bpark\u2066")
+    assert words == ["a", "1m", "dog", "runs", "in", "the", "park"]
+    assert Vocabulary.build([words]).decode([4]) == ["1m"]

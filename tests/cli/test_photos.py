@@ -32,9 +32,8 @@ class Named:
                 yield photo, PhotoError(f"{photo}: broken")
                 continue
             score = -3.0 if photo.name.startswith("dim") else -0.5
-            found = tuple(
-                Candidate(("a", photo.stem, end), score - n, np.full((3, 4), 0.25)) for n, end in enumerate("xy")
-            )
+            word = photo.stem if photo.stem.isprintable() else "odd"
+            found = tuple(Candidate(("a", word, end), score - n, np.full((3, 4), 0.25)) for n, end in enumerate("xy"))
             yield photo, Caption(found[0].words, found[0].score, found[0].attention, found)
 
 
@@ -280,3 +279,31 @@ def test_pictures_in_a_folder_among_the_photos_are_none_of_them(predict, caption
     assert status == 1
     assert "holds 3 of 4 photos" in err
     assert sorted(path.name for path in (folder / "seen").iterdir()) == ["cat.png", "dim.png", "dog.png"]
+
+
+HARMFUL = "\x1b]0;x\x07\n\t\x9b\u202e\u2028"
+
+
+@pytest.mark.parametrize("style", ["text", "csv", "json"])
+def test_no_name_steers_the_terminal(predict, folder, monkeypatch, style):
+    for name in (f"good{HARMFUL}.jpg", f"bad{HARMFUL}.jpg"):
+        Image.new("RGB", (4, 3)).save(folder / name)
+    monkeypatch.setattr("captioner.cli.photos.is_terminal", lambda file: True)
+    status, out, err = predict(folder, "--format", style)
+    assert status == 1
+    for line in [*out.split("\n"), *err.split("\n")]:
+        assert line.replace("\t", "").isprintable()
+    assert len(out.split("\n")) - 1 == 4 + (style == "csv")
+    assert err.count("\n") == len(err.splitlines()) == 2  # those that are broken
+
+
+def test_csv_brings_back_any_name_where_a_program_reads_it(predict, folder, tmp_path):
+    name = folder / f"good{HARMFUL}.jpg"
+    Image.new("RGB", (4, 3)).save(name)
+    for target in ("/dev/stdout", tmp_path / "out.csv"):
+        output = [] if target == "/dev/stdout" else ["--output", target]
+        _, out, _ = predict(folder, "--format", "csv", *output)
+        text = out if not output else target.read_text("utf-8")
+        assert str(name) in [row[0] for row in csv.reader(io.StringIO(text, newline=""))]
+    _, _, err = predict(folder, "--format", "csv", "--output", tmp_path / "out.csv")  # and the next run takes it back
+    assert "holds 4 of 5 photos" in err

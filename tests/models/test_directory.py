@@ -264,13 +264,29 @@ def hostile(path, kind, other):
             file[name] = h5py.ExternalLink(str(other), "/x")
         elif kind == "soft link":
             file[name] = h5py.SoftLink(f"/{found[1]}")
+        elif kind == "second name":
+            file[name] = file[found[1]]
+        elif kind == "circle":
+            file[name] = file["/"]
+        elif kind == "piece":  # 16 numbers, of which the only piece has 512 million
+            file.create_dataset(name, (16,), "f4", maxshape=(None,), chunks=(1 << 29,), compression="gzip")
+        elif kind == "many pieces":  # each of them is small enough
+            for number in range(100):
+                file.create_dataset(f"more/{number}", (1,), "f4", maxshape=(None,), chunks=(1 << 18,))
+            file.create_dataset(name, shape, "f4")
+        elif kind == "texts":
+            file.create_dataset(name, shape, h5py.string_dtype())
         else:
             file.create_dataset(name, (1 << 16, 1 << 20), "f4", chunks=(1 << 10, 1 << 10), compression="gzip")
 
 
 @pytest.mark.parametrize(
     ("kind", "complaint"),
-    [("external", "another file"), ("link", "a link"), ("soft link", "a link"), ("bomb", "more than the")],
+    [
+        *[("external", "another file"), ("link", "a link"), ("soft link", "a link"), ("bomb", "more than the")],
+        *[("second name", "another name too"), ("circle", "another name too"), ("piece", "more than the")],
+        *[("many pieces", "more than the"), ("texts", "no numbers")],
+    ],
 )
 def test_weights_that_lead_elsewhere_or_unpack_to_too_much_are_refused(saved, tmp_path, kind, complaint):
     directory, _ = saved()
@@ -282,3 +298,46 @@ def test_weights_that_lead_elsewhere_or_unpack_to_too_much_are_refused(saved, tm
     del whole["digest"]
     (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
     refused(directory, directory / WEIGHTS, complaint)
+
+
+def unsigned(directory, **checksums):
+    """Change what a configuration knows of its files, as a stranger can."""
+    whole = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    whole.pop("digest", None)
+    whole["checksums"] |= checksums
+    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
+    return whole
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(saved, odd):
+    directory, model = saved()
+    bias = model.decoder.output_projection.bias
+    bias.assign(np.where(np.arange(bias.shape[0]) == 5, odd, keras.ops.convert_to_numpy(bias)))
+    model.save_weights(directory / WEIGHTS)
+    unsigned(directory, weights=checksum_weights(directory / WEIGHTS).weights)
+    refused(directory, directory / WEIGHTS, "bias holds NaN or infinite numbers")
+
+
+def test_a_configuration_gets_no_memory_that_its_files_do_not_fill(saved, monkeypatch):
+    directory, _ = saved()
+    whole = unsigned(directory)
+    whole["model"]["decoder"]["hidden_size"] = 16384
+    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
+    monkeypatch.setattr(
+        "captioner.models.directory.CaptionModel", lambda config: pytest.fail("it must not be built for this")
+    )
+    refused(directory, directory / WEIGHTS, "cannot be read (the arrays that config.json expects take 4297654888 bytes, but the file")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files on Windows")
+@pytest.mark.parametrize("name", [CONFIG, VOCABULARY, WEIGHTS])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_a_device_in_a_model_directory_is_refused(saved, name, kind):
+    directory, _ = saved()
+    (directory / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(directory / name)
+    else:
+        (directory / name).symlink_to("/dev/zero")
+    refused(directory, directory / name, "it is a pipe or a device, and no file")
