@@ -7,10 +7,11 @@ import socket
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from captioner.bulk.home import asking_nobody
 from captioner.bulk.memory import peak_memory
 from captioner.bulk.model import PackedModel
 from captioner.bulk.output import Output
@@ -73,6 +74,8 @@ def cluster(address: str) -> Iterator[int]:
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what a user can mend is told here
     settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    # Read as NumPy is imported, whose products are too small to share, and as ONNX Runtime is (`captioner.quiet`)
+    environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}}
     if address == "local":
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # only so all of its ports are those of 127.0.0.1
         settings |= {
@@ -81,14 +84,13 @@ def cluster(address: str) -> Iterator[int]:
             "object_store_memory": OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",
         }
+        environment["env_vars"]["HOME"] = str(Path.home())
     import ray
     import ray.data
 
-    # Read as NumPy is imported, whose products are too small to share, and as ONNX Runtime is (`captioner.quiet`)
-    environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}}
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
-        with stderr_closed():  # it tells of its log level
+        with stderr_closed(), asking_nobody() if address == "local" else nullcontext():  # it tells of its log level
             ray.init(address, runtime_env=environment, **settings)
     except SystemExit:  # Ray has taken SIGTERM for itself
         if callable(on_termination):

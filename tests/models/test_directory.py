@@ -327,7 +327,7 @@ def test_a_configuration_gets_no_memory_that_its_files_do_not_fill(saved, monkey
     monkeypatch.setattr(
         "captioner.models.directory.CaptionModel", lambda config: pytest.fail("it must not be built for this")
     )
-    refused(directory, directory / WEIGHTS, "cannot be read (the arrays that config.json expects take 4297654888 bytes, but the file")
+    refused(directory, directory / WEIGHTS, "config.json expects take 4297654888 bytes, but the file has")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such files on Windows")

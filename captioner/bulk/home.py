@@ -1,0 +1,35 @@
+"""A home directory for the processes of a local cluster, in which they find no reason to ask others."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from captioner.files import cache_directory, write_text
+
+CLUSTER = "ray_bootstrap_config.yaml"
+"""What Ray's launcher leaves in the home of a machine in a cloud: of which cluster this is the head."""
+
+
+@contextmanager
+def asking_nobody() -> Iterator[None]:
+    """Let processes that are started meanwhile find a cluster's settings in their home, which are empty.
+
+    Ray's statistics are off, but where that file is missing it asks all the same, by name and by address, whether this
+    machine is one of Azure's, Google's or Amazon's. Nothing else is known to stop it. Workers need the user's own home
+    back, since credentials lie there: their environment says so.
+    """
+    home = cache_directory() / "ray"
+    with suppress(OSError):  # Ray works without too
+        write_text(home / CLUSTER, "{}\n")
+    # Else Ray makes one in the home, where the workers would not find it; so it lies on no disk at all
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    before = os.environ.get("HOME")
+    os.environ["HOME"] = str(home)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HOME"]
+        else:
+            os.environ["HOME"] = before
