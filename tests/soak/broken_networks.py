@@ -34,12 +34,12 @@ def structure(network: bytes) -> np.ndarray:
 
 
 def variants(network: bytes, count: int) -> Iterator[bytes]:
-    """Flip one to eight bits of a network; three times in four where it tells of itself, else anywhere."""
+    """Flip one bit of a network, or up to eight; three times in four where it tells of itself, else anywhere."""
     rng = np.random.default_rng(0)
     places = structure(network)
     for number in range(count):
         changed = bytearray(network)
-        for place in rng.choice(places if number % 4 else len(network), 1 + number % 8):
+        for place in rng.choice(places if number % 4 else len(network), 1 if number % 3 else 1 + number % 8):
             changed[place] ^= 1 << int(rng.integers(8))
         yield bytes(changed)
 

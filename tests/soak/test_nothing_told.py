@@ -120,7 +120,7 @@ class Watched:
         with self.start(*arguments) as process:
             _, err = process.communicate(timeout=500)
         assert process.returncode == 0, err
-        return err
+        return re.sub(r"\r[^\r\n]*", "", err)  # without a progress bar
 
     def check(self) -> None:
         """See that nothing was sent; the home has our cache, Keras's settings and Matplotlib's fonts."""
