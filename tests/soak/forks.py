@@ -1,9 +1,10 @@
 """Runs commands in processes that may be killed, from one that has imported what takes seconds: `python forks.py`.
 
 Reads a JSON object a line: `argv`, commands one after the other; `cwd`; `env`; and where they are given `kill_at`, the
-number of the file operation at which the process is killed; `kill_after`, seconds; `limit`, the most bytes of a file.
+number of the file operation at which the process is killed; `kill_after`, seconds; `limit`, the most bytes of a file;
+`limits`, the seconds of `processor` and bytes of `memory` that it may have.
 Answers with one: `status`, as `os.waitstatus_to_exitcode` has it; `operations`, those it came to; `seconds`;
-`megabytes`, at most; `said`, its stderr; and `out`.
+`processor`, seconds of it; `megabytes`, at most, of itself or of a child; `said`, its stderr; and `out`.
 """
 
 import json
@@ -88,6 +89,11 @@ def child(job: dict, told: int, out: int, err: int) -> int:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["limit"], job["limit"]))
+    if job.get("limits"):
+        import resource
+
+        for kind, most in ((resource.RLIMIT_CPU, "processor"), (resource.RLIMIT_AS, "memory")):
+            resource.setrlimit(kind, (job["limits"][most], job["limits"][most]))
     if TINY:
         tiny_training()
     if job.get("kill_after") is not None:
@@ -131,6 +137,7 @@ def fork(job: dict) -> dict:
         "out": reading[0].result(),
         "said": reading[1].result(),
         "seconds": time.monotonic() - began,
+        "processor": used.ru_utime + used.ru_stime,
         "megabytes": used.ru_maxrss / 1024,
     }
 
