@@ -81,6 +81,8 @@ def checked(content: Content, name: str, max_pixels: int) -> Structure:
         raise PhotoError(f"{name}: the file is damaged ({error}); copy or download it again") from error
     except OverflowError as error:
         raise PhotoError(f"{name}: takes too much time to open: {error}; save it anew with another program") from error
+    except NotImplementedError as error:
+        raise PhotoError(f"{name}: {error}") from error
     if structure is None:
         raise PhotoError(f"{name}: not an image that can be read ({EXPECTED})")
     width, height = structure.size

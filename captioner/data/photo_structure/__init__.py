@@ -29,6 +29,7 @@ def inspect(content: Content) -> Structure | None:
     Raises:
         ValueError: the file is damaged; the message says how.
         OverflowError: it has more parts than any photo needs.
+        NotImplementedError: it is of a kind that is not read.
     """
     start = bytes(content[:12])
     reader = next((name for magic, name in _READERS.items() if start.startswith(magic)), None)

@@ -16,6 +16,7 @@ _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 _HUFFMAN, _ARITHMETIC, _JPG = 0xC4, 0xCC, 0xC8
 _FRAMES = {*range(0xC0, 0xD0)} - {_HUFFMAN, _ARITHMETIC, _JPG}
+_LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _TABLES = {_HUFFMAN, _ARITHMETIC, 0xDB, 0xDC, 0xDD}  # and quantisation, number of lines, restart interval
 _JFIF, _ADOBE = 0xE0, 0xEE  # they tell which colours are meant
@@ -33,6 +34,7 @@ def inspect(content: Content) -> Structure:
     Raises:
         ValueError: there is no picture in it.
         OverflowError: there are too many segments before the picture.
+        NotImplementedError: it is a lossless JPEG.
     """
     view = memoryview(content)
     kept: list[bytes | memoryview] = [view[:2]]
@@ -48,6 +50,8 @@ def inspect(content: Content) -> Structure:
             place = start
             continue
         place = start + max(2, number(view, start, 2))
+        if marker in _LOSSLESS:  # decoded to a smaller size, libjpeg-turbo 3.1 writes outside of its memory
+            raise NotImplementedError("a lossless JPEG, which is not read; save it anew as JPEG or PNG")
         if marker in _FRAMES:
             frame, progressive = _frame(view, start), marker in _PROGRESSIVE
         elif marker == 0xE1 and not turned and view[start + 2 : start + 8] == _EXIF:

@@ -11,7 +11,7 @@ from PIL import Image, TiffImagePlugin
 
 from captioner.data.photo_structure import gif, inspect, structure
 from captioner.data.photo_structure.spans import as_file
-from captioner.data.photos import open_photo
+from captioner.data.photos import PhotoError, open_photo
 
 
 def encoded(image, format, **options):
@@ -233,6 +233,12 @@ def test_a_note_of_many_blocks_in_a_gif_is_refused(monkeypatch):
 def test_many_bytes_before_a_marker_take_no_time_each():
     content = after_start(FILES["JPEG RGB"], b"\xff" * 2_000_000 + b"\0")
     np.testing.assert_array_equal(open_photo(content), open_photo(FILES["JPEG RGB"]))
+
+
+def test_a_lossless_jpeg_is_not_read():
+    content = FILES["JPEG RGB"].replace(b"\xff\xc0", b"\xff\xc3", 1)
+    with pytest.raises(PhotoError, match="the image: a lossless JPEG, which is not read; save it anew as JPEG or PNG"):
+        open_photo(content)
 
 
 def test_other_files_have_no_structure():
