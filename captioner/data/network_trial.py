@@ -166,13 +166,18 @@ def _bound(size: int) -> None:
 
 
 def _peak() -> int:
-    """Return the most bytes that this process has held, 0 where the platform does not tell."""
-    try:
+    """Return the most bytes that this program has held, 0 where the platform does not tell.
+
+    Linux's `ru_maxrss` is no answer: it begins with what the process that started this one held.
+    """
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text()
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+    if sys.platform == "darwin":
         import resource
-    except ImportError:
-        return 0
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(held if sys.platform == "darwin" else held * 1024)
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return 0
 
 
 if __name__ == "__main__":

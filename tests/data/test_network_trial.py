@@ -6,6 +6,7 @@ import stat
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from captioner.checksums import checksum
@@ -97,3 +98,11 @@ def test_a_network_that_takes_more_memory_than_it_may_is_refused(network, monkey
     monkeypatch.setattr(network_trial, "_bound", lambda size: None)  # of this process
     monkeypatch.setattr(network_trial, "MEMORY", -4 * len(network))
     assert network_trial._run(network) == "it takes too much memory"
+
+
+def test_what_this_process_holds_does_not_count(network, cache):
+    held = np.ones(1_500_000_000 // 8)
+    other = network + b"\0\0"
+    refuse_harmful(other, checksum(other), Path("model"))
+    assert held.all()
+    assert cache.exists()
