@@ -4,6 +4,7 @@ What they say goes to file descriptor 2, past Python. Only a command may close t
 process's, and in somebody else's program other threads write there too.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -56,7 +57,13 @@ def load_keras() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras  # noqa: F401
+    fonts = logging.getLogger("matplotlib.font_manager")  # which Keras imports; it tells that it looks for fonts
+    level = fonts.level
+    fonts.setLevel(logging.ERROR)
+    try:
+        import keras  # noqa: F401
+    finally:
+        fonts.setLevel(level)
 
 
 def load_onnxruntime() -> Any:
