@@ -120,7 +120,7 @@ class Watched:
         with self.start(*arguments) as process:
             _, err = process.communicate(timeout=500)
         assert process.returncode == 0, err
-        return re.sub(r"\r[^\r\n]*", "", err)  # without a progress bar
+        return "".join(line for line in err.splitlines(True) if line.strip() and "%|" not in line)  # without a bar
 
     def check(self) -> None:
         """See that nothing was sent; the home has our cache, Keras's settings and Matplotlib's fonts."""
