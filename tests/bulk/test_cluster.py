@@ -136,7 +136,7 @@ def test_a_run_that_was_stopped_goes_on(many, tmp_path):
 
     found = call(*command)
     assert found.returncode == 0, found.stderr
-    assert f"captioner: {output} holds {held} photos; captioning the others\n" in found.stderr
+    assert f"captioner: {output} holds {held} photos; going on with the others\n" in found.stderr
     assert sorted(row["path"] for row in rows(output)) == sorted(map(str, many.iterdir()))
     assert all(part.stat().st_mtime_ns == written for part, written in before.items())
 
@@ -160,7 +160,7 @@ def test_a_signal_ends_it_and_all_that_it_has_started(many, tmp_path, number, wh
         process.send_signal(number)
         said = process.communicate(timeout=5)[1]
     assert process.returncode == 128 + number, said
-    assert said.endswith("captioner: stopped; finished parts are kept, and the same command goes on after them\n")
+    assert said.endswith("captioner: stopped; finished parts are kept, and the same command resumes after them\n")
     assert "Traceback" not in said
     time.sleep(1)
     assert not [each for each in began if is_running(each)]
