@@ -16,9 +16,12 @@ from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain
 from captioner.cli.results import Table, is_terminal, opened
 from captioner.config import DecodingConfig
+from captioner.cores import available_cores
+from captioner.data.photo_process import shared_opener
 from captioner.data.photos import PhotoError, find_photos
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import sweep, write_text
+from captioner.processes import can_start
 from captioner.quiet import stderr_closed
 from captioner.runtime.caption import Candidate, Caption
 
@@ -164,6 +167,8 @@ def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[Res
     """Give for each photo its caption, or the error that kept it from one."""
     if not photos:
         return
+    if len(photos) > 1 and can_start():  # another core starts them while this one loads the model
+        shared_opener().prepare(min(available_cores(), len(photos)))
     from captioner.library import Captioner
 
     with stderr_closed():

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -54,7 +55,7 @@ class _Worker:
     """A process, and what it is at. One thread talks to it, another looks after it."""
 
     def __init__(self, budget: Budget) -> None:
-        self.budget = budget
+        self.budget, self.owner = budget, os.getpid()
         self.process = start(WORKER, bufsize=1 << 16)
         self.processor = 0.0  # seconds of one that it had taken when it was last heard of
         self.held = 0  # bytes
@@ -123,12 +124,14 @@ class _Worker:
         return pictures
 
     def end(self) -> None:
-        """Kill the process, and close the pipes to it."""
-        self.process.kill()
+        """Kill the process, and close the pipes to it; where this process is a fork, only its ends of them."""
+        if self.owner == os.getpid():
+            self.process.kill()
         for pipe in (self.input, self.output):
             with suppress(OSError):  # what it has not read
                 pipe.close()
-        self.process.wait()
+        if self.owner == os.getpid():
+            self.process.wait()
 
     def last_words(self) -> str:
         """Say why the process has ended."""
@@ -165,6 +168,17 @@ class PhotoOpener:
         self._work = threading.Event()
         self._watching: threading.Thread | None = None
         self._finalizer = weakref.finalize(self, _end_all, self._idle, self._busy)
+
+    def prepare(self, count: int) -> None:
+        """Start so many processes ahead of the photos, while something else is loaded.
+
+        Raises:
+            CaptionerError: no process can be started.
+        """
+        for _ in range(count - len(self._idle)):
+            worker = self._start()
+            with self._lock:
+                self._idle.append(worker)
 
     def open(self, source: str | Path | bytes, wanted: Wanted) -> list[np.ndarray]:
         """Open a photo's file, or the bytes of one, and return what is wanted of it: uint8 (H, W, 3), one or two.
@@ -206,13 +220,10 @@ class PhotoOpener:
 
     def _take(self, cancelled: threading.Event | None) -> _Worker:
         with self._lock:
+            while self._idle and self._idle[-1].owner != os.getpid():  # this process is a fork of the one that has it
+                self._idle.pop().end()
             worker = self._idle.pop() if self._idle else None
-        if worker is None:
-            try:
-                worker = _Worker(self._budget)
-            except OSError as error:
-                advice = "; close other programs" if error.errno in (errno.EAGAIN, errno.ENOMEM) else ""
-                raise CaptionerError(f"cannot start a process to open photos in: {error.strerror}{advice}") from error
+        worker = worker or self._start()
         worker.cancelled, worker.begun = cancelled, time.monotonic()
         with self._lock:
             self._busy.add(worker)
@@ -221,6 +232,13 @@ class PhotoOpener:
                 self._watching.start()
         self._work.set()
         return worker
+
+    def _start(self) -> _Worker:
+        try:
+            return _Worker(self._budget)
+        except OSError as error:
+            advice = "; close other programs" if error.errno in (errno.EAGAIN, errno.ENOMEM) else ""
+            raise CaptionerError(f"cannot start a process to open photos in: {error.strerror}{advice}") from error
 
     def _put_back(self, worker: _Worker, answered: bool) -> None:
         worker.begun = None
@@ -243,6 +261,12 @@ class PhotoOpener:
         return self._open
 
 
+@cache
+def shared_opener() -> PhotoOpener:
+    """Return the opener that all captioners of this process share."""
+    return PhotoOpener()
+
+
 def _watch(opener: "weakref.ref[PhotoOpener]") -> None:
     while (strong := opener()) is not None and strong._look_after_all():
         work = strong._work
@@ -257,7 +281,8 @@ def _end_all(idle: list[_Worker], busy: set[_Worker]) -> None:
     idle.clear()
     for worker in list(busy):  # those who wait for it close its pipes
         worker.verdict = worker.verdict or "cancelled"
-        worker.process.kill()
+        if worker.owner == os.getpid():
+            worker.process.kill()
 
 
 def _absolute(name: str) -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 from captioner.ahead import ahead
 from captioner.config import DecodingConfig
 from captioner.cores import available_cores
-from captioner.data.photo_process import PhotoOpener
+from captioner.data.photo_process import PhotoOpener, shared_opener
 from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate
 from captioner.runtime.caption import Candidate, Caption
@@ -74,7 +74,7 @@ class Captioner:
         self._load_for_many = load_for_many
         self._for_many: Encoder | None = None
         self._loading = threading.Lock()
-        self._opener = PhotoOpener()
+        self._opener: PhotoOpener | None = None
 
     @overload
     def __call__(self, photos: Photo) -> Caption: ...  # type: ignore[overload-overlap]  # a str is a sequence of str
@@ -172,7 +172,9 @@ class Captioner:
     def _read_among_others(self, photo: Photo, encoder: Encoder, stopped: threading.Event) -> np.ndarray | PhotoError:
         """Return what an encoder sees in a photo: features (L, D)."""
         try:
-            pixels = open_photo(photo, size=encoder.image_size, opener=self._opener, cancelled=stopped)
+            pixels = open_photo(
+                photo, size=encoder.image_size, opener=self._opener or shared_opener(), cancelled=stopped
+            )
         except PhotoError as error:
             return error
         return encoder(scale(pixels), among_others=True)

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -243,3 +244,35 @@ def test_a_script_without_a_guard_is_not_run_again(tmp_path):
         check=False,
     )
     assert (done.stdout, done.stderr) == ("begun\n(30, 40, 3)\n", "")
+
+
+def test_processes_may_be_started_ahead():
+    with opening() as opener:
+        opener.prepare(2)
+        processes = [worker.process.pid for worker in opener._idle]
+        assert opener.open(encoded(noise()), WHOLE)[0].shape == (30, 40, 3)
+        assert [worker.process.pid for worker in opener._idle] == processes
+        opener.prepare(1)
+        assert len(opener._idle) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+def test_a_fork_starts_processes_of_its_own():
+    script = (
+        "import os, sys, io\n"
+        "from captioner.data.photo_process import Wanted, shared_opener\n"
+        "opener = shared_opener()\n"
+        "print(opener.open(sys.argv[1], Wanted())[0].shape, flush=True)\n"
+        "if not (child := os.fork()):\n"
+        "    print(opener.open(sys.argv[1], Wanted())[0].shape)\n"
+        "    sys.exit()\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "print(opener.open(sys.argv[1], Wanted())[0].shape, len(opener._idle))\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.png")
+        path.write_bytes(encoded(noise()))
+        done = subprocess.run(
+            [sys.executable, "-c", script, path], capture_output=True, text=True, check=True, timeout=60
+        )
+    assert done.stdout == "(30, 40, 3)\n" * 2 + "(30, 40, 3) 1\n"
