@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, cast
 
 try:
@@ -35,7 +37,7 @@ def can_start() -> bool:
     return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
-def start(module: str, **options: Any) -> "subprocess.Popen[bytes]":
+def start(module: str, environment: Mapping[str, str] = MappingProxyType({})) -> "subprocess.Popen[bytes]":
     """Start the `main` of a module in another Python, with pipes for its input and its output.
 
     It has a process group of its own, so that Ctrl-C reaches this process alone, which decides what becomes of it. What
@@ -43,7 +45,7 @@ def start(module: str, **options: Any) -> "subprocess.Popen[bytes]":
 
     Args:
         module: what to run.
-        **options: more for `subprocess.Popen`.
+        environment: variables that it has besides those of this process.
 
     Raises:
         OSError: the system has no room for another process.
@@ -61,9 +63,9 @@ def start(module: str, **options: Any) -> "subprocess.Popen[bytes]":
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **_ENVIRONMENT},
+        bufsize=1 << 16,
+        env={**os.environ, **_ENVIRONMENT, **environment},
         **own_group,
-        **options,
     )
     if hasattr(fcntl, "F_SETPIPE_SZ"):  # of 64 KB each side would wait for the other several times a photo
         with suppress(OSError):  # a user may have no more of them

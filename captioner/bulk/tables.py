@@ -2,20 +2,17 @@
 
 import contextlib
 import json
-import os
 import subprocess
-import sys
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import captioner
 from captioner.bulk.limits import NAME_BYTES, TABLE_MEMORY, TABLE_SECONDS, size
 from captioner.bulk.storage import Storage
 from captioner.bulk.table_process import TOO_LARGE, TOO_LONG
 from captioner.errors import CaptionerError
+from captioner.processes import start
 
 Process = subprocess.Popen[bytes]
 
@@ -134,15 +131,7 @@ class Tables:
 
     def _running(self) -> Process:
         if self._process is None:
-            root = str(Path(captioner.__file__).parents[1])
-            path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "captioner.bulk.table_process"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": path, "ARROW_DEFAULT_MEMORY_POOL": "system"},
-            )
+            self._process = start("captioner.bulk.table_process", {"ARROW_DEFAULT_MEMORY_POOL": "system"})
             weakref.finalize(self, _end, self._process)
         return self._process
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen, flags
-from captioner.cli.main import complain
+from captioner.cli.main import Stopped, complain
 from captioner.config import DecodingConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.quiet import stderr_closed
@@ -141,7 +141,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     summary = bulk(inputs, output, settings, arguments.overwrite, load, arguments.ray_address, complain, bar.begin)
     bar.close()
     for complaint in complaints:
-        complain(_printable(complaint))
+        complain(complaint)
     tally = summary.tally
     if not tally.photos and not summary.held:
         raise CaptionerError("nothing to caption")
@@ -158,7 +158,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
             + (f"; a worker held up to {held:.0f} MB" if held else "")
         )
         for kind, count in tally.errors.most_common():
-            complain(f"{count:,} left out: {_printable(kind)}")
+            complain(f"{count:,} left out: {kind}")
     return 1 if tally.errors or complaints else 0
 
 
@@ -198,30 +198,18 @@ class _Bar:
             self._bar.close()
 
 
-class _Stopped(KeyboardInterrupt):
-    """The run is to end.
-
-    Attributes:
-        number: of the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
 @contextmanager
 def _stoppable() -> Iterator[None]:
     """End on Ctrl-C and SIGTERM in a moment; Ray would take its time to shut down.
 
-    Before Ray is there, `_Stopped` is raised, so that what is half done is put away. Ray might catch that.
+    Before Ray is there, `Stopped` is raised, so that what is half done is put away. Ray might catch that.
     """
     stderr = os.dup(2)  # which leads nowhere while Ray starts
 
     def stop(number: int, frame: object) -> None:
         if "ray" in sys.modules:
             _leave(number, stderr)
-        raise _Stopped(number)
+        raise Stopped(number)
 
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     heard = [each for each, handler in before.items() if handler is not signal.SIG_IGN]  # as jobs in the background do
@@ -229,7 +217,7 @@ def _stoppable() -> Iterator[None]:
         signal.signal(each, stop)
     try:
         yield
-    except _Stopped as stopped:
+    except Stopped as stopped:
         _leave(stopped.number, stderr)
     finally:
         os.close(stderr)
@@ -248,11 +236,6 @@ def _leave(number: int, stderr: int) -> NoReturn:
 
         kill_processes()
     os._exit(128 + number)
-
-
-def _printable(line: str) -> str:
-    """Escape what would not be seen in a terminal, or would do something to it."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
 
 
 def _count(text: str) -> int:

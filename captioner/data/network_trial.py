@@ -16,6 +16,7 @@ from captioner.data.model_files import COMPACT_FILES, CONFIG
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory, write_json
+from captioner.processes import start
 
 DEADLINE = 60.0
 """Seconds that a trial may take."""
@@ -72,17 +73,8 @@ def _tried(network: bytes) -> str:
     """Return what is wrong with a network, "" where nothing is."""
     import subprocess  # which a start without a trial has no use for
 
-    package = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
     try:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "captioner.data.network_trial"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for this process, which ends the child
-        )
+        child = start("captioner.data.network_trial")
     except OSError as error:
         return f"the process that should try it cannot be started: {error.strerror}"
     try:

@@ -56,7 +56,7 @@ class _Worker:
 
     def __init__(self, budget: Budget) -> None:
         self.budget, self.owner = budget, os.getpid()
-        self.process = start(WORKER, bufsize=1 << 16)
+        self.process = start(WORKER)
         self.processor = 0.0  # seconds of one that it had taken when it was last heard of
         self.held = 0  # bytes
         self.begun: float | None = None  # where nothing is being opened
