@@ -1,5 +1,6 @@
 """Text as numbers: how a caption becomes words, and which number stands for which word or character."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,17 +18,92 @@ PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unk>"
 SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
 
 
+# Blocks of the scripts that are written without spaces between words, without their digits: Thai and Lao, Burmese,
+# Khmer; then Chinese and Japanese: radicals, kana, bopomofo, ideographs.
+_SOUTH_EAST = "\u0e00-\u0e4f\u0e5a-\u0ecf\u0eda-\u0eff\u1000-\u103f\u104a-\u108f\u109a-\u109f\ua9e0-\ua9ef\ua9fa-\ua9ff" + (
+    "\uaa60-\uaa7f\u1780-\u17df\u17ea-\u17ff"
+)
+_IDEOGRAPHS = "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b\u3041-\u30ff\u3105-\u312f\u31a0-\u31bf" + (
+    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00016fe0-\U00016fe4\U0001b000-\U0001b16f"
+    "\U00020000-\U0003ffff"
+)
+_UNSPACED = _SOUTH_EAST + _IDEOGRAPHS
+_AM = "\u0e33\u0eb3"  # vowels that stand upon the letter before, though Unicode calls them letters
+_STACKING = "\u17d2\u1039"  # the next letter goes below the one before
+_WORD_SIGNS = "\u104c\u104d\u104e\u104f"  # Burmese words that Unicode calls punctuation
+
+FALSE_SPACES = (
+    *(f"([{_UNSPACED}]) ([{_UNSPACED}])",) * 2,  # twice, since a character between two spaces is in one match only
+    f"([{_IDEOGRAPHS}]) ([0-9])",
+    f"([0-9]) ([{_IDEOGRAPHS}])",
+)
+"""Regular expressions, for Python and RE2 alike, to be replaced by their two groups in turn in words joined by spaces."""
+
+
 def normalise(caption: str) -> list[str]:
     """Split a caption into lower-case words as the standard scorer does: Penn Treebank tokens, punctuation dropped.
 
     "A dog's ball, isn't it?" gives `a dog 's ball is n't it`. Tokens without a letter or a digit are dropped, and
-    so are characters that no vocabulary may hold.
+    so are characters that no vocabulary may hold. Chinese, Japanese, Thai, Lao, Khmer and Burmese have no spaces
+    between words: there each character with its marks is a word, which is also how such captions are scored.
     """
     caption = HARMFUL.sub(lambda found: " " if found[0].isspace() else "", caption)
     caption = unicodedata.normalize("NFC", caption).replace("\u2019", "'").lower()
+    if not caption.isascii() and _unspaced().search(caption):
+        caption = _spaced(caption)
     # The Treebank rules split a full stop off the end of the text alone, but a caption may hold two sentences.
     caption = caption.replace(". ", " . ")
-    return [word for word in _treebank().tokenize(caption) if any(character.isalnum() for character in word)]
+    return [word for word in _treebank().tokenize(caption) if any(map(_is_spoken, word))]
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Put words together as a caption: with spaces, but for those that such scripts as Chinese and Thai do not have."""
+    text = " ".join(words)
+    if text.isascii() or not _unspaced().search(text):
+        return text
+    for pattern in FALSE_SPACES:
+        text = re.sub(pattern, r"\1\2", text)
+    return text
+
+
+def is_unspaced(word: str) -> bool:
+    """Tell whether a word is of a script without spaces, so that it is a character and no word as people know them."""
+    return not word.isascii() and _unspaced().match(word) is not None
+
+
+def _is_spoken(character: str) -> bool:
+    return character.isalnum() or character in _WORD_SIGNS
+
+
+@cache
+def _unspaced() -> re.Pattern[str]:
+    return re.compile(f"[{_UNSPACED}\uff61-\uff9f]")  # with the half-width kana, which `_spaced` makes full
+
+
+def _spaced(caption: str) -> str:
+    """Put spaces around every character of such scripts, marks included, and around punctuation beyond ASCII."""
+    # Full-width letters, digits and punctuation stand for ASCII ones, half-width kana for full ones.
+    caption = re.sub("[\u3000\uff01-\uff9f]+", lambda wide: unicodedata.normalize("NFKC", wide.group()), caption).lower()
+    caption = re.sub("[\u200c\u200d\u2060\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]", "", caption)  # seen by nobody
+    pieces = []
+    belongs = _unspaced().match
+    follows = stacks = False
+    for character in caption:
+        category = unicodedata.category(character)
+        unspaced = category[0] in "LN" and belongs(character) is not None
+        if follows and (category[0] == "M" or character in _AM or (stacks and unspaced)):
+            pieces.append(character)
+        elif unspaced or character in _WORD_SIGNS:
+            pieces.append(f" {character}")
+            follows = True
+        elif character == "\u200b" or (category[0] in "PS" and not character.isascii()):
+            pieces.append(f" {character} ".replace("\u200b", ""))
+            follows = False
+        else:
+            pieces.append(f" {character}" if follows else character)
+            follows = False
+        stacks = character in _STACKING
+    return "".join(pieces)
 
 
 @cache

@@ -16,7 +16,7 @@ from captioner.data.photos import open_photo
 from captioner.errors import UsageError
 from captioner.files import write_json
 from captioner.quiet import load_keras, stderr_closed
-from captioner.text import normalise
+from captioner.text import join_words, normalise
 
 EXAMPLES = """\
 The model captions each photo without its references. All references count for the scores: BLEU-1 to 4, ROUGE-L and
@@ -99,7 +99,7 @@ def _draw(path: Path, chosen_by_score: dict[str, list[dict[str, Any]]], photos: 
     from captioner.plots import draw_gallery
 
     files = {  # photos in different folders may have one name
-        (example.image.name, " ".join(normalise(caption))): example.image
+        (example.image.name, join_words(normalise(caption))): example.image
         for example in photos
         for caption in example.captions
     }

@@ -18,7 +18,7 @@ from captioner.export.photos import read_photos
 from captioner.export.savedmodel import save, scalar_inputs
 from captioner.models.captioner import CaptionModel
 from captioner.models.networks import load_networks
-from captioner.text import SPECIAL_TOKENS, Vocabulary
+from captioner.text import FALSE_SPACES, SPECIAL_TOKENS, Vocabulary, is_unspaced
 
 
 def export_caption_savedmodel(model: Path, encoder_weights: str, output: Path) -> None:
@@ -78,6 +78,7 @@ class CaptionSavedModel(tf.Module):
         size = config.encoder.image_size
         spoken = [*[""] * len(SPECIAL_TOKENS), *vocabulary.tokens[len(SPECIAL_TOKENS) :]]
         self.words = tf.constant([word.encode("utf-8", errors="surrogatepass") for word in spoken])  # (V,)
+        self._false_spaces = FALSE_SPACES if any(map(is_unspaced, spoken)) else ()
         self._decoding = config.decoding
         self.caption_files = self._captions_of("photos", (None,), tf.string, lambda files: read_photos(files, size))
         self.caption_images = self._captions_of("images", (None, size, size, 3), tf.float32, tf.identity)
@@ -143,8 +144,11 @@ class CaptionSavedModel(tf.Module):
             no_repeat_ngram_size=no_repeat_ngram_size,
         )
         words = tf.gather(self.words, found.tokens)  # (B, N, T)
+        captions = tf.strings.strip(tf.strings.reduce_join(words, axis=-1, separator=" "))
+        for pattern in self._false_spaces:
+            captions = tf.strings.regex_replace(captions, pattern, r"\1\2")
         return {
-            "captions": tf.strings.strip(tf.strings.reduce_join(words, axis=-1, separator=" ")),
+            "captions": captions,
             "scores": tf.cast(found.scores, tf.float32),
             "words": words,
             "attention": found.attention,

@@ -25,7 +25,8 @@ def traits(captions: Captions, references: Sequence[Captions], training: Caption
 
     Returns:
         `distinct_words`, how many words are used at all; `mean_length`, words a caption; and in per cent of the
-        captions: `copied`, those that stand in `training` word for word; in per cent of the captions that name any:
+        captions: `copied`, those that stand in `training` word for word; how many `name_any` of the English words that
+        follow; in per cent of the captions that name any:
         `groundless_colours` and `groundless_numbers`, those with one that nobody said; and `wrong_gender`, of those
         that tell male from female, where people only said the other.
     """
@@ -36,6 +37,7 @@ def traits(captions: Captions, references: Sequence[Captions], training: Caption
         "distinct_words": len(frozenset[str]().union(*said)),
         "mean_length": sum(map(len, captions)) / len(captions),
         "copied": _per_cent([tuple(words) in known for words in captions]),
+        "name_any": sum(bool(words & (COLOURS | NUMBERS | MALE | FEMALE)) for words in said),
         "groundless_colours": _groundless(said, heard, COLOURS),
         "groundless_numbers": _groundless(said, heard, NUMBERS),
         "wrong_gender": _per_cent(

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from captioner.text import join_words
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Candidate:
@@ -22,8 +24,8 @@ class Candidate:
 
     @property
     def text(self) -> str:
-        """The words with spaces between."""
-        return " ".join(self.words)
+        """The words with spaces between, where their language has any."""
+        return join_words(self.words)
 
     def __str__(self) -> str:
         """Return the text."""

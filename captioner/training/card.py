@@ -125,13 +125,23 @@ def _says(metrics: dict[str, Any]) -> str:
     )
 
 
+_PREJUDICE = (
+    "It says what its training photos showed, with their words and their prejudices, and takes what is not in them for "
+    "something that is. Read what it says before you publish it."
+)
+
+
 def _gets_wrong(metrics: dict[str, Any]) -> str:
+    if not metrics["name_any"]:
+        return textwrap.fill(
+            "None of these captions has an English word for a colour, a number, male or female, so nothing was counted "
+            f"here. {_PREJUDICE}",
+            120,
+        )
     return textwrap.fill(
         f"Of the captions that name a colour, {metrics['groundless_colours']:.0f}% have one that nobody who described "
         f"the photo named; of those with a number, {metrics['groundless_numbers']:.0f}%. Of those that tell male from "
-        f"female, {metrics['wrong_gender']:.0f}% contradict all who told. It says what its training photos showed, "
-        "with their words and their prejudices, and takes what is not in them for something that is. Read what it says "
-        "before you publish it.",
+        f"female, {metrics['wrong_gender']:.0f}% contradict all who told. {_PREJUDICE}",
         120,
     )
 

@@ -20,7 +20,7 @@ from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
 from captioner.metrics.traits import traits
 from captioner.models.captioner import CaptionModel
-from captioner.text import Vocabulary
+from captioner.text import Vocabulary, join_words
 from captioner.training.shards import shard_count
 from captioner.training.split import Split
 
@@ -81,7 +81,7 @@ def write_predictions(path: Path, split: Split, captions: Sequence[Sequence[str]
     """Write a JSON line a photo: its name, its caption, and the references as they are scored."""
     rows = zip(split.names, captions, split.captions, strict=True)
     lines = [
-        {"image": name, "caption": " ".join(words), "references": [" ".join(each) for each in references]}
+        {"image": name, "caption": join_words(words), "references": [join_words(each) for each in references]}
         for name, words, references in rows
     ]
     write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), named=True)
@@ -110,9 +110,9 @@ def describe_captions(
         name: [
             {
                 "image": split.names[number],
-                "caption": " ".join(captions[number]),
+                "caption": join_words(captions[number]),
                 "cider": scores[number],
-                "reference": " ".join(split.captions[number][0]),
+                "reference": join_words(split.captions[number][0]),
             }
             for number in numbers
         ]

@@ -20,7 +20,8 @@ from captioner.models.encoder import weights_fingerprint
 from captioner.models.folding import folded, rounded, unfold
 from captioner.models.networks import load_networks
 from captioner.models.photo_model import PhotoModel
-from captioner.text import Vocabulary, normalise
+from captioner.text import Vocabulary
+from captioner.training.captions import fitted, read_captions, report_cut
 from captioner.training.checkpoint import Checkpoint, open_run
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
 from captioner.training.imitation import SAMPLE, Unexplained, begin_with_the_mean, imitate, make_targets
@@ -120,7 +121,8 @@ def train_jointly(run: JointRun, *, resume: bool, report: Callable[[str], None])
     decoder = replace(
         run.model.decoder, vocabulary_size=len(vocabulary), locations=(size // 16 - 1) ** 2, channels=CHANNELS
     )
-    config = replace(run.model, decoder=decoder)
+    config = replace(run.model, decoder=decoder, decoding=fitted(run.model.decoding, sentences))
+    report_cut(sentences, config.decoding.max_length, report)
     report(
         f"{len(train.rows)} photos and {len(sentences)} captions to train on, {len(dev.rows)} photos to score on, "
         f"{len(vocabulary)} words"
@@ -215,8 +217,7 @@ def _read(
     if len(bad) > 5:
         report(f"left out: {len(bad) - 5} more photos that cannot be read")
     kept = []
-    for row, example in enumerate(examples):
-        captions = [words for caption in example.captions if (words := normalise(caption))]
+    for row, (example, captions) in enumerate(zip(examples, read_captions(examples, report), strict=True)):
         if row not in bad and captions:
             kept.append((row, captions, example.image.name))
     if not kept:

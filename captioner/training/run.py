@@ -26,6 +26,7 @@ from captioner.models.tuned_model import TunedModel
 from captioner.plots import draw_training_curve
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.before import HISTORY, epochs_before, told_of
+from captioner.training.captions import fitted, report_cut
 from captioner.training.card import write_card
 from captioner.training.checkpoint import METRICS, Progress, open_run
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
@@ -141,7 +142,9 @@ def train_captioner(
             locations=encoder.output_shape[1],
             channels=encoder.output_shape[2],
         ),
+        decoding=fitted(run.model.decoding, sentences),
     )
+    report_cut(sentences, config.decoding.max_length, report)
     report(
         f"{len(train.rows)} photos and {len(sentences)} captions to train on, {len(dev.rows)} photos to score on, "
         f"{len(vocabulary)} words"

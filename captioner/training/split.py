@@ -10,7 +10,8 @@ from captioner.config import EncoderConfig
 from captioner.data.dataset import CaptionDataset
 from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError
-from captioner.text import Vocabulary, normalise
+from captioner.text import Vocabulary
+from captioner.training.captions import read_captions
 from captioner.training.features import extract_features, find_features
 
 
@@ -71,8 +72,7 @@ def read_split(
     if len(reasons) > 5:
         report(f"left out: {len(reasons) - 5} more photos that cannot be read")
     kept = []
-    for number, example in enumerate(examples):
-        captions = [words for caption in example.captions if (words := normalise(caption))]
+    for number, (example, captions) in enumerate(zip(examples, read_captions(examples, report), strict=True)):
         if number not in found.bad and captions:
             kept.append((found.rows[number], captions, example.image.name))
     if not kept:

@@ -1,0 +1,53 @@
+"""Captions as a training reads them: as words, counting what it cannot use whole."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from captioner.config import DecodingConfig
+from captioner.data.dataset import Example
+from captioner.data.holes import printable
+from captioner.text import is_unspaced, normalise
+
+CHARACTERS_A_WORD = 2
+"""Of a word in a script without spaces, about."""
+
+
+def read_captions(examples: Iterable[Example], report: Callable[[str], None]) -> list[list[list[str]]]:
+    """Return the captions of each photo as lists of words; those without a word are left out, and reported."""
+    read = []
+    without: list[str] = []
+    for example in examples:
+        sentences = []
+        for caption in example.captions:
+            words = normalise(caption)
+            if words:
+                sentences.append(words)
+            else:
+                without.append(f"{example.image.name}: {caption!r}")
+        read.append(sentences)
+    if without:
+        many = "1 caption" if len(without) == 1 else f"{len(without)} captions"
+        report(f"left out: {many} without a word, such as {printable(without[0])}")
+    return read
+
+
+def report_cut(sentences: Sequence[Sequence[str]], max_length: int, report: Callable[[str], None]) -> None:
+    """Tell how many captions are cut at `max_length` tokens, their end counted, and what would keep nearly all whole."""
+    cut = sum(len(words) >= max_length for words in sentences)
+    if cut:
+        lengths = sorted(len(words) + 1 for words in sentences)
+        nearly_all, longest = lengths[len(lengths) * 99 // 100], lengths[-1]
+        enough = f"{longest} keeps all" if nearly_all <= max_length else f"{nearly_all} keeps 99%, {longest} all"
+        report(f"{cut} of {len(sentences)} captions are longer than --max-length {max_length}, and are cut: {enough}")
+
+
+def fitted(decoding: DecodingConfig, sentences: Sequence[Sequence[str]]) -> DecodingConfig:
+    """Return how to search where most of what the captions are made of are characters, which repeat in good sentences.
+
+    As many words in a row as are not said twice by default are then counted in characters.
+    """
+    words_in_a_row = DecodingConfig().no_repeat_ngram_size
+    characters = sum(is_unspaced(word) for words in sentences for word in words)
+    if decoding.no_repeat_ngram_size != words_in_a_row or 2 * characters <= sum(map(len, sentences)):
+        return decoding
+    return replace(decoding, no_repeat_ngram_size=CHARACTERS_A_WORD * words_in_a_row)
