@@ -20,8 +20,9 @@ SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
 
 # Blocks of the scripts that are written without spaces between words, without their digits: Thai and Lao, Burmese,
 # Khmer; then Chinese and Japanese: radicals, kana, bopomofo, ideographs.
-_SOUTH_EAST = "\u0e00-\u0e4f\u0e5a-\u0ecf\u0eda-\u0eff\u1000-\u103f\u104a-\u108f\u109a-\u109f\ua9e0-\ua9ef\ua9fa-\ua9ff" + (
-    "\uaa60-\uaa7f\u1780-\u17df\u17ea-\u17ff"
+_SOUTH_EAST = (
+    "\u0e00-\u0e4f\u0e5a-\u0ecf\u0eda-\u0eff\u1000-\u103f\u104a-\u108f\u109a-\u109f\ua9e0-\ua9ef\ua9fa-\ua9ff"
+    + ("\uaa60-\uaa7f\u1780-\u17df\u17ea-\u17ff")
 )
 _IDEOGRAPHS = "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b\u3041-\u30ff\u3105-\u312f\u31a0-\u31bf" + (
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00016fe0-\U00016fe4\U0001b000-\U0001b16f"
@@ -37,7 +38,7 @@ FALSE_SPACES = (
     f"([{_IDEOGRAPHS}]) ([0-9])",
     f"([0-9]) ([{_IDEOGRAPHS}])",
 )
-"""Regular expressions, for Python and RE2 alike, to be replaced by their two groups in turn in words joined by spaces."""
+"""Regular expressions, for Python and RE2 alike, which find what is to be replaced by their two groups, in turn."""
 
 
 def normalise(caption: str) -> list[str]:
@@ -83,7 +84,9 @@ def _unspaced() -> re.Pattern[str]:
 def _spaced(caption: str) -> str:
     """Put spaces around every character of such scripts, marks included, and around punctuation beyond ASCII."""
     # Full-width letters, digits and punctuation stand for ASCII ones, half-width kana for full ones.
-    caption = re.sub("[\u3000\uff01-\uff9f]+", lambda wide: unicodedata.normalize("NFKC", wide.group()), caption).lower()
+    caption = re.sub(
+        "[\u3000\uff01-\uff9f]+", lambda wide: unicodedata.normalize("NFKC", wide.group()), caption
+    ).lower()
     caption = re.sub("[\u200c\u200d\u2060\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]", "", caption)  # seen by nobody
     pieces = []
     belongs = _unspaced().match

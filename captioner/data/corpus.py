@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from captioner.data.encoding import decoded
 from captioner.data.flickr8k import HOME, find_or_download
 from captioner.data.formats import read_dataset
 from captioner.errors import CaptionerError
@@ -44,13 +45,7 @@ def read_text_file(path: str | Path) -> str:
         raise CaptionerError(
             f"the text {path} is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8 {path} > utf8.txt"
         )
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CaptionerError(
-            f"the text {path} is not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start}); convert it from "
-            f"the encoding it is in, such as: iconv -f LATIN1 -t UTF-8 {path} > utf8.txt"
-        ) from error
+    return decoded(raw, path, "the text ")
 
 
 def read_corpus(path: str | Path) -> Corpus:

@@ -7,19 +7,27 @@ import errno
 import os
 import re
 import unicodedata
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PureWindowsPath
 
 from captioner.data.holes import printable
+from captioner.data.photos import is_photo
 from captioner.errors import CaptionerError
 
 # Lower case, since folder names are compared without case. "Flicker8k" is how the official archive spells it.
 PHOTO_FOLDERS = frozenset(
-    ["flicker8k_dataset", "flickr8k_dataset", "images", "photos"]
+    ["flicker8k_dataset", "flickr8k_dataset", "flickr30k-images", "flickr30k_images", "images", "photos"]
     + [f"{split}{year}" for split in ("train", "val", "test") for year in (2014, 2015, 2017)]
 )
-TEXT_FOLDERS = frozenset(["flickr8k_text", "annotations"])
+TEXT_FOLDERS = frozenset(["flickr8k_text", "flickr30k", "annotations"])
+
+MOST_ALIKE = 100
+"""Folders with a photo of the same name that are compared with a path; a name that so many have tells little."""
+
+LONGEST_PATH = 4096
+"""Characters; no system opens a longer one."""
 
 # A caption file may name any folder, so that these say no more than that a photo is not there.
 _NO_SUCH_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
@@ -30,24 +38,33 @@ class Folder:
 
     Attributes:
         root: its absolute path.
-        photo_folders: where photos are looked for, the root first.
+        photo_folders: where photos are looked for first, the root before all; then in every other folder within.
+        caption_folder: where the caption file lies, which paths in it may be relative to.
+        ambiguous: names asked for that stand for several photos.
+        unreadable: folders, met in looking everywhere, that cannot be listed, and why.
 
     Raises:
-        CaptionerError: there is no such folder, or one within it cannot be listed; the methods raise it too.
+        CaptionerError: there is no such folder, or a usual place within it cannot be listed; the methods raise it too.
     """
 
     def __init__(self, root: Path) -> None:
         try:
             state = "" if root.is_dir() else "is a file" if root.exists() else "does not exist"
+            self.root = root.absolute()
         except OSError as error:
             state = f"cannot be reached ({error.strerror})"
         if state:
             raise CaptionerError(f"the data folder {root} {state}; name the folder that holds captions and photos")
-        self.root = root.absolute()
+        self.caption_folder = self.root
+        self.ambiguous: set[str] = set()
+        self.unreadable: dict[Path, str] = {}
         self._listings: dict[Path, _Listing] = {}
+        self._first_paths: dict[tuple[int, int], Path] = {}
+        self._known_paths: dict[Path, Path] = {}
+        self._resolved: dict[Path, Path] = {}
         self._found: dict[str, Path | None] = {}
-        self._text_folders = self._places(TEXT_FOLDERS)
         self.photo_folders = self._places(PHOTO_FOLDERS)
+        self._text_folders = list(dict.fromkeys([*self._places(TEXT_FOLDERS), *self.photo_folders]))
 
     @property
     def name(self) -> str:
@@ -57,16 +74,31 @@ class Folder:
     def matching(self, pattern: str) -> list[Path]:
         """The files whose lower-case names the regular expression matches, from the first place that has any."""
         for folder in self._text_folders:
-            names = sorted(name for name in self._listing(folder).files if re.fullmatch(pattern, name.lower()))
-            if names:
-                return [folder / name for name in names]
+            found = self._files(folder, pattern)
+            if found:
+                return found
         return []
 
+    def matching_in(self, names: Container[str], pattern: str) -> list[Path]:
+        """The files that match in all folders of the root, or of its folder `data`, with a lower-case name in `names`."""
+        outer = [self.root, *(self.root / name for name in self._listing(self.root).folders if name.lower() == "data")]
+        inner = [place / name for place in outer for name in self._listing(place).folders if name.lower() in names]
+        return [path for folder in inner for path in self._files(folder, pattern)]
+
     def photo(self, name: str) -> Path | None:
-        """The photo called `name`, relative to any of the photo folders; None when there is none."""
+        """The photo that a caption file calls `name`; None when there is none, or when there are several.
+
+        It may be relative to the root or to any photo folder, or to where the user or the caption file is; it may be
+        absolute, begin with the folders that lead to the root, or lack its extension. What is at none of these places
+        is taken from any other folder within the root. A photo has one path, by whatever links it is reached.
+        """
         if name not in self._found:
             self._found[name] = self._find(name)
         return self._found[name]
+
+    def is_outside(self, name: str) -> bool:
+        """Whether a name that stands for no photo leads out of the root: it climbs, or begins elsewhere."""
+        return leads_out(name) and (".." in PureWindowsPath(name).parts or not self._readings(name))
 
     def contents(self) -> str:
         """What lies in the folder itself, ten names at most."""
@@ -74,28 +106,149 @@ class Folder:
         names = [f"{name}/" for name in listing.folders] + sorted(listing.files)
         return ", ".join([printable(name) for name in names[:10]] + ["..."] * (len(names) > 10)) or "nothing"
 
+    def sidecars(self) -> Iterator[tuple[Path, Path]]:
+        """Every photo that has a text file of its own beside it, dog.jpg.txt or dog.txt, and that file.
+
+        A dog.txt beside both a dog.jpg and a dog.png is nobody's; its name goes to `ambiguous`.
+        """
+        for folder in self._everywhere:
+            listing = self._listings[folder]
+            for name in sorted(listing.photos):
+                text = listing.find(f"{name}.txt")
+                stem = name.rpartition(".")[0]
+                if text is None and (text := listing.find(f"{stem}.txt")) and len(listing.by_stem(stem)) > 1:
+                    self.ambiguous.add(str((folder / text).relative_to(self.root)))
+                    text = None
+                if text is not None:
+                    yield folder / name, folder / text
+
     def _find(self, name: str) -> Path | None:
-        parts = PureWindowsPath(name).parts
-        if not parts or leads_out(name):
-            return None
-        for folder in self.photo_folders:
-            inner = folder.joinpath(*parts[:-1])
-            found = self._listing(inner).find(parts[-1])
-            if found is not None:
-                return inner / found
+        readings = self._readings(name)
+        for parts in readings:
+            for folder in self.photo_folders:
+                inner = folder.joinpath(*parts[:-1])
+                listing = self._listing(inner)
+                found = listing.find(parts[-1])
+                if found is not None:
+                    return self._first_path(inner) / found
+                if len(several := listing.photos_called(parts[-1])) > 1:
+                    self.ambiguous.add(name)
+                    return None
+                if several:
+                    return self._first_path(inner) / several[0]
+        for parts in readings:
+            elsewhere = self._elsewhere(parts)
+            if len(elsewhere) > 1:
+                self.ambiguous.add(name)
+                return None
+            if elsewhere:
+                return elsewhere[0]
         return None
 
+    def _readings(self, name: str) -> list[tuple[str, ...]]:
+        """The paths below the root that a name may stand for, likeliest first."""
+        path = PureWindowsPath(name)
+        if not path.parts or "\0" in name:
+            return []
+        readings = [] if leads_out(name) else [path.parts]
+        readings += self._below_root(name)
+        parts = path.parts[1:] if path.anchor else path.parts
+        own = [place for place, part in enumerate(parts[:-1]) if folded(part) == folded(self.root.name)]
+        for place in dict.fromkeys(own[:1] + own[-1:]):
+            if ".." not in parts[place + 1 :]:
+                readings.append(parts[place + 1 :])
+        return list(dict.fromkeys(readings))
+
+    def _below_root(self, name: str) -> list[tuple[str, ...]]:
+        """What is left of an absolute path, or of one relative to the caption file or to where the user is, below the root."""
+        if len(name) > LONGEST_PATH or (PureWindowsPath(name).drive and os.name != "nt"):
+            return []
+        found = []
+        for base in filter(None, (self.caption_folder, _here())):
+            path = Path(os.path.normpath(base / name.replace("\\", os.sep)))
+            for place, root in ((path, self.root), (self._real(path.parent) / path.name, self._real(self.root))):
+                if place != root and place.is_relative_to(root):
+                    found.append(place.relative_to(root).parts)
+        return found
+
+    def _real(self, folder: Path) -> Path:
+        if folder not in self._resolved:
+            self._resolved[folder] = Path(os.path.realpath(folder))
+        return self._resolved[folder]
+
+    def _elsewhere(self, parts: tuple[str, ...]) -> list[Path]:
+        """The photos in any folder within the root whose paths end so, two at most."""
+        wanted = [folded(part) for part in parts]
+        found = []
+        for folder in self._folders_by_photo.get(wanted[-1], [])[:MOST_ALIKE]:
+            own = [folded(part) for part in folder.relative_to(self.root).parts]
+            if own[max(0, len(own) - len(wanted) + 1) :] == wanted[:-1]:
+                listing = self._listings[folder]
+                found += [
+                    folder / name
+                    for name in dict.fromkeys([listing.find(parts[-1]), *listing.photos_called(parts[-1])])
+                    if name
+                ]
+            if len(found) > 1:
+                break
+        return found
+
+    @cached_property
+    def _folders_by_photo(self) -> dict[str, list[Path]]:
+        """For the names of all photos, folded, with and without extension: where they lie."""
+        found: dict[str, list[Path]] = {}
+        for folder in self._everywhere:
+            for name in self._listings[folder].photos:
+                for key in dict.fromkeys((folded(name), folded(name.rpartition(".")[0]))):
+                    places = found.setdefault(key, [])
+                    if places[-1:] != [folder]:
+                        places.append(folder)
+        return found
+
+    @cached_property
+    def _everywhere(self) -> list[Path]:
+        """The root and all folders within, hidden ones excepted, linked ones too, each once by whatever path."""
+        found = [self.root]
+        seen = {self._first_path(self.root)}
+        for folder in found:  # grows as it is read
+            try:
+                listing = self._listing(folder)
+            except CaptionerError as error:
+                self.unreadable[folder] = str(error)
+                self._listings[folder] = _Listing(frozenset(), ())
+                continue
+            for name in listing.folders:
+                inner = folder / name
+                if not name.startswith(".") and (first := self._first_path(inner)) not in seen:
+                    seen.add(first)
+                    found.append(first)
+        return found
+
     def _places(self, names: frozenset[str]) -> list[Path]:
-        """The root, then its folders called one of `names`, and the same once more within those."""
+        """The root, then its folders called one of `names`, and the same once more within those; each once."""
         places = [self.root]
         for outer in self._inner_folders(self.root, PHOTO_FOLDERS | TEXT_FOLDERS):
             if outer.name.lower() in names:
                 places.append(outer)
             places += self._inner_folders(outer, names)
-        return places
+        return list(dict.fromkeys(map(self._first_path, places)))
 
     def _inner_folders(self, folder: Path, names: frozenset[str]) -> list[Path]:
         return [folder / name for name in self._listing(folder).folders if name.lower() in names]
+
+    def _files(self, folder: Path, pattern: str) -> list[Path]:
+        names = sorted(name for name in self._listing(folder).files if re.fullmatch(pattern, name.lower()))
+        return [folder / name for name in names]
+
+    def _first_path(self, folder: Path) -> Path:
+        """The path by which a folder was first met, the same for all that lead to it."""
+        if folder not in self._known_paths:
+            try:
+                state = folder.stat()
+                self._known_paths[folder] = self._first_paths.setdefault((state.st_dev, state.st_ino), folder)
+            except OSError:
+                self._known_paths[folder] = folder
+        return self._known_paths[folder]
 
     def _listing(self, folder: Path) -> "_Listing":
         if folder not in self._listings:
@@ -126,9 +279,29 @@ class _Listing:
         """The file called `name`; else one whose name differs by case or Unicode form only."""
         return name if name in self.files else self._by_folded_name.get(folded(name))
 
+    def photos_called(self, name: str) -> list[str]:
+        """The photos that a name without an extension stands for."""
+        return [] if is_photo(name) else self.by_stem(name)
+
+    def by_stem(self, stem: str) -> list[str]:
+        """The photos whose names without extension are `stem`, but for case and Unicode form."""
+        return self._by_folded_stem.get(folded(stem), [])
+
+    @cached_property
+    def photos(self) -> frozenset[str]:
+        """The files that are photos by their names, hidden ones excepted."""
+        return frozenset(name for name in self.files if is_photo(name) and not name.startswith("."))
+
     @cached_property
     def _by_folded_name(self) -> dict[str, str]:
         return {folded(file): file for file in sorted(self.files, reverse=True)}
+
+    @cached_property
+    def _by_folded_stem(self) -> dict[str, list[str]]:
+        stems: dict[str, list[str]] = {}
+        for name in sorted(self.photos):
+            stems.setdefault(folded(name.rpartition(".")[0]), []).append(name)
+        return stems
 
 
 def leads_out(name: str) -> bool:
@@ -140,6 +313,13 @@ def leads_out(name: str) -> bool:
 def folded(name: str) -> str:
     """What is equal for two names that differ by case or Unicode form only."""
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def _here() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was deleted
+        return None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

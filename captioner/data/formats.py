@@ -9,6 +9,7 @@ counted in `holes`, and is an error only when no photo is left.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from captioner.data.dataset import SPLITS, CaptionDataset
 from captioner.data.folder import Folder, leads_out
 from captioner.data.holes import Hole, Holes
 from captioner.data.splits import SPLIT_NAMES, Source, join, lists_by_word, random_split
-from captioner.data.tables import read_table
-from captioner.data.text_files import read_lines, read_lists
+from captioner.data.tables import Row, is_record, read_json_rows, read_table
+from captioner.data.text_files import as_text, holds_records, read_lines, read_lists
 from captioner.errors import CaptionerError
 
 __all__ = ["FORMATS", "detect_format", "leads_out", "random_split", "read_dataset"]
@@ -44,12 +45,13 @@ def read_dataset(directory: Path, data_format: str = "auto", seed: int = 0) -> C
     if data_format == "auto":
         data_format = _detect(folder)
     reader = _READERS[data_format]
-    paths = folder.matching(reader.files)
+    paths = reader.find(folder)
     if not paths:
         raise CaptionerError(
             f"no {data_format} captions in {folder.root}: looked for {reader.wanted}; there is: {folder.contents()}. "
             "Name another folder, or another data format"
         )
+    folder.caption_folder = paths[0].parent
     holes = Holes()
     return join(folder, reader.read(folder, paths, holes), seed, holes)
 
@@ -65,7 +67,8 @@ def detect_format(directory: Path) -> str:
 
 def _detect(folder: Folder) -> str:
     for name, reader in _READERS.items():
-        if folder.matching(reader.files):
+        paths = reader.find(folder)
+        if paths and reader.fits(paths):
             return name
     wanted = "; ".join(f"{name}: {reader.wanted}" for name, reader in _READERS.items())
     raise CaptionerError(
@@ -75,7 +78,10 @@ def _detect(folder: Folder) -> str:
 
 
 def _read_flickr8k(folder: Folder, paths: list[Path], holes: Holes) -> Source:
-    """`name.jpg#0<TAB>caption` lines and one list of names a split (Hodosh, Young & Hockenmaier 2013)."""
+    """`name.jpg#0<TAB>caption` lines and one list of names a split (Hodosh, Young & Hockenmaier 2013).
+
+    Flickr30k's results_20130124.token has such lines too (Young, Lai, Hodosh & Hockenmaier 2014).
+    """
     path = _only(paths, folder)
     rows = []
     seen = set()
@@ -89,7 +95,9 @@ def _read_flickr8k(folder: Folder, paths: list[Path], holes: Holes) -> Source:
             seen.add(line)
             name, mark, _ = key.rpartition("#")
             rows.append((name.strip() if mark else key.strip(), caption))
-    return Source(rows, _split_files(folder, holes), name="flickr8k")
+    return Source(
+        rows, _split_files(folder, holes), name="flickr8k" if "flickr8k" in path.name.lower() else "flickr30k"
+    )
 
 
 def _read_karpathy(folder: Folder, paths: list[Path], holes: Holes) -> Source:
@@ -100,25 +108,23 @@ def _read_karpathy(folder: Folder, paths: list[Path], holes: Holes) -> Source:
     splits = []
     for number, image in enumerate(images):
         try:
-            name = _text(image["filename"])
-            inner = _text(image.get("filepath") or "")
+            name = as_text(image["filename"])
+            inner = as_text(image.get("filepath") or "")
             if inner and folder.photo(f"{inner}/{name}"):
                 name = f"{inner}/{name}"
             sentences = image.get("sentences", [])
-            rows += [(name, _text(s["raw"] if "raw" in s else " ".join(s["tokens"]))) for s in sentences]
-            splits.append((name, _text(image.get("split", ""))))
+            rows += [(name, as_text(s["raw"] if "raw" in s else " ".join(s["tokens"]))) for s in sentences]
+            splits.append((name, as_text(image.get("split", ""))))
         except _BROKEN:
             holes.add(Hole.BROKEN, f"{path.name} images[{number}]")
     lists = lists_by_word(splits, holes) if any(word for _, word in splits) else None
-    return Source(rows, lists, name="flickr8k" if "flickr8k" in path.name.lower() else "")
+    return Source(rows, lists, name=next((name for name in ("flickr8k", "flickr30k") if name in path.name.lower()), ""))
 
 
 def _read_kaggle(folder: Folder, paths: list[Path], holes: Holes) -> Source:
     """Rows `image,caption`. Two people may have written the same words, so equal rows all count."""
     path = _only(paths, folder)
-    columns = read_table(path, holes)
-    rows = zip(columns["image"], columns["caption"], strict=True)
-    return Source(_with_image(rows, path, holes), _split_files(folder, holes))
+    return Source(_with_image(read_table(path, holes), path, holes), _split_files(folder, holes))
 
 
 def _read_coco(folder: Folder, paths: list[Path], holes: Holes) -> Source:
@@ -131,12 +137,12 @@ def _read_coco(folder: Folder, paths: list[Path], holes: Holes) -> Source:
         names: dict[Any, str] = {}
         for number, image in enumerate(images):
             try:
-                names[image["id"]] = _text(image["file_name"])
+                names[image["id"]] = as_text(image["file_name"])
             except _BROKEN:
                 holes.add(Hole.BROKEN, f"{path.name} images[{number}]")
         for number, annotation in enumerate(annotations):
             try:
-                rows.append((names[annotation["image_id"]], _text(annotation["caption"])))
+                rows.append((names[annotation["image_id"]], as_text(annotation["caption"])))
             except _BROKEN:
                 holes.add(Hole.BROKEN, f"{path.name} annotations[{number}]")
         word = re.search("train|val|dev|test", path.stem.lower())
@@ -150,27 +156,88 @@ def _read_coco(folder: Folder, paths: list[Path], holes: Holes) -> Source:
 
 
 def _read_csv(folder: Folder, paths: list[Path], holes: Holes) -> Source:
-    """Rows `image,caption` and perhaps `split`; an equal row is a copy."""
+    """Rows with a photo, a caption and perhaps a split, as people, spreadsheets and `predict` write them."""
     path = _only(paths, folder)
-    columns = read_table(path, holes)
-    rows: dict[tuple[str, str], None] = {}
-    for row in zip(columns["image"], columns["caption"], strict=True):
-        if row in rows:
-            holes.add(Hole.REPEATED, row[0])
-        rows[row] = None
-    words = columns.get("split", [])
-    lists = lists_by_word(zip(columns["image"], words, strict=True), holes) if any(map(str.strip, words)) else None
-    return Source(_with_image(rows, path, holes), lists)
+    return _from_rows(read_table(path, holes), path, holes)
+
+
+def _read_jsonl(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+    """The same as JSON objects, one a line or in a list."""
+    path = _only(paths, folder)
+    return _from_rows(read_json_rows(path, holes), path, holes)
+
+
+def _read_imagefolder(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+    """A metadata.csv or metadata.jsonl in a folder for each split, as Hugging Face's data sets have them."""
+    rows: list[tuple[str, str]] = []
+    lists: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for path in paths:
+        read = read_table if path.suffix.lower() == ".csv" else read_json_rows
+        inner = path.parent.relative_to(folder.root).as_posix()
+        own = [(name if leads_out(name) else f"{inner}/{name}", caption) for name, caption in _named(read, path, holes)]
+        lists[SPLIT_NAMES[path.parent.name.lower()]] += dict.fromkeys(name for name, _ in own)
+        rows += own
+    return Source(rows, lists)
+
+
+def _named(read: Callable[[Path, Holes], list[Row]], path: Path, holes: Holes) -> list[tuple[str, str]]:
+    return _with_image(_unlike(read(path, holes), holes), path, holes)
+
+
+def _read_sidecars(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+    """A text file beside each photo, dog.txt or dog.jpg.txt, with a caption a line, as `predict --sidecar` writes it."""
+    rows = []
+    for photo, text in folder.sidecars():
+        name = photo.relative_to(folder.root).as_posix()
+        rows += [(name, line.strip()) for _, line in read_lines(text, holes)] or [(name, "")]
+    for name in sorted(folder.ambiguous):
+        holes.add(Hole.SEVERAL, name)
+    return Source(rows, _lists_by_folder([name for name, _ in rows]))
+
+
+def _from_rows(rows: list[Row], path: Path, holes: Holes) -> Source:
+    lists = None
+    if any(row.split.strip() for row in rows):
+        lists = lists_by_word(((row.image, row.split) for row in rows), holes)
+    elif path.stem.lower() == "metadata":
+        lists = _lists_by_folder([row.image for row in rows])
+    return Source(_with_image(_unlike(rows, holes), path, holes), lists)
+
+
+def _lists_by_folder(names: list[str]) -> dict[str, list[str]] | None:
+    """The names of every split, where each name begins with a folder that is called like one."""
+    lists: dict[str, dict[str, None]] = {split: {} for split in SPLITS}
+    for name in map(str.strip, names):
+        first, slash, _ = name.replace("\\", "/").partition("/")
+        split = SPLIT_NAMES.get(first.lower())
+        if not slash or not split:
+            return None
+        lists[split][name] = None
+    return {split: list(listed) for split, listed in lists.items()}
 
 
 def _only(paths: list[Path], folder: Folder) -> Path:
-    preferred = [path for path in paths if path.stem.lower() in ("captions", "dataset")] or paths
-    if len(preferred) > 1:
+    for usual in (("captions", "dataset"), ("metadata",), ("results",)):
+        preferred = [path for path in paths if path.stem.lower() in usual]
+        if preferred:
+            paths = preferred
+            break
+    if len(paths) > 1:
         raise CaptionerError(
             f"several caption files in {folder.root}: {', '.join(path.name for path in paths)}; "
             "leave the one to read, and move the others elsewhere"
         )
-    return preferred[0]
+    return paths[0]
+
+
+def _unlike(rows: Iterable[Row], holes: Holes) -> list[Row]:
+    """The rows without those that are in all columns like one before."""
+    found: dict[Row, None] = {}
+    for row in rows:
+        if row in found:
+            holes.add(Hole.REPEATED, row.image)
+        found[row] = None
+    return list(found)
 
 
 def _split_files(folder: Folder, holes: Holes) -> dict[str, list[str]] | None:
@@ -181,9 +248,9 @@ def _split_files(folder: Folder, holes: Holes) -> dict[str, list[str]] | None:
     return lists or None
 
 
-def _with_image(rows: Iterable[tuple[str, str]], path: Path, holes: Holes) -> list[tuple[str, str]]:
+def _with_image(rows: Iterable[Row], path: Path, holes: Holes) -> list[tuple[str, str]]:
     named = []
-    for image, caption in rows:
+    for image, caption, *_ in rows:
         if image.strip():
             named.append((image.strip(), caption))
         else:
@@ -193,26 +260,54 @@ def _with_image(rows: Iterable[tuple[str, str]], path: Path, holes: Holes) -> li
     return named
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    value.encode()  # JSON can hold half a character, which could never be written again: UnicodeEncodeError
-    return value
+def _files(pattern: str) -> Callable[[Folder], list[Path]]:
+    """What finds the caption files whose names in lower case the regular expression matches."""
+    return lambda folder: folder.matching(pattern)
+
+
+def _split_tables(folder: Folder) -> list[Path]:
+    return folder.matching_in(SPLIT_NAMES, r"metadata\.(csv|jsonl)")
+
+
+def _first_sidecar(folder: Folder) -> list[Path]:
+    return [text for _, text in islice(folder.sidecars(), 1)]
+
+
+def _is_one_object(paths: list[Path]) -> bool:
+    return not holds_records(paths[0], is_record)
+
+
+def _always(paths: list[Path]) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
 class _Reader:
     read: Callable[[Folder, list[Path], Holes], Source]
-    files: str  # a regular expression of the caption files' names in lower case
-    wanted: str  # the same for people
+    find: Callable[[Folder], list[Path]]
+    wanted: str  # which files, for people
+    fits: Callable[[list[Path]], bool] = _always  # whether the files that were found are of this format
 
 
 # In the order in which `detect_format` looks.
 _READERS = {
-    "flickr8k": _Reader(_read_flickr8k, r"flickr8k\.token\.txt", "Flickr8k.token.txt"),
-    "karpathy": _Reader(_read_karpathy, r"dataset(_.*)?\.json", "dataset_*.json"),
-    "kaggle": _Reader(_read_kaggle, r"captions\.txt", "captions.txt"),
-    "coco": _Reader(_read_coco, r"captions.*\.json", "captions*.json, also in annotations/"),
-    "csv": _Reader(_read_csv, r".*\.[ct]sv", "captions.csv or another .csv or .tsv"),
+    "flickr8k": _Reader(
+        _read_flickr8k,
+        _files(r"(flickr8k|flickr30k|results(_\d+)?)\.token(\.txt)?"),
+        "Flickr8k.token.txt or Flickr30k's results_20130124.token",
+    ),
+    "karpathy": _Reader(_read_karpathy, _files(r"dataset(_.*)?\.json"), "dataset_*.json"),
+    "kaggle": _Reader(_read_kaggle, _files(r"captions\.txt"), "captions.txt"),
+    "coco": _Reader(
+        _read_coco, _files(r"captions.*\.json"), "captions*.json, also in annotations/", fits=_is_one_object
+    ),
+    "csv": _Reader(_read_csv, _files(r".*\.[ct]sv"), "captions.csv, metadata.csv or another .csv or .tsv"),
+    "jsonl": _Reader(
+        _read_jsonl, _files(r".*\.(jsonl|ndjson)|captions.*\.json"), "captions.jsonl, metadata.jsonl or another .jsonl"
+    ),
+    "imagefolder": _Reader(
+        _read_imagefolder, _split_tables, "metadata.csv or metadata.jsonl in train/, validation/ and test/"
+    ),
+    "sidecar": _Reader(_read_sidecars, _first_sidecar, "a text file beside each photo, dog.txt beside dog.jpg"),
 }
 FORMATS = tuple(_READERS)

@@ -28,7 +28,13 @@ class Hole(Enum):
     OPEN_QUOTE = ("file with a quote that is never closed", "files with a quote that is never closed")
     CRLF = ("file with CRLF line ends", "files with CRLF line ends")
     BOM = ("file with a byte order mark", "files with a byte order mark")
-    NOT_UTF8 = ("line that is not UTF-8", "lines that are not UTF-8")
+    LOST = ("caption with a character lost in a conversion", "captions with a character lost in a conversion")
+    SEVERAL = ("name that stands for several photos", "names that stand for several photos")
+    UNREADABLE = ("folder that cannot be listed", "folders that cannot be listed")
+    DEV_FROM_TRAIN = (
+        "photo taken from train for dev, which had none",
+        "photos taken from train for dev, which had none",
+    )
 
 
 class Holes:

@@ -5,13 +5,13 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from captioner.data.dataset import SPLITS, CaptionDataset, Example
 from captioner.data.flickr8k_split import official_split
-from captioner.data.folder import Folder, folded, leads_out
+from captioner.data.folder import Folder, folded
 from captioner.data.holes import Hole, Holes
 from captioner.errors import CaptionerError
 
@@ -89,20 +89,30 @@ def join(folder: Folder, source: Source, seed: int, holes: Holes) -> CaptionData
     names: dict[Path, str] = {}
     for name, caption in source.rows:
         photo = folder.photo(name)
-        if photo and caption.strip():
+        if not photo:
+            continue
+        if not caption.strip():
+            holes.add(Hole.BLANK, name)
+        elif "\N{REPLACEMENT CHARACTER}" in caption:
+            holes.add(Hole.LOST, f"{name}: {caption}")
+        else:
             captions[photo].append(caption)
             names.setdefault(photo, name)
-        elif photo:
-            holes.add(Hole.BLANK, name)
 
     official = None if source.lists else official_split(name for name, _ in source.rows)
     lists = source.lists or official or random_split(names.values(), seed)
+    if source.lists and not lists.get("dev"):
+        lists = _with_dev(
+            lists, [name for name in lists.get("train", ()) if folder.photo(name) in captions], seed, holes
+        )
     splits = _filled(lists, captions, folder, holes)
 
     told = {folded(name) for listed in lists.values() for name in listed if not folder.photo(name)}
     for name in dict.fromkeys(name for name, _ in source.rows):
         if not folder.photo(name) and folded(name) not in told:
-            holes.add(Hole.OUTSIDE if leads_out(name) else Hole.WITHOUT_PHOTO, name)
+            holes.add(_why_missing(folder, name, Hole.WITHOUT_PHOTO), name)
+    for place, reason in folder.unreadable.items():
+        holes.add(Hole.UNREADABLE, f"{place}: {reason}")
     for split, examples in splits.items():
         if not examples:
             holes.add(Hole.EMPTY_SPLIT, split)
@@ -113,6 +123,24 @@ def join(folder: Folder, source: Source, seed: int, holes: Holes) -> CaptionData
             f"Photos were looked for in {places}; put them there under the names that the captions use"
         )
     return CaptionDataset("flickr8k" if official else source.name or folder.name, splits, holes.phrases())
+
+
+def _with_dev(
+    lists: Mapping[str, list[str]], usable: Sequence[str], seed: int, holes: Holes
+) -> Mapping[str, list[str]]:
+    """Lists in which dev is a tenth of the usable photos of train, where there are two of them or more."""
+    dev = random_split(usable, seed)["dev"]
+    for name in dev:
+        holes.add(Hole.DEV_FROM_TRAIN, name)
+    taken = set(dev)
+    return {**lists, "train": [name for name in lists.get("train", ()) if name not in taken], "dev": dev}
+
+
+def _why_missing(folder: Folder, name: str, otherwise: Hole) -> Hole:
+    """What is wrong with a name that stands for no photo."""
+    if name in folder.ambiguous:
+        return Hole.SEVERAL
+    return Hole.OUTSIDE if folder.is_outside(name) else otherwise
 
 
 def _filled(
@@ -131,7 +159,7 @@ def _filled(
                 continue
             taken[key] = split
             if not photo:
-                holes.add(Hole.OUTSIDE if leads_out(name) else Hole.LISTED_WITHOUT_PHOTO, name)
+                holes.add(_why_missing(folder, name, Hole.LISTED_WITHOUT_PHOTO), name)
             elif photo not in captions:
                 holes.add(Hole.LISTED_WITHOUT_CAPTION, name)
             else:

@@ -5,36 +5,31 @@ What can be read around is counted as a hole; a file that cannot be read at all 
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from captioner.data.encoding import decoded
 from captioner.data.holes import Hole, Holes
 from captioner.errors import CaptionerError
 
+HEAD = 1 << 16
+"""Bytes of a JSON file that tell what it is."""
+
 
 def read_text(path: Path, holes: Holes) -> str:
-    """The text of `path` without a byte order mark; what is not UTF-8 becomes U+FFFD.
+    """The text of `path`, in UTF-8 or with the byte order mark of UTF-16, without that mark.
 
     Raises:
-        CaptionerError: the file cannot be read.
+        CaptionerError: the file cannot be read, or is in another encoding.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise CaptionerError(f"cannot read {path}: {error.strerror}; allow reading it, or restore it") from error
-    encoding = "utf-8"
     if raw.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         holes.add(Hole.BOM, path.name)
-        encoding = "utf-8-sig" if raw.startswith(codecs.BOM_UTF8) else "utf-16"
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError:
-        text = raw.decode(encoding, errors="replace")
-    for number, line in enumerate(text.split("\n"), start=1):
-        if "\N{REPLACEMENT CHARACTER}" in line:
-            holes.add(Hole.NOT_UTF8, f"{path.name} line {number}")
-    return text
+    return decoded(raw, path)
 
 
 def read_lines(path: Path, holes: Holes) -> Iterator[tuple[int, str]]:
@@ -70,6 +65,62 @@ def read_lists(path: Path, keys: tuple[str, ...], holes: Holes) -> list[list[Any
             )
         lists.append(entries)
     return lists
+
+
+def read_records(path: Path, holes: Holes) -> Iterator[tuple[str, Any]]:
+    """The entries of a JSON list, or of a file with a JSON value a line: where each stands, and what it is.
+
+    Raises:
+        CaptionerError: the file cannot be read, is neither, or has no good line at all.
+    """
+    text = unix(read_text(path, holes))
+    if text.lstrip()[:1] == "[":
+        try:
+            entries = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise CaptionerError(f"{path} is not valid JSON ({error}); get it again from its source") from error
+        yield from ((f"entry {number}", entry) for number, entry in enumerate(entries))
+        return
+    broken = good = 0
+    first = ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield f"line {number}", json.loads(line)
+                good += 1
+            except (ValueError, RecursionError) as error:
+                broken += 1
+                first = first or f"line {number}: {error}"
+                holes.add(Hole.BROKEN, f"{path.name} line {number}")
+    if not good:
+        raise CaptionerError(f"{path} has no line that is valid JSON ({first or 'it is empty'}); get it again")
+
+
+def holds_records(path: Path, are_records: Callable[[Any], bool]) -> bool:
+    """Whether a JSON file is a list, or begins with a line that is a value of its own of the right kind."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:  # which `read_text` tells of
+        return False
+    try:
+        text = head.decode("utf-8-sig", errors="ignore").lstrip()
+        return text[:1] == "[" or are_records(json.loads(text.split("\n", 1)[0]))
+    except (ValueError, RecursionError):
+        return False
+
+
+def as_text(value: Any) -> str:
+    """A value from a JSON file as the text that it must be.
+
+    Raises:
+        TypeError: it is none.
+        UnicodeEncodeError: it holds half a character, as JSON can, and could never be written again.
+    """
+    if not isinstance(value, str):
+        raise TypeError(value)
+    value.encode()
+    return value
 
 
 def unix(text: str) -> str:

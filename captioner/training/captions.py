@@ -32,7 +32,7 @@ def read_captions(examples: Iterable[Example], report: Callable[[str], None]) ->
 
 
 def report_cut(sentences: Sequence[Sequence[str]], max_length: int, report: Callable[[str], None]) -> None:
-    """Tell how many captions are cut at `max_length` tokens, their end counted, and what would keep nearly all whole."""
+    """Tell how many captions are cut at `max_length` tokens, their end counted, and which length would keep them whole."""
     cut = sum(len(words) >= max_length for words in sentences)
     if cut:
         lengths = sorted(len(words) + 1 for words in sentences)

@@ -25,7 +25,7 @@ def test_a_byte_order_mark_is_no_character(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("né".encode("latin1"), r"odd\.txt is not UTF-8 \(byte 0xe9 at position 1\).*iconv -f LATIN1 -t UTF-8"),
+        ("né".encode("latin1"), r"odd\.txt is not UTF-8 \(byte 0xe9 at position 1\).*iconv -f CP1252 -t UTF-8"),
         ("나라".encode("euc-kr"), r"odd\.txt is not UTF-8 \(byte 0xb3 at position 0\)"),
         ("abc".encode("utf-16"), r"odd\.txt is UTF-16.*iconv -f UTF-16 -t UTF-8"),
         (b"ab\xff", r"byte 0xff at position 2"),
