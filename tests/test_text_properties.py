@@ -101,8 +101,10 @@ def test_a_line_of_a_megabyte_takes_no_longer_than_it_must(line):
 
 def write(folder: Path, layout: str, texts: list[str]) -> None:
     """Put captions into a file of a layout, as a program that knows its rules would; two photos lie beside it."""
+    inner = folder / "train" if layout == "imagefolder" else folder
+    inner.mkdir(exist_ok=True)
     for name in ("a.jpg", "b.jpg"):
-        (folder / name).touch()
+        (inner / name).touch()
     rows = [("ab"[number % 2] + ".jpg", text) for number, text in enumerate(texts)]
     if layout == "flickr8k":
         content = "".join(f"{name}#{number}\t{text}\n" for number, (name, text) in enumerate(rows))
@@ -114,10 +116,18 @@ def write(folder: Path, layout: str, texts: list[str]) -> None:
         images = [{"id": number, "file_name": f"{name}.jpg"} for number, name in enumerate("ab")]
         found = [{"image_id": number % 2, "caption": text} for number, text in enumerate(texts)]
         content, path = json.dumps({"images": images, "annotations": found}), "captions_train.json"
+    elif layout == "jsonl":
+        content = "".join(json.dumps({"file_name": name, "text": text}) + "\n" for name, text in rows)
+        path = "metadata.jsonl"
+    elif layout == "sidecar":
+        for name in "ab":
+            own = "".join(f"{text}\n" for photo, text in rows if photo == f"{name}.jpg")
+            (folder / f"{name}.txt").write_bytes(own.encode("utf-8", "surrogatepass"))
+        return
     else:
         quoted = [(name, '"' + text.replace('"', '""') + '"') for name, text in rows]
         content = "image,caption\n" + "".join(f"{name},{text}\n" for name, text in quoted)
-        path = "captions.txt" if layout == "kaggle" else "captions.csv"
+        path = {"kaggle": "captions.txt", "imagefolder": "train/metadata.csv"}.get(layout, "captions.csv")
     (folder / path).write_bytes(content.encode("utf-8", "surrogatepass"))
 
 

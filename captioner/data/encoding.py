@@ -33,7 +33,10 @@ ENCODINGS = {
 }
 """Those that caption files are found in, as Python calls them: what they are for."""
 
-WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ¿¡«»‹›“”„‘’‚–—…€£°·´")
+WESTERN = frozenset(
+    "àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ¿¡«»…€£°·"
+    "\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\xb4"  # dashes, quotes
+)
 """Beyond ASCII, what Western European texts are written with."""
 
 

@@ -185,7 +185,7 @@ def _named(read: Callable[[Path, Holes], list[Row]], path: Path, holes: Holes) -
 
 
 def _read_sidecars(folder: Folder, paths: list[Path], holes: Holes) -> Source:
-    """A text file beside each photo, dog.txt or dog.jpg.txt, with a caption a line, as `predict --sidecar` writes it."""
+    """A text file beside each photo, dog.txt or dog.jpg.txt, a caption a line, as `predict --sidecar` writes it."""
     rows = []
     for photo, text in folder.sidecars():
         name = photo.relative_to(folder.root).as_posix()

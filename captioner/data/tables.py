@@ -15,8 +15,9 @@ from captioner.data.text_files import as_text, read_records, read_text, unix
 from captioner.errors import CaptionerError
 
 # What the columns are called, the likeliest first.
-IMAGE = ("image", "file_name", "filename", "image_path", "image_name", "image_file", "image_filename", "img") + (
-    *("img_path", "img_name", "file", "file_path", "filepath", "path", "photo", "picture", "image_id"),
+IMAGE = (
+    *("image", "file_name", "filename", "image_path", "image_name", "image_file", "image_filename", "img", "img_path"),
+    *("img_name", "file", "file_path", "filepath", "path", "photo", "picture", "image_id"),
 )
 CAPTION = ("caption", "captions", "text", "sentence", "sentences", "comment", "description", "image_caption", "raw")
 SPLIT = ("split", "subset", "partition", "set")
@@ -135,7 +136,7 @@ def chosen_columns(names: Sequence[str]) -> dict[str, int]:
 
 
 def _header(line: str, separators: Iterable[str]) -> tuple[str, list[str]]:
-    """The separator that gives a column of images and one of captions, else the most columns, and the columns' names."""
+    """The separator that gives columns of images and captions, else the most columns; and what these are called."""
     found = []
     for separator in separators:
         # A file of another kind may be one endless line.

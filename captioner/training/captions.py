@@ -32,12 +32,16 @@ def read_captions(examples: Iterable[Example], report: Callable[[str], None]) ->
 
 
 def report_cut(sentences: Sequence[Sequence[str]], max_length: int, report: Callable[[str], None]) -> None:
-    """Tell how many captions are cut at `max_length` tokens, their end counted, and which length would keep them whole."""
+    """Tell how many captions are cut at `max_length` tokens, their end counted, and what length would keep them."""
     cut = sum(len(words) >= max_length for words in sentences)
     if cut:
         lengths = sorted(len(words) + 1 for words in sentences)
         nearly_all, longest = lengths[len(lengths) * 99 // 100], lengths[-1]
-        enough = f"{longest} keeps all" if nearly_all <= max_length else f"{nearly_all} keeps 99%, {longest} all"
+        enough = (
+            f"{longest} keeps all"
+            if nearly_all <= max_length or nearly_all == longest
+            else f"{nearly_all} keeps 99%, {longest} all"
+        )
         report(f"{cut} of {len(sentences)} captions are longer than --max-length {max_length}, and are cut: {enough}")
 
 

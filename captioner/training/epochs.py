@@ -13,7 +13,7 @@ from captioner.errors import CaptionerError
 from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
-from captioner.text import Vocabulary
+from captioner.text import Vocabulary, join_words
 from captioner.training.batches import CaptionBatches
 from captioner.training.checkpoint import Checkpoint, Progress
 from captioner.training.evaluation import caption_split
@@ -73,7 +73,7 @@ class Judge:
             figures |= score(captions, dev.captions, self._cider)
         figures["distinct_words"] = len({word for words in captions for word in words})
         figures["mean_length"] = float(np.mean([len(words) for words in captions]))
-        return figures, [f"{dev.names[number]}: {' '.join(captions[number])}" for number in samples(len(captions))]
+        return figures, [f"{dev.names[number]}: {join_words(captions[number])}" for number in samples(len(captions))]
 
 
 def run_epochs(

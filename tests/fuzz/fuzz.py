@@ -48,6 +48,16 @@ CAPTION_FILES = {
         b'"annotations": [{"image_id": 1, "caption": "A dog"}, {"image_id": 2, "caption": "x"}]}',
     ),
     "csv": ("captions.csv", b'image,caption,split\na.jpg,A dog,train\nb.jpg,"a, b",dev\nc.jpg,,test\n'),
+    "jsonl": (
+        "metadata.jsonl",
+        b'{"file_name": "a.jpg", "text": "A dog", "split": "train"}\n{"image": "b", "captions": ["A cat", "Two"]}\n',
+    ),
+    "semicolons": (
+        "captions.csv",
+        b"sep=;\r\nfile_name;text\r\n/x/a.jpg;A dog\r\n..\\b.jpg;\xe4\xb8\x80\xe5\x8f\xaa; cats\r\n",
+    ),
+    "flickr30k": ("results.csv", b"image_name| comment_number| comment\na.jpg| 0| A dog .\nb.jpg| 1   Two cats .\n"),
+    "sidecar": ("a.txt", b"A dog\r\n\nA cat"),
     "tsv": ("captions.tsv", b"image\tcaption\na.jpg\tA dog\nb.jpg\tTwo\tcats\n"),
 }
 
@@ -71,7 +81,7 @@ class Captions:
     """Reads bytes as the caption file of a layout, in a folder with two photos."""
 
     def __init__(self, layout: str) -> None:
-        self._layout = "csv" if layout == "tsv" else layout
+        self._layout = "csv" if layout in ("tsv", "semicolons", "flickr30k") else layout
         self._kept = tempfile.TemporaryDirectory(prefix="fuzz-")
         self._folder = Path(self._kept.name)
         self._file = self._folder / CAPTION_FILES[layout][0]

@@ -35,4 +35,6 @@ def test_what_is_said_without_ground(caption, references, expected):
 
 def test_the_share_is_of_those_that_say_such_a_thing():
     captions = words("a red dog", "a blue dog", "a dog", "a dog")
-    assert traits(captions, [words("a red dog")] * 4, [])["groundless_colours"] == 50
+    found = traits(captions, [words("a red dog")] * 4, [])
+    assert found["groundless_colours"] == 50
+    assert found["name_any"] == 2

@@ -100,6 +100,7 @@ METRICS = {"bleu1": 61.24, "bleu2": 43.0, "bleu3": 30.0, "bleu4": 20.06, "rouge_
     "copied": 12.4,
     "distinct_words": 321,
     "mean_length": 9.94,
+    "name_any": 640,
     "groundless_colours": 41.0,
     "groundless_numbers": 22.0,
     "wrong_gender": 7.6,
@@ -121,6 +122,15 @@ def test_the_card_says_how_good_and_from_what(tmp_path, data, licence):
         assert expected in card
     for expected in ("AdamW at 0.001 with", "`history.csv` and `training.png` show every epoch"):
         assert expected in card
+
+
+def test_the_card_counts_no_colours_in_languages_whose_words_it_does_not_know(tmp_path):
+    write_card(tmp_path / "README.md", "mine", ModelConfig(), TrainingConfig(), METRICS | {"name_any": 0})
+    card = " ".join((tmp_path / "README.md").read_text().split())
+    assert "None of these captions has an English word for a colour" in card
+    assert "%  have one" not in card
+    assert "41%" not in card
+    assert "Read what it says before you publish it." in card
 
 
 def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):

@@ -1,0 +1,75 @@
+"""Files that are not UTF-8, as spreadsheets and editors in many countries write them."""
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from captioner.data.encoding import decoded
+from captioner.errors import CaptionerError
+
+PATH = Path("captions.csv")
+TEXTS = {
+    "cp1252": "image;caption\nimg0.jpg;ein M\u00e4dchen f\u00e4hrt \u00fcber die Stra\u00dfe\nimg1.jpg;zwei Hunde",
+    "cp1250": "image;caption\nimg0.jpg;dziewczyna biegnie przez \u0142\u0105k\u0119\nimg1.jpg;ch\u0142opiec skacze",
+    "cp1251": "image;caption\nimg0.jpg;девочка в синей рубашке\nimg1.jpg;две собаки бегут",
+    "cp1254": "image;caption\nimg0.jpg;mavi g\u00f6mlekli bir k\u0131z\nimg1.jpg;iki k\u00f6pek ko\u015fuyor\n"
+    "img2.jpg;a\u011fa\u00e7 alt\u0131nda ya\u015fl\u0131 adam",
+    "gb18030": "image,caption\nimg0.jpg,一个女孩穿着蓝色的衬衫\nimg1.jpg,两只狗在草地上奔跑",
+    "big5": "image,caption\nimg0.jpg,一個女孩穿著藍色的襯衫\nimg1.jpg,兩隻狗在草地上奔跑",
+    "cp932": "image,caption\nimg0.jpg,青いシャツを着た女の子\nimg1.jpg,二匹の犬が草の上を走る",
+    "euc_jp": "image,caption\nimg0.jpg,青いシャツを着た女の子\nimg1.jpg,二匹の犬が草の上を走る",
+    "cp949": "image,caption\nimg0.jpg,파란 셔츠를 입은 소녀\nimg1.jpg,개 두 마리가 달린다",
+    "cp874": "image,caption\nimg0.jpg,เด็กผู้หญิงใส่เสื้อสีฟ้า\nimg1.jpg,สุนัขสองตัววิ่งบนหญ้า",
+}
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(CaptionerError) as error:
+        decoded(content, PATH)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("encoding", TEXTS)
+def test_the_encoding_is_guessed_and_the_first_line_shown_in_it(encoding):
+    text = TEXTS[encoding]
+    told = refusal(text.encode(encoding))
+    assert f"({encoding})" in told
+    assert text.split("\n")[1] in told
+    assert f"iconv -f {encoding.upper().replace('_', '-')} -t UTF-8 captions.csv > utf8.csv" in told
+    assert "line 2" in told
+
+
+@pytest.mark.parametrize("text", TEXTS.values())
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_utf_8_and_marked_utf_16_are_read_in_any_language(text, encoding):
+    assert decoded(text.encode(encoding), PATH) == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_told(encoding):
+    told = refusal(TEXTS["cp1252"].encode(encoding))
+    assert "UTF-16 without a byte order mark" in told
+    assert "iconv -f UTF-16 -t UTF-8" in told
+
+
+def test_a_few_damaged_lines_in_utf_8_are_named_and_no_encoding_is_guessed():
+    lines = [f"{number}.jpg,a caf\u00e9".encode() for number in range(20)]
+    lines[7] = lines[11] = b"7.jpg,a caf\xe9"
+    told = refusal(b"\n".join(lines))
+    assert "while 18 other lines are; mend what is damaged, line 8, 12" in told
+    assert "looks like" not in told
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\0", bytes(range(256)) * 400, b"\xc3", b"\x80"])
+def test_what_is_no_text_at_all_is_refused_too(content):
+    assert "captions.csv is not UTF-" in refusal(content)
+
+
+def test_a_file_of_broken_lines_takes_little_memory():
+    content = b"\xe9\n" * 1_000_000
+    tracemalloc.start()
+    refusal(content)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20e6
