@@ -80,7 +80,7 @@ class Folder:
         return []
 
     def matching_in(self, names: Container[str], pattern: str) -> list[Path]:
-        """The files that match in the folders called one of `names`, in lower case, of the root or of its folder `data`."""
+        """The files that match in the folders called one of `names`, of the root or of its folder `data`."""
         outer = [self.root, *(self.root / name for name in self._listing(self.root).folders if name.lower() == "data")]
         inner = [place / name for place in outer for name in self._listing(place).folders if name.lower() in names]
         return [path for folder in inner for path in self._files(folder, pattern)]
@@ -160,7 +160,7 @@ class Folder:
         return list(dict.fromkeys(readings))
 
     def _below_root(self, name: str) -> list[tuple[str, ...]]:
-        """What stands below the root of a path that is absolute, or relative to the caption file or to where the user is."""
+        """What an absolute path, or one relative to the caption file or to where the user is, has below the root."""
         if len(name) > LONGEST_PATH or (PureWindowsPath(name).drive and os.name != "nt"):
             return []
         found = []
