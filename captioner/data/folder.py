@@ -98,7 +98,7 @@ class Folder:
 
     def is_outside(self, name: str) -> bool:
         """Whether a name that stands for no photo leads out of the root: it climbs, or begins elsewhere."""
-        return leads_out(name) and (".." in PureWindowsPath(name).parts or not self._readings(name))
+        return leads_out(name) and (".." in PureWindowsPath(name).parts or not any(self._readings(name)))
 
     def contents(self) -> str:
         """What lies in the folder itself, ten names at most."""
@@ -123,8 +123,7 @@ class Folder:
                     yield folder / name, folder / text
 
     def _find(self, name: str) -> Path | None:
-        readings = self._readings(name)
-        for parts in readings:
+        for parts in self._readings(name):
             for folder in self.photo_folders:
                 inner = folder.joinpath(*parts[:-1])
                 listing = self._listing(inner)
@@ -136,7 +135,7 @@ class Folder:
                     return None
                 if several:
                     return self._first_path(inner) / several[0]
-        for parts in readings:
+        for parts in self._readings(name):
             elsewhere = self._elsewhere(parts)
             if len(elsewhere) > 1:
                 self.ambiguous.add(name)
@@ -145,19 +144,19 @@ class Folder:
                 return elsewhere[0]
         return None
 
-    def _readings(self, name: str) -> list[tuple[str, ...]]:
-        """The paths below the root that a name may stand for, likeliest first."""
+    def _readings(self, name: str) -> Iterator[tuple[str, ...]]:
+        """The paths below the root that a name may stand for, likeliest first; some more than once."""
         path = PureWindowsPath(name)
         if not path.parts or "\0" in name:
-            return []
-        readings = [] if leads_out(name) else [path.parts]
-        readings += self._below_root(name)
+            return
+        if not leads_out(name):
+            yield path.parts
+        yield from self._below_root(name)
         parts = path.parts[1:] if path.anchor else path.parts
         own = [place for place, part in enumerate(parts[:-1]) if folded(part) == folded(self.root.name)]
-        for place in dict.fromkeys(own[:1] + own[-1:]):
+        for place in own[:1] + own[-1:]:
             if ".." not in parts[place + 1 :]:
-                readings.append(parts[place + 1 :])
-        return list(dict.fromkeys(readings))
+                yield parts[place + 1 :]
 
     def _below_root(self, name: str) -> list[tuple[str, ...]]:
         """What an absolute path, or one relative to the caption file or to where the user is, has below the root."""

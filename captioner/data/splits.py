@@ -120,8 +120,8 @@ def join(folder: Folder, source: Source, seed: int, holes: Holes) -> CaptionData
         places = ", ".join(str(place) for place in folder.photo_folders)
         raise CaptionerError(
             f"no photo with a caption in any split of {folder.root}: {'; '.join(holes.phrases())}. "
-            f"Photos were looked for in {places}, and then in all folders within; put them there under the names that the "
-            "captions use"
+            f"Photos were looked for in {places}, and then in all folders within; put them there under the names that "
+            "the captions use"
         )
     return CaptionDataset("flickr8k" if official else source.name or folder.name, splits, holes.phrases())
 

@@ -44,7 +44,10 @@ def test_a_photo_without_words_or_that_cannot_be_read_is_left_out(read):
     assert split.rows == (0, 3)
     assert split.captions == ([["a", "dog"]], [["a", "fox"]])
     assert split.names == ("0.jpg", "3.jpg")
-    assert lines == [f"left out: {Path('photos', '1.jpg')}: broken"]
+    assert lines == [
+        f"left out: {Path('photos', '1.jpg')}: broken",
+        "left out: 3 captions without a word, such as 2.jpg: '!?'",
+    ]
 
 
 def test_many_bad_photos_do_not_fill_the_screen(read):
