@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePath, PureWindowsPath
 
 from captioner.data.holes import printable
 from captioner.data.photos import is_photo
@@ -61,7 +61,7 @@ class Folder:
         self._listings: dict[Path, _Listing] = {}
         self._first_paths: dict[tuple[int, int], Path] = {}
         self._known_paths: dict[Path, Path] = {}
-        self._resolved: dict[Path, Path] = {}
+        self._resolved: dict[str, str] = {}
         self._found: dict[str, Path | None] = {}
         self.photo_folders = self._places(PHOTO_FOLDERS)
         self._text_folders = list(dict.fromkeys([*self._places(TEXT_FOLDERS), *self.photo_folders]))
@@ -158,22 +158,38 @@ class Folder:
             if ".." not in parts[place + 1 :]:
                 yield parts[place + 1 :]
 
-    def _below_root(self, name: str) -> list[tuple[str, ...]]:
+    def _below_root(self, name: str) -> Iterator[tuple[str, ...]]:
         """What an absolute path, or one relative to the caption file or to where the user is, has below the root."""
         if len(name) > LONGEST_PATH or (PureWindowsPath(name).drive and os.name != "nt"):
-            return []
-        found = []
-        for base in filter(None, (self.caption_folder, _here())):
-            path = Path(os.path.normpath(base / name.replace("\\", os.sep)))
-            for place, root in ((path, self.root), (self._real(path.parent) / path.name, self._real(self.root))):
-                if place != root and place.is_relative_to(root):
-                    found.append(place.relative_to(root).parts)
-        return found
+            return
+        written = name.replace("\\", os.sep)
+        for base in self._bases:
+            path = os.path.normpath(os.path.join(base, written))  # noqa: PTH118  # fast: a table has many paths
+            for root in self._roots:
+                if path.startswith(root):
+                    yield PurePath(path[len(root) :]).parts
+        if os.path.isabs(written):  # noqa: PTH117
+            folder, photo = os.path.split(os.path.normpath(written))
+            if folder not in self._resolved:
+                self._resolved[folder] = os.path.realpath(folder)
+            path = os.path.join(self._resolved[folder], photo)  # noqa: PTH118
+            if path.startswith(self._roots[-1]):
+                yield PurePath(path[len(self._roots[-1]) :]).parts
 
-    def _real(self, folder: Path) -> Path:
-        if folder not in self._resolved:
-            self._resolved[folder] = Path(os.path.realpath(folder))
-        return self._resolved[folder]
+    @cached_property
+    def _bases(self) -> list[str]:
+        """Where a path may begin: at the caption file, and where the user is."""
+        try:
+            here = [os.getcwd()]  # noqa: PTH109
+        except OSError:  # it was deleted
+            here = []
+        return list(dict.fromkeys([str(self.caption_folder), *here]))
+
+    @cached_property
+    def _roots(self) -> list[str]:
+        """The root as it was named and, last, as it is without links, each with a separator behind."""
+        roots = dict.fromkeys((os.path.normpath(self.root), os.path.realpath(self.root)))
+        return [os.path.join(root, "") for root in roots]  # noqa: PTH118
 
     def _elsewhere(self, parts: tuple[str, ...]) -> list[Path]:
         """The photos in any folder within the root whose paths end so, two at most."""
@@ -312,13 +328,6 @@ def leads_out(name: str) -> bool:
 def folded(name: str) -> str:
     """What is equal for two names that differ by case or Unicode form only."""
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _here() -> Path | None:
-    try:
-        return Path.cwd()
-    except OSError:  # it was deleted
-        return None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

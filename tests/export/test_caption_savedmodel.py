@@ -13,10 +13,11 @@ from PIL import Image
 from captioner.config import CELLS
 from captioner.data.photos import open_photo, preprocess
 from captioner.errors import CaptionerError
-from captioner.export.caption_savedmodel import export_caption_savedmodel
+from captioner.export.caption_savedmodel import CaptionSavedModel, export_caption_savedmodel
 from captioner.models import networks
 from captioner.models.encoder import KerasEncoder
 from captioner.runtime.captioner import Captioner
+from captioner.text import SPECIAL_TOKENS, Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,16 @@ def test_captions_of_files_are_those_of_predict(exported, captioner, photos, cel
     captions = captioner(cell, 3)(photos)
     assert_as_predict(found, captions, 3, FILES)
     assert len({caption.text for caption in captions}) > 1
+
+
+@pytest.mark.parametrize("words", ["一 只 狗 在 跑 dog", "2 只 ทำ น้ำ a dog"])
+def test_captions_in_scripts_without_spaces_are_those_of_predict(encoder, network, config, photos, words):
+    characters = Vocabulary([*SPECIAL_TOKENS, *words.split()])
+    found = CaptionSavedModel(config("rnn"), characters, network("rnn"), encoder).caption_files(photos, num_captions=3)
+    captions = Captioner(characters, KerasEncoder(encoder), network("rnn"), config("rnn").decoding, 3)(photos)
+    assert_as_predict(found, captions, 3, FILES)
+    every = [candidate for caption in captions for candidate in caption.candidates]
+    assert any(candidate.text != " ".join(candidate.words) for candidate in every)
 
 
 @pytest.mark.parametrize(
