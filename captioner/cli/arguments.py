@@ -71,14 +71,15 @@ def add_data(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--data",
         metavar="DIR",
-        help="folder with photos and captions (default: $CAPTIONER_DATA, then datasets/flickr8k; if neither exists, "
+        help="folder with photos and captions in UTF-8 (default: $CAPTIONER_DATA, then datasets/flickr8k; if neither exists, "
         "Flickr8k is downloaded there, 1.1 GB)",
     )
     group.add_argument(
         "--data-format",
         choices=("auto", *FORMATS),
         default="auto",
-        help="format of the captions; auto detects it (default: auto)",
+        help="format of the captions; auto detects it (default: auto). csv is any table with columns for photo and "
+        "caption, jsonl the same as JSON; sidecar is a text file beside each photo. docs/training.md lists all",
     )
 
 

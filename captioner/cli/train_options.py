@@ -46,7 +46,7 @@ examples:
   python train.py --encoder MobileNetV3Large         # another network of keras.applications, frozen
   python train.py --task char-lm --text book.txt     # a language model of the characters of a text
 
-  # continue with your own photos: a folder with a captions.csv (image,caption)
+  # continue with your own photos: a folder with a captions.csv (image,caption), or with dog.txt beside each dog.jpg
   python train.py --data my_photos --init-from saved_models/flickr8k --epochs 5
 
   # fine-tune the encoder's last layers too
