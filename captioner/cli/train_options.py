@@ -84,7 +84,12 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "min_count",
         f"leave words that occur less often out of the vocabulary; with --init-from: {INIT_FROM_MIN_COUNT}",
     )
-    add_setting(data, DecodingConfig, "max_length", "the most words in a caption, including the end token")
+    add_setting(
+        data,
+        DecodingConfig,
+        "max_length",
+        "the most words in a caption (characters where a language has no spaces), including the end token",
+    )
 
     model = parser.add_argument_group("model")
     model.add_argument(

@@ -12,7 +12,14 @@ from captioner.errors import CaptionerError
 
 FOUND = Path(__file__).with_name("found")
 ROOT = Path(__file__).parents[2]
-NAMES = {"flickr8k": "Flickr8k.token.txt", "karpathy": "dataset_x.json", "coco": "captions_train.json"}
+NAMES = {
+    "flickr8k": "Flickr8k.token.txt",
+    "karpathy": "dataset_x.json",
+    "coco": "captions_train.json",
+    "csv": "captions.csv",
+    "jsonl": "metadata.jsonl",
+    "sidecar": "a.txt",
+}
 
 OPEN = """
 import re, sys
