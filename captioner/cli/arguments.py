@@ -71,8 +71,8 @@ def add_data(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--data",
         metavar="DIR",
-        help="folder with photos and captions in UTF-8 (default: $CAPTIONER_DATA, then datasets/flickr8k; if neither exists, "
-        "Flickr8k is downloaded there, 1.1 GB)",
+        help="folder with photos and captions in UTF-8 (default: $CAPTIONER_DATA, then datasets/flickr8k; if neither "
+        "exists, Flickr8k is downloaded there, 1.1 GB)",
     )
     group.add_argument(
         "--data-format",
