@@ -188,6 +188,8 @@ class PhotoOpener:
             OpeningCancelledError: it was cancelled.
             CaptionerError: no process can be started.
         """
+        if wanted.cancelled and wanted.cancelled.is_set():
+            raise OpeningCancelledError
         request: dict[str, Any] = {"max_pixels": wanted.max_pixels, "size": wanted.size, "shown": wanted.shown}
         if isinstance(source, bytes):
             content, name = source, "the image"
