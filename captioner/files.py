@@ -43,7 +43,7 @@ _swept: set[Path] = set()
 
 
 @contextmanager
-def replacing(path: str | Path, named: bool = False) -> Iterator[Path]:
+def replacing(path: str | Path, named: bool = False, mode: int | None = None) -> Iterator[Path]:
     """Yield a path beside `path` to write to; rename it over `path` when the block ends well.
 
     The stand-in's name ends like that of `path`, since many writers choose their format by it. When the
@@ -54,6 +54,7 @@ def replacing(path: str | Path, named: bool = False) -> Iterator[Path]:
         path: the file.
         named: whether a user typed just this path. Then a link stays a link, and its target is replaced, and a device
             or a pipe is written to as it is; else whatever is there gives way, since a stranger may have put it there.
+        mode: the new file's permissions; not given, those of the file that it replaces, or else what the umask lets.
 
     Raises:
         OSError: the directory cannot be made or written to, or the disk is full.
@@ -74,7 +75,7 @@ def replacing(path: str | Path, named: bool = False) -> Iterator[Path]:
         yield beside
         with beside.open("rb+") as written:
             os.fsync(written.fileno())
-        beside.chmod(0o666 & ~_umask())
+        beside.chmod(_permissions(path) if mode is None else stat.S_IMODE(mode))
         beside.replace(path)
 
 
@@ -242,6 +243,19 @@ def cache_directory() -> Path:
     """The directory for files that can be made again: $XDG_CACHE_HOME/captioner, else ~/.cache/captioner."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "captioner"
+
+
+def _permissions(path: Path) -> int:
+    """Return the permissions that a file at `path` has, or is to get; a stranger's file grants no more than usual."""
+    usual = 0o666 & ~_umask()
+    try:
+        status = path.lstat()
+    except OSError:
+        return usual
+    if not stat.S_ISREG(status.st_mode):
+        return usual
+    there = stat.S_IMODE(status.st_mode) & 0o777
+    return there if not hasattr(os, "geteuid") or status.st_uid == os.geteuid() else there & usual
 
 
 def _umask() -> int:

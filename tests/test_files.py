@@ -103,6 +103,46 @@ def test_permissions_follow_the_umask(tmp_path, mask, mode):
     assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == mode
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o664, 0o755])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, mode, named):
+    old = tmp_path / "file.txt"
+    old.touch()
+    old.chmod(mode)
+    write_text(old, "new", named)
+    assert old.read_text() == "new"
+    assert stat.S_IMODE(old.stat().st_mode) == mode
+    with replacing(old, mode=0o100640) as beside:
+        beside.touch()
+    assert stat.S_IMODE(old.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_the_target_of_a_link_keeps_its_permissions_and_a_link_that_gives_way_has_none(tmp_path):
+    (tmp_path / "secret.txt").touch(0o600)
+    for link in ("named", "found"):
+        (tmp_path / link).symlink_to("secret.txt")
+        write_text(tmp_path / link, "new", named=link == "named")
+    assert stat.S_IMODE((tmp_path / "secret.txt").stat().st_mode) == 0o600
+    assert not (tmp_path / "found").is_symlink()
+    assert stat.S_IMODE((tmp_path / "found").stat().st_mode) != 0o600
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize(("mode", "expected"), [(0o666, 0o644), (0o600, 0o600), (0o4777, 0o644)])
+def test_the_file_of_another_user_grants_no_more_than_a_new_one(tmp_path, monkeypatch, mode, expected):
+    monkeypatch.setattr(os, "geteuid", lambda: (tmp_path / "file.txt").lstat().st_uid + 1)
+    (tmp_path / "file.txt").touch()
+    (tmp_path / "file.txt").chmod(mode)
+    before = os.umask(0o022)
+    try:
+        write_text(tmp_path / "file.txt", "new")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == expected
+
+
 def test_writers_side_by_side_leave_one_whole_file(tmp_path):
     path = tmp_path / "file.txt"
     texts = [str(number) * 100_000 for number in range(8)]
