@@ -115,8 +115,9 @@ class Captioner(LoadedCaptioner):
 def default_model(weights: str, report: Callable[[str], object]) -> Path:
     """Choose between the shipped models, and report which and how to get the other.
 
-    It is the one that reads photos with InceptionV3 where InceptionV3's weights are at hand: a file is named, or Keras
-    has them, or they have been prepared. Else it is the compact one.
+    It is `saved_models/flickr8k` where that can be read: InceptionV3's weights are at hand, since a file is named, or
+    Keras has them, or they have been prepared; or it needs none, since somebody put a compact model or an export with a
+    bundle there. Else it is the compact one.
 
     Args:
         weights: the encoder's, a file, or "imagenet" for Keras's own.
@@ -125,7 +126,11 @@ def default_model(weights: str, report: Callable[[str], object]) -> Path:
     large, compact = shipped_model(), shipped_model("compact")
     if not (compact / CONFIG).is_file():
         return large
-    prepared = encoder_path(large, read_config(large), IMAGENET) if (large / CONFIG).is_file() else None
+    config = read_config(large) if (large / CONFIG).is_file() else None
+    if config and bundle.is_ready(large, config):
+        report(f"captioning with {shown(large)}")
+        return large
+    prepared = encoder_path(large, config, IMAGENET) if config else None
     if prepared and (weights != IMAGENET or is_here() or prepared.is_file()):
         report(f"captioning with {shown(large)}; --model {shown(compact)} is smaller and quicker")
         return large

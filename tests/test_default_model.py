@@ -9,6 +9,7 @@ import pytest
 
 import captioner
 from captioner import library
+from captioner.checksums import BundleChecksums
 from captioner.cli.main import main
 from captioner.config import EncoderConfig, ModelConfig, save_config
 from captioner.errors import CaptionerError
@@ -79,6 +80,25 @@ def test_where_there_is_one_alone_there_is_no_choice(shipped):
         shipped / "compact",
         ["captioning with saved_models/compact, since InceptionV3's weights are not here"],
     )
+
+
+def about(directory: Path) -> Path:
+    return directory / "config.json"
+
+
+def test_a_model_that_needs_no_weights_may_stand_in_the_place_of_the_large_one(shipped):
+    compact = ROOT / "saved_models" / "compact" / "config.json"
+    about(shipped / "flickr8k").write_bytes(compact.read_bytes())  # with checksums as compact models have them
+    for weights in ("imagenet", "weights.h5"):
+        assert chosen(weights) == (shipped / "flickr8k", ["captioning with saved_models/flickr8k"])
+    about(shipped / "compact").unlink()
+    assert chosen() == (shipped / "flickr8k", [])
+
+
+@pytest.mark.parametrize(("made_of", "expected"), [("0", "flickr8k"), ("1", "compact")])
+def test_an_export_with_a_bundle_needs_no_weights_while_it_is_of_the_same_training(shipped, made_of, expected):
+    save_config(shipped / "flickr8k" / "bundle.json", bundle=BundleChecksums("a", "b", made_of))
+    assert chosen()[0] == shipped / expected
 
 
 @pytest.mark.parametrize("backend", ["litert", "keras"])

@@ -131,16 +131,22 @@ def read_ready(directory: Path, config: ModelConfig) -> tuple[bytes, dict[str, n
     expected: CompactFiles | BundleChecksums
     if is_compact(config):
         expected, known_to = read_files(directory), CONFIG
-    elif (directory / BUNDLE).exists():
+    elif is_ready(directory, config):
         expected, known_to = load_config(directory / BUNDLE, "bundle", BundleChecksums), BUNDLE
-        if expected.weights != load_config(directory / CONFIG, "checksums", Checksums).weights:
-            return None
     else:
         return None
     network = read_checked(directory / NETWORK, expected.encoder, known_to)
     read_checked(directory / ARRAYS, expected.decoder, known_to)
     refuse_harmful(network, expected.encoder, directory)
     return network, read_weights(directory / ARRAYS, weight_shapes(config.decoder))
+
+
+def is_ready(directory: Path, config: ModelConfig) -> bool:
+    """Tell whether a model directory has a bundle of the model that its `config.json` tells of; see `read_ready`."""
+    if is_compact(config) or not (directory / BUNDLE).exists():
+        return is_compact(config)
+    made_of = load_config(directory / BUNDLE, "bundle", BundleChecksums).weights
+    return made_of == load_config(directory / CONFIG, "checksums", Checksums).weights
 
 
 def file_identity(path: Path) -> str:
