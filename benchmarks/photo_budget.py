@@ -28,7 +28,6 @@ from captioner import Captioner
 from captioner.data.photo_process import PhotoOpener
 from captioner.data.photos import open_photo
 from captioner.data.shipped import shipped_model
-from captioner.runtime.captioner import Photo
 
 PHONE = (4000, 3000)
 
@@ -68,7 +67,7 @@ def compare(captioner: Captioner, what: str, photos: list[Path], pairs: int) -> 
 def seconds(captioner: Captioner, photos: list[Path], opener: PhotoOpener | None) -> float:
     """Caption the photos; the opener is closed at the end, and was not used before."""
 
-    def open_here(photo: Photo, size: int, **options: object) -> np.ndarray:
+    def open_here(photo: Path, size: int, **options: object) -> np.ndarray:
         return open_photo(photo, size=size)
 
     captioner._opener = opener

@@ -1,12 +1,12 @@
 """From photos to captions: encoder, decoder, search and vocabulary in one call."""
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol, TypeVar, overload
+from typing import BinaryIO, Protocol, TypeGuard, TypeVar, cast, overload
 
 import numpy as np
 from PIL import Image
@@ -20,8 +20,9 @@ from captioner.decoding.captions import Network, generate
 from captioner.runtime.caption import Candidate, Caption
 from captioner.text import Vocabulary
 
-Photo = str | Path | bytes | np.ndarray | Image.Image
-"""A photo as `captioner.data.photos.open_photo` takes it: a path, a file's bytes, an array, a Pillow image."""
+Photo = str | Path | bytes | np.ndarray | Image.Image | BinaryIO
+"""A photo as `captioner.data.photos.open_photo` takes it: a path, a file's bytes, an array, a Pillow image; or an open
+binary file, which is read from where it stands to its end."""
 
 AnyPhoto = TypeVar("AnyPhoto", bound=Photo)
 
@@ -81,15 +82,21 @@ class Captioner:
     @overload
     def __call__(self, photos: Sequence[Photo]) -> list[Caption]: ...
     def __call__(self, photos: Photo | Sequence[Photo]) -> Caption | list[Caption]:
-        """Caption a photo, or a list: of paths, bytes of files, Pillow images or arrays.
+        """Caption a photo, or a list: of paths, bytes of files, open binary files, Pillow images or arrays.
 
         Raises:
             PhotoError: a photo cannot be opened; `stream` goes on with the others.
+            TypeError: something is no photo; of a list, it is said which, before any is captioned.
         """
-        if isinstance(photos, str | Path | bytes | np.ndarray | Image.Image):
+        if _is_photo(photos):
             return self._describe(photos)
+        if _is_file(photos) or isinstance(photos, bytearray | memoryview | Mapping) or not isinstance(photos, Iterable):
+            raise TypeError(_no_photo("the photo", photos))
+        items = cast("Iterable[Photo]", photos)
+        if isinstance(photos, list | tuple):  # what can be known at once is not told after the work
+            items = list(_checked(items))
         found = []
-        for _, result in self.stream(photos):
+        for _, result in self.stream(items):
             if isinstance(result, PhotoError):
                 raise result
             found.append(result)
@@ -107,16 +114,18 @@ class Captioner:
         Args:
             photos: any number.
             threads: how many photos are read at once; not given, one for each core.
+
+        Raises:
+            TypeError: an item is no photo; its number is said.
         """
         count = len(photos) if isinstance(photos, Sized) else 0
-        photos = iter(photos)
-        first, second = next(photos, None), next(photos, None)
-        if first is None:
+        checked = _checked(photos)
+        begun = list(islice(checked, 2))
+        if len(begun) < 2:
+            for photo in begun:
+                yield photo, self._attempt(photo)
             return
-        if second is None:
-            yield first, self._attempt(first)
-            return
-        with closing(self._seen(chain([first, second], photos), count, threads)) as read:
+        with closing(self._seen(chain(begun, checked), count, threads)) as read:
             while group := list(islice(read, AT_ONCE)):
                 yield from self._search(group)
 
@@ -128,8 +137,11 @@ class Captioner:
         Args:
             photos: any number.
             threads: how many photos are read at once; not given, one for each core.
+
+        Raises:
+            TypeError: an item is no photo; its number is said.
         """
-        with closing(self._seen(photos, len(photos) if isinstance(photos, Sized) else 0, threads)) as seen:
+        with closing(self._seen(_checked(photos), len(photos) if isinstance(photos, Sized) else 0, threads)) as seen:
             yield from seen
 
     def encoder_for(self, count: int) -> Encoder:
@@ -166,14 +178,14 @@ class Captioner:
             return error
 
     def _describe(self, photo: Photo) -> Caption:
-        pixels = open_photo(photo, size=self.encoder.image_size)
+        pixels = open_photo(_read(photo), size=self.encoder.image_size)
         return self._captions(self.encoder(scale(pixels))[None])[0]
 
     def _read_among_others(self, photo: Photo, encoder: Encoder, stopped: threading.Event) -> np.ndarray | PhotoError:
         """Return what an encoder sees in a photo: features (L, D)."""
         try:
             pixels = open_photo(
-                photo, size=encoder.image_size, opener=self._opener or shared_opener(), cancelled=stopped
+                _read(photo), size=encoder.image_size, opener=self._opener or shared_opener(), cancelled=stopped
             )
         except PhotoError as error:
             return error
@@ -198,3 +210,54 @@ class Captioner:
             )
             captions.append(Caption(candidates[0].words, candidates[0].score, candidates[0].attention, candidates))
         return captions
+
+
+def _is_photo(thing: object) -> TypeGuard[Photo]:
+    """Tell whether something has a type of `Photo`; a file that is open as text has not."""
+    if isinstance(thing, str | Path | bytes | np.ndarray | Image.Image):
+        return True
+    return _is_file(thing) and not hasattr(thing, "encoding")
+
+
+def _is_file(thing: object) -> bool:
+    return callable(getattr(thing, "read", None))
+
+
+def _checked(photos: Iterable[AnyPhoto]) -> Iterator[AnyPhoto]:
+    """Let photos through.
+
+    Raises:
+        TypeError: something is none, or there is one photo and not several.
+    """
+    if isinstance(photos, str | Path | bytes) or _is_file(photos):  # whose letters, numbers and lines are no photos
+        raise TypeError(f"photos: expected a list or another iterable of photos, got {type(photos).__name__}")
+    for number, photo in enumerate(photos):
+        if not _is_photo(photo):
+            raise TypeError(_no_photo(f"photos[{number}]", photo))
+        yield photo
+
+
+def _no_photo(name: str, thing: object) -> str:
+    advice = "; open the file in binary mode" if _is_file(thing) else ""
+    return (
+        f"{name}: expected a path, the bytes of a file, an open binary file, a Pillow image or an array, got "
+        f"{type(thing).__name__}{advice}"
+    )
+
+
+def _read(photo: Photo) -> str | Path | bytes | np.ndarray | Image.Image:
+    """Return what `open_photo` takes.
+
+    Raises:
+        PhotoError: an open file cannot be read.
+    """
+    if isinstance(photo, str | Path | bytes | np.ndarray | Image.Image):
+        return photo
+    name = getattr(photo, "name", "the file")
+    try:
+        content = photo.read()
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        raise PhotoError(f"{name}: {error}") from error
+    if not isinstance(content, bytes):
+        raise TypeError(f"{name}: expected an open file that gives bytes, got {type(content).__name__}")
+    return content

@@ -1,6 +1,9 @@
 import io
+import tempfile
 import threading
 import time
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,6 +91,90 @@ def test_whatever_a_photo_comes_as(make, photos, tmp_path):
     assert len({captioner(form).text for form in forms}) == 1
     assert {caption.text for caption in captioner(forms)} == {captioner(photos[0]).text}
     assert captioner([]) == []
+
+
+@pytest.mark.parametrize("open_file", ["file", "memory", "archive", "temporary"])
+def test_an_open_binary_file_is_a_photo(make, photos, tmp_path, open_file):
+    Image.fromarray(photos[0]).save(tmp_path / "photo.png")
+    content = (tmp_path / "photo.png").read_bytes()
+
+    def opened():
+        if open_file == "file":
+            return (tmp_path / "photo.png").open("rb")
+        if open_file == "memory":
+            return io.BytesIO(content)
+        if open_file == "temporary":
+            file = tempfile.TemporaryFile()  # noqa: SIM115  # who takes it closes it
+            file.write(content)
+            file.seek(0)
+            return file
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("photo.png", content)
+        return zipfile.ZipFile(file).open("photo.png")
+
+    captioner = make()
+    expected = captioner(photos[0]).text
+    with opened() as file:
+        assert captioner(file).text == expected
+    with opened() as first, opened() as second:
+        assert [caption.text for caption in captioner([first, photos[0], second])] == [expected] * 3
+    with opened() as file:
+        ((given, caption),) = captioner.stream([file])
+        assert given is file
+        assert caption.text == expected
+
+
+def test_a_file_that_cannot_be_read_is_no_photo_and_stops_no_other(make, photos, tmp_path):
+    (tmp_path / "photo.png").touch()
+    with (tmp_path / "photo.png").open("rb") as closed:
+        pass
+    with (tmp_path / "new.png").open("wb") as writing:
+        found = [result for _, result in make().stream([closed, io.BytesIO(), writing, photos[0]])]
+    assert [isinstance(each, PhotoError) for each in found] == [True, True, True, False]
+    assert str(found[0]) == f"{tmp_path / 'photo.png'}: read of closed file"
+
+
+WRONG = [None, 7, {"image": b""}, bytearray(b"photo"), ["a.jpg"], Ellipsis]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: type(wrong).__name__)
+def test_a_wrong_item_is_named_by_its_place(make, photos, place, wrong):
+    items = photos[:3]
+    items.insert(place, wrong)
+    captioner = make()
+    captioner.encoder = None  # of a list nothing is captioned before all is known to be photos
+    expected = rf"^photos\[{place}\]: expected a path, .* or an array, got {type(wrong).__name__}$"
+    with pytest.raises(TypeError, match=expected):
+        captioner(items)
+    with pytest.raises(TypeError, match=expected):
+        make()(each for each in items)
+    for several in (make().stream, make().features):
+        with pytest.raises(TypeError, match=expected):
+            list(several(iter(items)))
+
+
+@pytest.mark.parametrize("wrong", [None, 7, {"image": b""}, bytearray(b"photo"), memoryview(b"photo"), object()])
+def test_what_is_no_photo_is_refused(make, wrong):
+    with pytest.raises(TypeError, match=f"^the photo: expected a path, .* got {type(wrong).__name__}$"):
+        make()(wrong)
+
+
+@pytest.mark.parametrize("several", ["a.jpg", Path("a.jpg"), b"photo", io.BytesIO(b"a\nb")])
+def test_one_photo_is_not_several(make, several):
+    for read in (make().stream, make().features):
+        with pytest.raises(TypeError, match=f"^photos: expected a list .* got {type(several).__name__}"):
+            list(read(several))
+
+
+def test_a_file_open_as_text_is_not_read_line_by_line(make, tmp_path):
+    (tmp_path / "photos.txt").write_text("a.jpg\nb.jpg\n")
+    with (tmp_path / "photos.txt").open() as file:
+        with pytest.raises(TypeError, match=r"^the photo: .* got TextIOWrapper; open the file in binary mode$"):
+            make()(file)
+        with pytest.raises(TypeError, match=r"^photos\[1\]: .* got StringIO; open the file in binary mode$"):
+            make()(["a.jpg", io.StringIO("b.jpg")])
 
 
 def test_many_photos_are_captioned_as_alone_and_stay_in_order(make, photos, monkeypatch):
