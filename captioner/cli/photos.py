@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -46,6 +46,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
         if arguments.embed
         else {},
         overwrite=arguments.overwrite,
+        append=arguments.append,
     )
     for folder in extras.folders():  # a killed run may have left something where this one writes nothing
         sweep(folder)
@@ -76,6 +77,11 @@ def caption_photos(arguments: argparse.Namespace) -> int:
         finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
             for each in bad:
                 complain(each)
+            if extras.kept:
+                complain(
+                    f"kept: the descriptions of {len(extras.kept)} of {captioned} photos (--overwrite replaces them, "
+                    "--append adds the captions to them)"
+                )
     if left_out:
         complain(f"left out: {left_out} of {len(todo)} photos, whose captions all score below {arguments.min_score:g}")
     failed = len(bad) + len(complaints)
@@ -92,13 +98,17 @@ class Extras:
         pictures: where the pictures of the attention go, if they are wanted.
         sidecars: where the text files go.
         copies: where the copies with a description go; a photo's own path changes the photo.
-        overwrite: whether text files that are there are replaced.
+        overwrite: whether text files and descriptions that are there are replaced.
+        append: whether the caption is added to a description that is there.
+        kept: the photos whose descriptions were kept.
     """
 
     pictures: dict[Path, Path]
     sidecars: dict[Path, Path]
     copies: dict[Path, Path]
     overwrite: bool
+    append: bool
+    kept: list[Path] = field(default_factory=list)
 
     def folders(self) -> set[Path]:
         """Return where something is written."""
@@ -107,7 +117,14 @@ class Extras:
     def are_there(self, photo: Path) -> bool:
         """Tell whether a former run wrote all that is wanted for the photo."""
         wanted = [paths[photo] for paths in (self.pictures, self.sidecars, self.copies) if paths]
-        return all(os.path.exists(path) for path in wanted)  # noqa: PTH110  # a name too long is not there
+        there = all(os.path.exists(path) for path in wanted)  # noqa: PTH110  # a name too long is not there
+        return there and (not self.copies or self._is_described(photo))
+
+    def _is_described(self, photo: Path) -> bool:
+        """Tell whether embedding would change nothing; of what is appended nobody knows yet whether it is there."""
+        from captioner.data.embed import is_described
+
+        return not self.append and (self.copies[photo] != photo or is_described(photo))
 
     def write(self, photo: Path, candidate: Candidate) -> list[str]:
         """Write them, and return what could not be done."""
@@ -130,9 +147,11 @@ class Extras:
         if self.sidecars and (self.overwrite or not self.sidecars[photo].exists()):
             write_text(self.sidecars[photo], f"{candidate.text}\n")
         if self.copies:
-            from captioner.data.embed import embed_caption
+            from captioner.data.embed import Existing, embed_caption
 
-            embed_caption(photo, self.copies[photo], candidate.text)
+            existing = Existing.REPLACE if self.overwrite else Existing.APPEND if self.append else Existing.KEEP
+            if embed_caption(photo, self.copies[photo], candidate.text, existing):
+                self.kept.append(photo)
 
 
 def _sure_enough(caption: Caption, min_score: float | None) -> list[Candidate]:

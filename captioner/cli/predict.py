@@ -12,7 +12,7 @@ INTERRUPTED = "stopped; the captions made so far are written"
 
 CAPTION_OPTIONS = (
     *("encoder_weights", "backend", "beam_width", "length_penalty", "no_repeat_ngram_size", "num_captions"),
-    *("min_score", "overwrite", "attention", "sidecar", "embed", "in_place"),
+    *("min_score", "overwrite", "attention", "sidecar", "embed", "in_place", "append"),
 )
 """What only photos have."""
 
@@ -22,6 +22,7 @@ examples:
   python predict.py photos/ --format csv --output captions.csv
   python predict.py photos/ --sidecar                     # photos/dog.txt beside photos/dog.jpg
   python predict.py photos/ --embed                       # copies with the caption: photos/dog.captioned.jpg
+  python predict.py photos/ --embed --in-place --append   # in the photos, after the words that are there
   python predict.py 'photos/*.jpg' --num-captions 3       # three captions per photo, best first
   python predict.py photo.jpg --attention attention.png   # where the model looked, word by word
   python predict.py --prompt "ROMEO:" --length 300        # the character model continues the text
@@ -74,7 +75,11 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         type=Path,
         help="write to this file instead of the terminal; photos that it already holds are skipped",
     )
-    output.add_argument("--overwrite", action="store_true", help="replace what --output and --sidecar wrote before")
+    output.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace what is there: the rows of --output, the texts of --sidecar, the descriptions of --embed",
+    )
     output.add_argument(
         "--attention",
         metavar="FILE_OR_DIR",
@@ -87,9 +92,16 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     output.add_argument(
         "--embed",
         action="store_true",
-        help="write the caption into the EXIF and XMP description of a copy, NAME.captioned.jpg (JPEG and PNG only)",
+        help="write the caption into the EXIF, XMP and, where it has one, IPTC description of a copy, "
+        "NAME.captioned.jpg (JPEG and PNG only); an existing description is kept, unless it is blank or a camera's own "
+        "such as OLYMPUS DIGITAL CAMERA",
     )
     output.add_argument("--in-place", action="store_true", help="with --embed: change the photo itself, not a copy")
+    output.add_argument(
+        "--append",
+        action="store_true",
+        help="with --embed: add the caption to an existing description, in a line of its own, unless it is there",
+    )
     add_text(parser)
     return parser
 
@@ -140,6 +152,10 @@ def _is_text(arguments: argparse.Namespace) -> bool:
         )
     if arguments.in_place and not arguments.embed:
         raise UsageError("--in-place says where --embed writes; give both")
+    if arguments.append and not arguments.embed:
+        raise UsageError("--append says how --embed writes; give both")
+    if arguments.append and arguments.overwrite:
+        raise UsageError("--append keeps the descriptions that --overwrite replaces; give one of them")
     if not arguments.paths and not texts:
         raise UsageError("name a photo or a folder; for a character language model, give --prompt or --score")
     return bool(texts)

@@ -2,133 +2,106 @@
 
 import struct
 import zlib
-from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 
-from captioner.data import exif, xmp
+from captioner.data import exif, iptc, jpeg_notes, png_notes, xmp
+from captioner.data.descriptions import with_caption, written_by_people
 from captioner.data.photos import PhotoError
 from captioner.files import replacing
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_EXIF_HEAD, _XMP_HEAD = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-_SOI, _SOS, _EOI, _APP0, _APP1 = 0xD8, 0xDA, 0xD9, 0xE0, 0xE1
-_LARGEST_SEGMENT = 0xFFFF - 2
-_PNG_XMP, _PNG_DESCRIPTION = b"XML:com.adobe.xmp", b"Description"
-_LARGEST_PACKET = 1 << 24
+Notes = jpeg_notes.JpegNotes | png_notes.PngNotes
 
 
-def embed_caption(photo: Path, output: Path, caption: str) -> None:
-    """Write a copy of `photo` with the caption as its EXIF ImageDescription and XMP dc:description.
+class Existing(Enum):
+    """What to do with a description that is there: keep it, put the caption in its place, or add the caption to it."""
 
-    The picture is not decoded: its bytes, and all other notes in the file, are copied as they are. In a PNG the caption
-    is also its text "Description".
+    KEEP = "keep"
+    REPLACE = "replace"
+    APPEND = "append"
+
+
+def embed_caption(photo: Path, output: Path, caption: str, existing: Existing = Existing.KEEP) -> bool:
+    """Describe a copy of `photo` with the caption: in EXIF, XMP, and IPTC where there are IPTC data, alike.
+
+    These are ImageDescription, dc:description and Caption-Abstract; in a PNG also its text "Description". The picture
+    is not decoded: its bytes, and all other notes in the file, are copied as they are. A copy that is there is changed
+    like a photo, unless descriptions are replaced. Nothing is written where all is as it should be.
 
     Args:
         photo: a JPEG or PNG, whatever its name.
         output: where the copy goes, whole or not at all, with the permissions of the photo; may be `photo` itself.
         caption: the text.
+        existing: what to do with a description that somebody wrote (`captioner.data.descriptions`).
+
+    Returns:
+        Whether another description than the caption was kept.
 
     Raises:
         PhotoError: the file is of another format, or damaged, or has no room for it.
         OSError: `output` cannot be written.
     """
+    made = existing is not Existing.REPLACE and output.exists()
+    source = output if made else photo
+    content = _read(source)
     try:
-        content, mode = photo.read_bytes(), photo.stat().st_mode
+        notes = _apart(content, source)
+        there = written_by_people(_places(notes))
+        kept = bool(there) and existing is Existing.KEEP
+        text = with_caption(there, caption) if existing is Existing.APPEND else caption
+        if not kept and _places(notes) != _complete(notes, text):
+            _describe(notes, text, existing)
+            content = notes.together()
+        elif source == output:
+            return kept and there != caption
+    except (ValueError, struct.error, IndexError, zlib.error) as error:
+        raise PhotoError(f"{source}: the description cannot be written ({error}); the file stays as it is") from error
+    output = output.resolve()  # a link's target is changed, not the link
+    with replacing(output, mode=source.stat().st_mode) as beside:
+        beside.write_bytes(content)
+    return kept and there != caption
+
+
+def is_described(photo: Path) -> bool:
+    """Tell whether somebody described a photo, or a run before this one; False where that cannot be read."""
+    try:
+        return bool(written_by_people(_places(_apart(_read(photo), photo))))
+    except (PhotoError, ValueError, struct.error, IndexError, zlib.error):
+        return False
+
+
+def _read(photo: Path) -> bytes:
+    try:
+        return photo.read_bytes()
     except OSError as error:
         raise PhotoError(f"{photo}: {error.strerror}") from error
-    write: Callable[[bytes, str], bytes]
-    if content.startswith(bytes([0xFF, _SOI])):
-        write = _in_jpeg
-    elif content.startswith(_PNG):
-        write = _in_png
-    else:
-        raise PhotoError(f"{photo}: its format has no description that can be written; expected JPEG or PNG")
-    try:
-        changed = write(content, caption)
-    except (ValueError, struct.error, IndexError, zlib.error) as error:
-        raise PhotoError(f"{photo}: the description cannot be written ({error}); the file stays as it is") from error
-    output = output.resolve()  # a link's target is changed, not the link
-    with replacing(output) as beside:
-        beside.write_bytes(changed)
-    output.chmod(mode & 0o7777)
 
 
-def _in_jpeg(content: bytes, caption: str) -> bytes:
-    """Put two segments in the place of those that are there, behind the JFIF header."""
-    first: list[bytes] = []  # segments, each from its marker on
-    others: list[bytes] = []
-    tiff = packet = None
-    at = 2
-    while True:
-        if content[at] != 0xFF:
-            raise ValueError("damaged: a segment is expected")
-        while content[at + 1] == 0xFF:  # markers may be padded
-            at += 1
-        marker = content[at + 1]
-        if marker in (_SOS, _EOI):
-            break
-        (size,) = struct.unpack_from(">H", content, at + 2)
-        segment, body = content[at : at + 2 + size], content[at + 4 : at + 2 + size]
-        if size < 2 or len(segment) != 2 + size:
-            raise ValueError("damaged: a segment is cut")
-        if marker == _APP1 and body.startswith(_EXIF_HEAD) and tiff is None:
-            tiff = body.removeprefix(_EXIF_HEAD)
-        elif marker == _APP1 and body.startswith(_XMP_HEAD) and packet is None:
-            packet = body.removeprefix(_XMP_HEAD)
-        elif marker == _APP0 and not others:
-            first.append(segment)
-        else:
-            others.append(segment)
-        at += 2 + size
-    new = [
-        _segment(_EXIF_HEAD + exif.with_description(tiff, caption)),
-        _segment(_XMP_HEAD + xmp.with_description(packet, caption)),
-    ]
-    return b"".join([content[:2], *first, *new, *others, content[at:]])
+def _apart(content: bytes, photo: Path) -> Notes:
+    if content.startswith(jpeg_notes.START):
+        return jpeg_notes.JpegNotes(content)
+    if content.startswith(png_notes.START):
+        return png_notes.PngNotes(content)
+    raise PhotoError(f"{photo}: its format has no description that can be written; expected JPEG or PNG")
 
 
-def _segment(body: bytes) -> bytes:
-    if len(body) > _LARGEST_SEGMENT:
-        raise ValueError("what other programs keep there leaves no room")
-    return struct.pack(">BBH", 0xFF, _APP1, len(body) + 2) + body
+def _places(notes: Notes) -> list[str | None]:
+    """Return what each place says, the one first that photo managers show first; None where there is no place."""
+    shown = None if notes.resources is None else iptc.caption(notes.resources)
+    return [shown, *xmp.descriptions(notes.packet), exif.description(notes.tiff), notes.text]
 
 
-def _in_png(content: bytes, caption: str) -> bytes:
-    """Put three chunks behind the header, in the place of those that are there."""
-    chunks = []
-    tiff = packet = None
-    at = len(_PNG)
-    while at < len(content):
-        size, kind = struct.unpack_from(">L4s", content, at)
-        body, end = content[at + 8 : at + 8 + size], at + 12 + size
-        if end > len(content):
-            raise ValueError("damaged: a chunk is cut")
-        keyword = body.split(b"\0", 1)[0] if kind in (b"iTXt", b"tEXt", b"zTXt") else b""
-        if kind == b"eXIf":
-            tiff = body
-        elif kind == b"iTXt" and keyword == _PNG_XMP:
-            packet = _international_text(body)
-        elif keyword != _PNG_DESCRIPTION:
-            chunks.append(content[at:end])
-        at = end
-        if kind == b"IEND":
-            break
-    new = [
-        _chunk(b"eXIf", exif.with_description(tiff, caption)),
-        _chunk(b"iTXt", _PNG_XMP + bytes(5) + xmp.with_description(packet, caption)),
-        _chunk(b"iTXt", _PNG_DESCRIPTION + bytes(5) + caption.encode()),
-    ]
-    return b"".join([_PNG, *chunks[:1], *new, *chunks[1:], content[at:]])
+def _complete(notes: Notes, text: str) -> list[str | None]:
+    """Return what `_places` gives once a photo has its description."""
+    shown = None if notes.resources is None or iptc.caption(notes.resources) is None else text
+    own = text if isinstance(notes, png_notes.PngNotes) else None
+    return [shown, text, text, own]
 
 
-def _international_text(body: bytes) -> bytes:
-    """Return the text of an iTXt chunk: keyword, compression, language, keyword in that language, text."""
-    _, rest = body.split(b"\0", 1)
-    _, _, text = rest[2:].split(b"\0", 2)
-    if rest[0]:
-        text = zlib.decompressobj().decompress(text, _LARGEST_PACKET)
-    return text
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">L", len(body)) + kind + body + struct.pack(">L", zlib.crc32(kind + body))
+def _describe(notes: Notes, text: str, existing: Existing) -> None:
+    notes.tiff = exif.with_description(notes.tiff, text)
+    notes.packet = xmp.with_description(notes.packet, text, other_languages=existing is not Existing.REPLACE)
+    if notes.resources is not None:
+        notes.resources = iptc.with_caption(notes.resources, text)
+    if isinstance(notes, png_notes.PngNotes):
+        notes.text = text

@@ -154,6 +154,83 @@ def test_captions_are_embedded_in_place(predict, folder):
     assert not list(folder.glob("*captioned*"))
 
 
+def described(path: Path, text: str) -> None:
+    """Give a photo a description, as a person would with another program."""
+    with Image.open(path) as image:
+        notes = image.getexif()
+        notes[0x010E] = text
+        image.save(path, exif=notes)
+
+
+KEPT = (
+    "captioner: kept: the descriptions of 1 of 3 photos (--overwrite replaces them, --append adds the captions to them)"
+)
+
+
+@pytest.mark.parametrize("name", ["dog.jpg", "cat.png"])
+@pytest.mark.parametrize("where", [["--in-place"], []])
+def test_a_description_that_somebody_wrote_is_kept_and_counted(predict, folder, name, where):
+    described(folder / name, "my grandmother")
+    described(folder / "dim.jpg", "OLYMPUS DIGITAL CAMERA")
+    before = (folder / name).read_bytes()
+    copy = "" if where else ".captioned"
+    for _ in range(2):
+        _, out, err = predict(folder, "--embed", *where)
+        assert err.splitlines() == [f"captioner: {folder / 'bad.jpg'}: broken", KEPT]
+        assert len(out.splitlines()) == 3
+        stem, suffix = name.split(".")
+        assert (folder / name).read_bytes() == (folder / f"{stem}{copy}.{suffix}").read_bytes() == before
+        assert description(folder / f"dim{copy}.jpg") == "a dim x"
+    predict(folder, "--embed", "--overwrite", *where)
+    assert description(folder / f"{stem}{copy}.{suffix}") == f"a {stem} x"
+    _, _, err = predict(folder, "--embed", *where)
+    assert "kept" not in err
+
+
+@pytest.mark.parametrize("where", [["--in-place"], []])
+def test_a_caption_is_added_to_what_is_there_once(predict, folder, where):
+    described(folder / "dog.jpg", "my grandmother")
+    copy = "" if where else ".captioned"
+    predict(folder, "--embed", "--append", *where)
+    names = [f"cat{copy}.png", f"dim{copy}.jpg", f"dog{copy}.jpg"]
+    assert [description(folder / name) for name in names] == ["a cat x", "a dim x", "my grandmother\na dog x"]
+    before = [(folder / name).stat() for name in names]
+    _, _, err = predict(folder, "--embed", "--append", *where)
+    assert [(folder / name).stat() for name in names] == before
+    assert "kept" not in err
+
+
+def test_photos_whose_captions_are_in_the_output_are_described_in_place_all_the_same(
+    predict, captioner, folder, tmp_path
+):
+    (folder / "bad.jpg").unlink()
+    described(folder / "dog.jpg", "my grandmother")
+    arguments = [folder, "--format", "csv", "--output", tmp_path / "captions.csv"]
+    predict(*arguments)
+    rows = (tmp_path / "captions.csv").read_text()
+    for options, asked in (
+        (["--embed", "--in-place"], ["cat.png", "dim.jpg"]),
+        (["--embed", "--in-place"], []),
+        (["--embed", "--in-place", "--append"], ["cat.png", "dim.jpg", "dog.jpg"]),
+    ):
+        captioner.asked = []
+        predict(*arguments, *options)
+        assert captioner.asked == asked
+    assert description(folder / "dog.jpg") == "my grandmother\na dog x"
+    assert (tmp_path / "captions.csv").read_text() == rows
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_an_output_keeps_its_permissions(predict, folder, tmp_path):
+    output = tmp_path / "captions.txt"
+    output.touch(0o600)
+    (folder / "dog.txt").touch(0o600)
+    predict(folder / "dog.jpg", "--output", output, "--sidecar", "--overwrite")
+    for path in (output, folder / "dog.txt"):
+        assert path.read_text() == "a dog x\n"
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_a_former_run_did_not_write_is_written(predict, captioner, folder, tmp_path):
     (folder / "bad.jpg").unlink()
     output = tmp_path / "captions.csv"
@@ -182,6 +259,9 @@ def test_several_captions_of_a_single_photo_go_to_a_file_that_is_replaced(predic
     ("argv", "complaint"),
     [
         (["a.jpg", "--in-place"], "--in-place says where --embed writes"),
+        (["a.jpg", "--append"], "--append says how --embed writes"),
+        (["a.jpg", "--embed", "--append", "--overwrite"], "--append keeps the descriptions that --overwrite replaces"),
+        (["--prompt", "a", "--append"], "--append: for photos, but --prompt for a language model"),
         (["--prompt", "a", "--sidecar"], "--sidecar: for photos, but --prompt for a language model"),
         (
             ["a.jpg", "--format", "csv", "--num-captions", "2"],
