@@ -140,10 +140,10 @@ def test_a_missing_data_folder_is_named(command, tmp_path, monkeypatch):
 
 
 def test_a_table_without_captions_is_named(command, tmp_path):
-    (tmp_path / "captions.csv").write_text("image,text\na.jpg,a dog\n")
+    (tmp_path / "captions.csv").write_text("image,words\na.jpg,a dog\n")
     outcome = command("train", "--data", tmp_path)
     assert (outcome.status, outcome.out) == (1, "")
-    assert "captions.csv are image, text; wanted are image, caption" in outcome.err
+    assert "captions.csv are image, words; wanted are image, caption" in outcome.err
 
 
 def test_photos_that_cannot_be_read_leave_nothing_to_train_on(command, encoder_weights, tmp_path):
