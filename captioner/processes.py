@@ -52,7 +52,7 @@ def start(module: str, environment: Mapping[str, str] = MappingProxyType({})) ->
     """
     import subprocess  # a command that opens one photo needs none
 
-    places = [place for place in sys.path if isinstance(place, str) and place]
+    places = [os.path.abspath(place) for place in sys.path if isinstance(place, str) and place]  # noqa: PTH100
     if _ROOT not in places:  # imported from the directory that the process ran in
         places.insert(0, _ROOT)
     own_group: dict[str, Any] = {"process_group": 0}
@@ -64,6 +64,7 @@ def start(module: str, environment: Mapping[str, str] = MappingProxyType({})) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         bufsize=1 << 16,
+        cwd=os.path.abspath(os.sep),  # noqa: PTH100  # where it holds nobody's folder
         env={**os.environ, **_ENVIRONMENT, **environment},
         **own_group,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from captioner.data.photo_decoding import squash
 from captioner.data.store import fingerprint
 
 LEAST_SIDE = 0.65
@@ -78,8 +79,5 @@ def draw_parts(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.nda
 def cut(photo: np.ndarray, box: np.ndarray, mirrored: bool, size: int) -> np.ndarray:
     """Resize a part of a photo uint8 (H, W, 3) to uint8 (size, size, 3), as `captioner.data.photos.preprocess` does."""
     height, width = photo.shape[:2]
-    left, top, right, bottom = (box * [width, height, width, height]).tolist()
-    image = np.asarray(
-        Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
-    )
+    image = np.asarray(squash(Image.fromarray(photo), size, tuple((box * [width, height, width, height]).tolist())))
     return image[:, ::-1] if mirrored else image

@@ -91,5 +91,6 @@ class TestWithRay:
     def test_a_url_that_leads_nowhere(self, capsys, tmp_path):
         status, err = call(capsys, "sftp://host/photos", "--output", tmp_path / "out", "--model", MODEL)
         assert status == 1
-        assert err.startswith("captioner: sftp://host/photos: ")
-        assert err.count("\n") == 1
+        first, last = err.splitlines()
+        assert first.startswith("captioner: sftp://host/photos: ")
+        assert last == "captioner: nothing to caption"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from captioner.data import photo_decoding
-from captioner.data.photos import MAX_PIXELS, PhotoError, TooManyPixelsError, find_photos, open_photo, preprocess
+from captioner.data.photos import MAX_PIXELS, PhotoError, TooManyPixelsError, find_photos, open_photo, preprocess, scale
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 
@@ -356,6 +356,13 @@ def test_preprocess_interpolates_between_pixel_centres():
     # Columns of centres 0.25, 0.75, 1.25, 1.75 between pixels of centres 0.5 and 1.5: 0, 1/4, 3/4 and all of 200
     row = preprocess(np.uint8([[[0] * 3, [200] * 3]]), size=4)[0, :, 0]
     np.testing.assert_allclose((row + 1) * 127.5, [0, 50, 150, 200], atol=1e-4)
+
+
+def test_preprocess_goes_across_first_whatever_the_shape():
+    tall = np.asarray(noise(5, (400, 100, 3)))
+    rows = np.asarray(Image.fromarray(tall).resize((50, 400), Image.Resampling.BILINEAR))
+    expected = np.asarray(Image.fromarray(rows).resize((50, 50), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(preprocess(tall, 50), scale(expected))
 
 
 def test_preprocess_squashes_and_keeps_the_channels_apart():
