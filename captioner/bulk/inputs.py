@@ -2,6 +2,7 @@
 
 import codecs
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,8 @@ from pyarrow.fs import FileType
 from captioner.bulk.limits import NAME_BYTES
 from captioner.bulk.storage import Storage, reason
 from captioner.bulk.tables import TableError, Tables
-from captioner.data.photos import is_photo
+from captioner.data.photo_kinds import passed_over
+from captioner.data.photos import is_photo, unread_kind
 from captioner.errors import CaptionerError
 
 TAR, PARQUET = (".tar", ".tar.gz", ".tgz"), (".parquet",)
@@ -77,11 +79,16 @@ class Inputs:
         kind = self.storage.kind(place)
         if kind is FileType.Directory:
             found = False
+            unread: Counter[str] = Counter()
             for name in self.storage.walk(place.rstrip("/") or "/", self.leave_out, self.complain):
                 if is_photo(os.path.basename(name)) or _ends(name, TAR + PARQUET):  # noqa: PTH119  # it may be a URL
                     found = True
                     yield from self._of_file(name)
-            if not found:
+                elif unread_name := unread_kind(os.path.basename(name)):  # noqa: PTH119
+                    unread[unread_name] += 1
+            for unread_name, count in sorted(unread.items()):
+                self.complain(f"{place}: {passed_over(unread_name, count)}")
+            if not found and not unread:
                 self.complain(f"{place}: neither photos nor .tar or .parquet files in this folder")
         elif kind is FileType.NotFound:
             self.complain(f"{place}: no such file")

@@ -1,11 +1,13 @@
 """Files wherever they lie: on this machine's disks, or in an object store that PyArrow reaches."""
 
+import enum
 import errno
 import io
 import os
 import re
 import stat
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ import pyarrow
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from captioner.errors import CaptionerError
-from captioner.files import replacing
+from captioner.files import folder_identity, replacing
 
 WHOLE = ("s3", "gcs", "abfs")
 """Kinds of stores in which an object appears once all of it has arrived."""
@@ -33,6 +35,12 @@ MESSAGE = 500
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _OPTIONS = re.compile(r"\?(\w+=[^?]*)$")
+
+
+class _Kind(enum.Enum):
+    """What a folder holds; LINK leads to a folder."""
+
+    FILE, FOLDER, LINK = range(3)
 
 
 def is_url(place: str) -> bool:
@@ -190,37 +198,59 @@ class Storage:
         """Give the files of a folder and of all its folders, without hidden ones, always in the same order.
 
         A folder is listed when its turn comes, so that memory holds the names of one at a time, and of those above it.
+        Local links to folders are followed when all else has been seen, and no folder twice (as `files.walk_once`).
 
         Args:
             folder: path or URL; the names given begin with it.
             leave_out: a folder that is passed over.
             complain: takes a line about a folder that cannot be listed.
         """
+        seen: set[object] = set()
+        linked = deque([folder])
+        while linked:
+            yield from self._walk(linked.popleft(), leave_out, complain, seen, linked)
+
+    def _walk(
+        self,
+        folder: str,
+        leave_out: str,
+        complain: Callable[[str], object],
+        seen: set[object],
+        linked: deque[str],
+    ) -> Iterator[str]:
+        system, path = self.locate(folder)
+        if isinstance(system, LocalFileSystem):
+            identity = folder_identity(path)
+            if identity in seen:
+                return
+            seen.add(identity)
         try:
-            entries = sorted(self._entries(folder))
+            entries = sorted(self._entries(system, path))
         except OSError as error:
             complain(f"{folder}: {error.strerror or _first_line(error)}")
             return
-        for name, is_folder in entries:
+        for name, kind in entries:
             place = f"{folder.rstrip('/')}/{name}"
-            if not is_folder:
+            if kind is _Kind.FILE:
                 yield place
-            elif not self.same(place, leave_out):
-                yield from self.walk(place, leave_out, complain)
+            elif self.same(place, leave_out):
+                continue
+            elif kind is _Kind.LINK:
+                linked.append(place)
+            else:
+                yield from self._walk(place, leave_out, complain, seen, linked)
 
-    def _entries(self, folder: str) -> Iterator[tuple[str, bool]]:
-        system, path = self.locate(folder)
+    def _entries(self, system: FileSystem, path: str) -> Iterator[tuple[str, "_Kind"]]:
         if isinstance(system, LocalFileSystem):  # PyArrow refuses names that are no text
             with os.scandir(path) as entries:
                 for entry in entries:
                     if not entry.name.startswith("."):
-                        is_folder = entry.is_dir()
-                        if not (is_folder and entry.is_symlink()):  # which may lead back
-                            yield entry.name, is_folder
+                        kind = _Kind.LINK if entry.is_symlink() else _Kind.FOLDER
+                        yield entry.name, kind if entry.is_dir() else _Kind.FILE
             return
         for info in system.get_file_info(FileSelector(path)):
             if not info.base_name.startswith("."):
-                yield info.base_name, info.type is FileType.Directory
+                yield info.base_name, _Kind.FOLDER if info.type is FileType.Directory else _Kind.FILE
 
 
 @cache

@@ -17,6 +17,7 @@ from captioner.cli.main import complain
 from captioner.cli.results import Table, is_terminal, opened
 from captioner.config import DecodingConfig
 from captioner.cores import available_cores
+from captioner.data.photo_kinds import passed_over
 from captioner.data.photo_process import shared_opener
 from captioner.data.photos import PhotoError, find_photos
 from captioner.errors import CaptionerError, UsageError
@@ -32,11 +33,14 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     """Caption what the user named, and return the exit status."""
     if arguments.format == "csv" and arguments.num_captions > 1:
         raise UsageError("--num-captions: --format csv holds one caption per photo; use --format json or text")
-    photos, complaints = find_photos(arguments.paths)
+    unread: dict[str, int] = {}
+    photos, complaints = find_photos(arguments.paths, unread)
     photos = without_pictures(photos, arguments.paths, arguments.attention)
     for complaint in complaints:
         complain(complaint)
     if not photos:
+        for kind, count in sorted(unread.items()):
+            complain(passed_over(kind, count))
         raise CaptionerError("nothing to caption")
     single = len(arguments.paths) == 1 and Path(arguments.paths[0]) == photos[0]
     extras = Extras(
@@ -53,6 +57,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     terminal = arguments.output is None and is_terminal(sys.stdout)
     write = make_writer(arguments.format, arguments.num_captions, single, terminal)
     bad: list[str] = []
+    notes: list[str] = []
     captioned = left_out = 0
     with _sink(arguments, single) as (held, put):
         todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
@@ -62,7 +67,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
             )
             complain(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
         try:
-            for photo, result in _captions(todo, arguments):
+            for photo, result in _captions(todo, arguments, notes.append):
                 if isinstance(result, PhotoError):
                     bad.append(str(result))
                     continue
@@ -75,7 +80,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                 if photo not in held:  # last: a line says that all else is done, also of a run that was killed
                     put(photo, write(photo, candidates))
         finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
-            for each in bad:
+            for each in (*notes, *bad, *(passed_over(kind, count) for kind, count in sorted(unread.items()))):
                 complain(each)
             if extras.kept:
                 complain(
@@ -84,7 +89,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                 )
     if left_out:
         complain(f"left out: {left_out} of {len(todo)} photos, whose captions all score below {arguments.min_score:g}")
-    failed = len(bad) + len(complaints)
+    failed = len(bad) + len(complaints) + len(unread)
     if failed and todo and not captioned:
         complain("no photo could be captioned")
     return 1 if failed else 0
@@ -182,7 +187,7 @@ def _sink(
         file.write(heading)
 
 
-def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[Result]:
+def _captions(photos: list[Path], arguments: argparse.Namespace, on_note: Callable[[str], object]) -> Iterator[Result]:
     """Give for each photo its caption, or the error that kept it from one."""
     if not photos:
         return
@@ -199,6 +204,7 @@ def _captions(photos: list[Path], arguments: argparse.Namespace) -> Iterator[Res
             backend=arguments.backend,
             report=complain,
         )
+    captioner.on_note = on_note
     results = _begun(captioner.stream(photos))
     if len(photos) == 1 or (arguments.output is None and is_terminal(sys.stdout)):  # where captions show the progress
         yield from results

@@ -1,16 +1,19 @@
-"""Decode a photo's file with Pillow: upright, in RGB, and smaller where it is very large. Imports no NumPy at once."""
+"""Decode a photo's file: upright, in RGB, and smaller where it is very large. Imports no NumPy at once."""
 
+import hashlib
 import math
 import mmap
+import re
 import stat
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from captioner.data.photo_kinds import INSTALL_HEIF, READ, heif_is_installed, kind_by_content, misnamed
 from captioner.data.photo_limits import (
     LARGE,
     MAX_HELD,
@@ -23,11 +26,18 @@ from captioner.data.photo_limits import (
     PLAIN_WORK,
 )
 from captioner.data.photo_structure import inspect
+from captioner.data.photo_structure.jpeg_end import endings, without_half_a_marker
 from captioner.data.photo_structure.spans import as_file
 from captioner.data.photo_structure.structure import Content, Structure
 from captioner.errors import PhotoError, TooManyPixelsError
 
-EXPECTED = "expected JPEG, PNG, GIF, WebP, BMP or TIFF"
+EXPECTED = f"expected {READ}"
+
+NO_END = "the file lacks its end marker, but no pixel is missing"
+"""A note on a photo that was opened."""
+
+_APART = ("AVIF", "HEIF")
+"""Formats whose decoders are never run in this process, where another can be started."""
 
 Room = Callable[[int], AbstractContextManager[object]]
 """Waits until so many bytes may be taken for decoding, and holds them for a block."""
@@ -44,6 +54,9 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_ODD = re.compile(r"unsupported|not supported|unknown|unrecognized|not available|not implemented", re.IGNORECASE)
+"""What decoders say of a file that may be whole, and is of a kind that they do not know."""
 
 _warnings_lock = threading.Lock()
 
@@ -84,7 +97,11 @@ def checked(content: Content, name: str, max_pixels: int) -> Structure:
     except NotImplementedError as error:
         raise PhotoError(f"{name}: {error}") from error
     if structure is None:
-        raise PhotoError(f"{name}: not an image that can be read ({EXPECTED})")
+        kind = kind_by_content(bytes(content[:32]))
+        found = f"{kind}, which is not read" if kind else "not an image that can be read"
+        raise PhotoError(f"{name}: {found} ({EXPECTED})")
+    if structure.format == "HEIF" and not heif_is_installed():
+        raise PhotoError(f"{name}: HEIC, which needs another library; {INSTALL_HEIF}")
     width, height = structure.size
     if not structure.pixels:
         raise PhotoError(f"{name}: the image has no pixels")
@@ -109,24 +126,83 @@ def checked(content: Content, name: str, max_pixels: int) -> Structure:
 def is_plain(content: Content, structure: Structure) -> bool:
     """Tell whether decoding a photo is so cheap that it needs no other process."""
     return (
-        len(content) <= PLAIN_FILE
+        structure.format not in _APART
+        and len(content) <= PLAIN_FILE
         and max(structure.raw, structure.held) <= PLAIN_HELD
         and structure.pixels * structure.passes <= PLAIN_WORK
     )
 
 
-def decode(content: Content, structure: Structure, room: Room) -> Image.Image:
+@contextmanager
+def explaining(name: str, content: Content) -> Iterator[None]:
+    """Let whatever goes wrong with a photo's file be told as a `PhotoError`, and say where its extension misleads."""
+    try:
+        yield
+    except TooManyPixelsError:
+        raise
+    # Decoders raise nearly anything on a broken file: SyntaxError, struct.error, EOFError, zlib.error, ...
+    except Exception as error:
+        said = str(error) if isinstance(error, PhotoError) else f"{name}: {reason(error)}"
+        odd = misnamed(name, bytes(content[:32]))
+        raise PhotoError(f"{said}; the file {odd}" if odd else said) from error
+
+
+def decode(content: Content, structure: Structure, room: Room, on_note: Callable[[str], object]) -> Image.Image:
     """Decode a photo that was `checked`: upright, in RGB, by a whole factor smaller from `LARGE` pixels on.
+
+    Args:
+        content: the file.
+        structure: what is in it.
+        room: waits until there is memory.
+        on_note: takes what is odd about a photo that was opened all the same.
 
     Raises:
         Exception: Pillow's decoders raise nearly anything on a damaged file; see `reason`.
     """
+    with room(structure.held + len(content)):
+        if structure.format == "HEIF":
+            from captioner.data.heif import open_heif
+
+            return to_rgb(open_heif(as_file(structure.spans).read()), ours=True)
+        photo = None
+        try:
+            photo = _decoded(structure, structure.spans)
+        except OSError as error:
+            if structure.format != "JPEG" or "truncated" not in str(error):
+                raise
+        if photo is None:
+            photo = _without_end(structure)
+            on_note(NO_END)
+        return turned(photo, structure.orientation)
+
+
+def _decoded(structure: Structure, spans: Sequence[bytes | memoryview]) -> Image.Image:
     with without_warnings():
-        image = Image.open(as_file(structure.spans), formats=(structure.format,))
+        image = Image.open(as_file(spans), formats=(structure.format,))
     if image.width * image.height > structure.pixels:
         raise ValueError(f"{image.width} x {image.height} pixels where {structure.size} were found")
-    with room(structure.held + len(content)):
-        return turned(to_rgb(image, ours=True), structure.orientation)
+    return to_rgb(image, ours=True)
+
+
+def _without_end(structure: Structure) -> Image.Image:
+    """Decode a JPEG that lacks only its end marker.
+
+    Raises:
+        OSError: more is missing.
+    """
+    *tables, scans = structure.spans
+    spans = [*tables, without_half_a_marker(memoryview(scans))]
+    first = b""
+    for ending in reversed(endings(spans)):
+        photo = _decoded(structure, [*spans, ending])
+        pixels = hashlib.sha256(photo.tobytes()).digest()
+        if first and pixels != first:
+            break
+        first = pixels
+    else:
+        if first:
+            return photo
+    raise OSError("the file is truncated")
 
 
 def turned(photo: Image.Image, orientation: int) -> Image.Image:
@@ -209,6 +285,8 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
     said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, NotImplementedError) or _ODD.search(said):
+        return f"of a kind that is not read ({said}); save it anew as JPEG or PNG"
     if isinstance(error, MemoryError) or "out of memory" in said.lower():
         return "takes too much memory to open; make it smaller"
     if "truncated" in said.lower():

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -43,12 +44,14 @@ class Wanted(NamedTuple):
         size: side of the square that it is squashed to; None for the photo as it is.
         shown: longest side of a small one that comes besides; None for none.
         cancelled: ends the work when it is set.
+        on_note: takes a line about a photo that is odd, and was opened all the same.
     """
 
     max_pixels: int = MAX_PIXELS
     size: int | None = None
     shown: int | None = None
     cancelled: threading.Event | None = None
+    on_note: Callable[[str], object] | None = None
 
 
 class _Worker:
@@ -62,6 +65,7 @@ class _Worker:
         self.begun: float | None = None  # where nothing is being opened
         self.cancelled: threading.Event | None = None
         self.verdict = ""
+        self.notes: list[str] = []  # on the photo that was opened last
         self.input, self.output = cast(BinaryIO, self.process.stdin), cast(BinaryIO, self.process.stdout)
         with suppress(OSError):  # it has ended already; the first photo tells why
             send(self.input, b"B", **budget._asdict())
@@ -118,6 +122,7 @@ class _Worker:
     def _pictures(self, kind: bytes, answer: dict[str, Any]) -> list[np.ndarray]:
         if kind == b"E":
             raise (TooManyPixelsError if answer["error"] == "TooManyPixelsError" else PhotoError)(answer["message"])
+        self.notes = answer["notes"]
         pictures = [np.empty((height, width, 3), np.uint8) for width, height in answer["sizes"]]
         for picture in pictures:
             fill(self.output, picture.data.cast("B"))
@@ -200,9 +205,8 @@ class PhotoOpener:
         worker = self._take(wanted.cancelled)
         answered = False
         try:
-            pictures = worker.open(content, request)
+            pictures, notes = worker.open(content, request), worker.notes
             answered = True
-            return pictures
         except PhotoError:
             answered = True
             raise
@@ -210,9 +214,14 @@ class PhotoOpener:
             why = worker.last_words()
         finally:
             self._put_back(worker, answered)
-        if why == "cancelled" or not self._open:
-            raise OpeningCancelledError
-        raise PhotoError(f"{name}: {why}") from None
+        if not answered:
+            if why == "cancelled" or not self._open:
+                raise OpeningCancelledError
+            raise PhotoError(f"{name}: {why}")
+        if wanted.on_note:
+            for note in notes:
+                wanted.on_note(f"{name}: {note}")
+        return pictures
 
     def close(self) -> None:
         """End all processes; photos that are being opened are cancelled."""

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from captioner.data.messages import exactly, receive, send
-from captioner.data.photo_decoding import checked, decode, read_file, reason, squash
+from captioner.data.photo_decoding import Room, checked, decode, explaining, read_file, reason, squash
 from captioner.data.photo_limits import Budget
 from captioner.errors import PhotoError
 
@@ -55,25 +55,29 @@ def main() -> None:
 def _answer(requests: BinaryIO, answers: BinaryIO, request: dict[str, Any], content: bytes | None) -> None:
     """Open a photo, and send its pictures or what is wrong with it."""
     name = request["name"]
+    notes: list[str] = []
     try:
-        pictures = _pictures(request, content, partial(_granted, requests, answers))
+        pictures = _pictures(request, content, partial(_granted, requests, answers), notes.append)
     except PhotoError as error:
         send(answers, b"E", error=type(error).__name__, message=str(error), **_taken())
         return
     except Exception as error:
         send(answers, b"E", error="PhotoError", message=f"{name}: {reason(error)}", **_taken())
         return
-    send(answers, b"P", sizes=[picture.size for picture in pictures], **_taken())
+    send(answers, b"P", sizes=[picture.size for picture in pictures], notes=notes, **_taken())
     for picture in pictures:
         answers.write(picture.tobytes())
     answers.flush()
 
 
-def _pictures(request: dict[str, Any], content: bytes | None, room: Any) -> list[Image.Image]:
+def _pictures(
+    request: dict[str, Any], content: bytes | None, room: Room, on_note: Callable[[str], object]
+) -> list[Image.Image]:
     """Return the photo, whole or squashed to a square, and where it is wanted a small one to be shown."""
     name, size, shown = request["name"], request["size"], request["shown"]
     found = read_file(Path(request["path"]), name) if content is None else content
-    photo = decode(found, checked(found, name, request["max_pixels"]), room)
+    with explaining(name, found):
+        photo = decode(found, checked(found, name, request["max_pixels"]), room, on_note)
     pictures = [squash(photo, size) if size else photo]
     if shown:
         photo.thumbnail((shown, shown))

@@ -1,10 +1,9 @@
 """Find photos, open any of them safely, and make of one what the encoder sees."""
 
 import glob
-import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from PIL import Image
 from captioner.data.photo_decoding import (
     checked,
     decode,
+    explaining,
     is_plain,
     orientation_of,
     read_file,
@@ -24,17 +24,17 @@ from captioner.data.photo_decoding import (
     turned,
 )
 from captioner.data.photo_depth import array_to_8_bits
+from captioner.data.photo_kinds import EXTENSIONS, is_read, kind_by_name
 from captioner.data.photo_limits import MAX_PIXELS
 from captioner.data.photo_process import PhotoOpener, Wanted
 from captioner.data.room import DECODING
 from captioner.errors import PhotoError as PhotoError
 from captioner.errors import TooManyPixelsError as TooManyPixelsError
+from captioner.files import walk_once
 from captioner.processes import can_start
 
 PREPROCESSING = "pillow-bilinear-299-tf"
 """What `preprocess` does, for fingerprints: whatever changes its values must change this name."""
-
-_EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 
 CAPTIONED = ".captioned"
 """What stands before the extension of a copy with a description; folders and patterns leave such copies out."""
@@ -47,6 +47,7 @@ def open_photo(
     size: int | None = None,
     opener: PhotoOpener | None = None,
     cancelled: threading.Event | None = None,
+    on_note: Callable[[str], object] | None = None,
 ) -> np.ndarray:
     """Open a photo from wherever it comes: uint8 (H, W, 3), upright, in RGB.
 
@@ -63,6 +64,7 @@ def open_photo(
         opener: opens files in processes of its own, each under a budget of processor time and memory. Without one, a
             file is opened in this process where its structure promises to be cheap, else in one of its own.
         cancelled: ends the work in the opener when it is set.
+        on_note: takes a line about a file that is odd, and was opened all the same: a JPEG without its end marker.
 
     Raises:
         PhotoError: there is no such file, or it is empty, truncated, damaged, too large (`TooManyPixelsError`), not a
@@ -74,9 +76,9 @@ def open_photo(
     elif isinstance(source, Image.Image):
         photo = _from_pillow(source, "the image", max_pixels)
     elif opener is not None and can_start():
-        return opener.open(source, Wanted(max_pixels, size, cancelled=cancelled))[0]
+        return opener.open(source, Wanted(max_pixels, size, cancelled=cancelled, on_note=on_note))[0]
     else:
-        return _from_file(source, max_pixels, size)
+        return _from_file(source, Wanted(max_pixels, size, on_note=on_note))
     return np.array(squash(photo, size) if size else photo)
 
 
@@ -100,72 +102,98 @@ def preprocessing(size: int) -> str:
     return PREPROCESSING.replace("299", str(size))
 
 
-def find_photos(paths: Iterable[str]) -> tuple[list[Path], list[str]]:
+def find_photos(
+    paths: Iterable[str], passed_over: MutableMapping[str, int] | None = None
+) -> tuple[list[Path], list[str]]:
     """Expand what a user typed into photos, in the order named and without duplicates, and complaints.
 
     A file stays, whatever its extension. A folder gives the photos in it and in its folders, known by their
     extension, in natural order (2.jpg before 10.jpg), without hidden ones. A glob pattern that the shell left
-    alone is expanded. What leads nowhere gives a complaint of one line.
+    alone is expanded. What leads nowhere gives a complaint of one line. Linked folders are followed, each folder once.
+
+    Args:
+        paths: what the user typed.
+        passed_over: counts, by their kinds, the photos in folders that cannot be read (see `photo_kinds.passed_over`).
     """
     photos: dict[Path, Path] = {}
     complaints = []
+    unread: dict[Path, str] = {}
     for typed in paths:
-        found, wrong = _expand(typed)
+        found, wrong = _expand(typed, unread)
         complaints += wrong
         for photo in found:
             photos.setdefault(photo.absolute(), photo)
+    if passed_over is not None:
+        for kind in unread.values():
+            passed_over[kind] = passed_over.get(kind, 0) + 1
     return list(photos.values()), complaints
 
 
-def _expand(typed: str) -> tuple[list[Path], list[str]]:
+def _expand(typed: str, unread: dict[Path, str]) -> tuple[list[Path], list[str]]:
     path = Path(typed)
     try:
         if typed and path.is_dir():
-            photos, complaints = _photos_in(path)
+            photos, complaints = _photos_in(path, unread)
             if not photos and not complaints:
-                complaints = [f"{typed}: no photos in this folder (looked for {' '.join(_EXTENSIONS)})"]
+                complaints = [f"{typed}: no photos in this folder (looked for {' '.join(_looked_for())})"]
             return photos, complaints
         if typed and (path.exists() or path.is_symlink()):
             return [path], []
         if not glob.has_magic(typed):
             return [], [f"{typed or repr(typed)}: no such file"]
-        return _matching(typed)
+        return _matching(typed, unread)
     except OSError as error:
         return [], [f"{typed}: {reason(error)}"]
 
 
-def _matching(pattern: str) -> tuple[list[Path], list[str]]:
+def _matching(pattern: str, unread: dict[Path, str]) -> tuple[list[Path], list[str]]:
     photos: list[Path] = []
     complaints: list[str] = []
     for match in map(Path, sorted(glob.glob(pattern, recursive=True), key=_natural)):
         if match.is_dir():
-            inside, wrong = _photos_in(match)
+            inside, wrong = _photos_in(match, unread)
             photos += inside
             complaints += wrong
         elif is_photo(match.name):
             photos.append(match)
+        elif kind := unread_kind(match.name):
+            unread[match.absolute()] = kind
     if not photos and not complaints:
         complaints = [f"{pattern}: no photos match this pattern"]
     return photos, complaints
 
 
-def _photos_in(folder: Path) -> tuple[list[Path], list[str]]:
+def _photos_in(folder: Path, unread: dict[Path, str]) -> tuple[list[Path], list[str]]:
     photos: list[Path] = []
     complaints: list[str] = []
 
     def unreadable(error: OSError) -> None:
         complaints.append(f"{error.filename}: {reason(error)}")
 
-    for parent, folders, files in os.walk(folder, onerror=unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        photos += [Path(parent, name) for name in files if not name.startswith(".") and is_photo(name)]
+    for parent, _, files in walk_once(folder, unreadable):
+        shown = [name for name in files if not name.startswith(".")]
+        photos += [Path(parent, name) for name in shown if is_photo(name)]
+        unread |= {Path(parent, name).absolute(): kind for name in shown if (kind := unread_kind(name))}
     return sorted(photos, key=lambda photo: [_natural(part) for part in photo.parts]), complaints
 
 
 def is_photo(name: str) -> bool:
     """Tell by a file's name whether folders and patterns count it as a photo."""
-    stem, dot, extension = name.lower().rpartition(".")
-    return dot + extension in _EXTENSIONS and not stem.endswith(CAPTIONED)
+    return is_read(kind_by_name(name)) and not _is_copy(name)
+
+
+def unread_kind(name: str) -> str:
+    """Return the kind of a photo that cannot be read, by its file's name; "" where it can be read, or is no photo."""
+    kind = kind_by_name(name)
+    return "" if not kind or is_read(kind) or _is_copy(name) else kind
+
+
+def _is_copy(name: str) -> bool:
+    return Path(name.lower()).stem.endswith(CAPTIONED)
+
+
+def _looked_for() -> list[str]:
+    return [each for kind, extensions in EXTENSIONS.items() if is_read(kind) for each in extensions]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -173,22 +201,22 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name.casefold())]
 
 
-def _from_file(source: str | Path | bytes, max_pixels: int, size: int | None) -> np.ndarray:
+def _from_file(source: str | Path | bytes, wanted: Wanted) -> np.ndarray:
     """Open a file here if its structure promises to be cheap, else in a process of its own."""
+    size = wanted.size
     name = "the image" if isinstance(source, bytes) else str(source)
     try:
         content = source if isinstance(source, bytes) else read_file(Path(source), name)
-        structure = checked(content, name, max_pixels)
-        if is_plain(content, structure) or not can_start():
-            photo = decode(content, structure, DECODING.take)
-            return np.array(squash(photo, size) if size else photo)
-    except PhotoError:
-        raise
-    # Pillow's decoders raise nearly anything on a broken file: SyntaxError, struct.error, EOFError, zlib.error, ...
-    except Exception as error:
+    except OSError as error:
         raise PhotoError(f"{name}: {reason(error)}") from error
+    with explaining(name, content):
+        structure = checked(content, name, wanted.max_pixels)
+        if is_plain(content, structure) or not can_start():
+            tell = wanted.on_note or (lambda note: None)
+            photo = decode(content, structure, DECODING.take, lambda note: tell(f"{name}: {note}"))
+            return np.array(squash(photo, size) if size else photo)
     with closing(PhotoOpener()) as opener:
-        return opener.open(source, Wanted(max_pixels, size))[0]
+        return opener.open(source, wanted)[0]
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Image.Image:

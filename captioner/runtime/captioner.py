@@ -48,6 +48,10 @@ class Captioner:
 
     A photo's caption depends on the photo alone, not on those before or beside it, but for the rounding of a score.
 
+    Attributes:
+        on_note: takes a line about each file that is odd, and was captioned all the same: a JPEG without its end
+            marker. Called from several threads; None, as at first, for nobody.
+
     Args:
         vocabulary: the words behind the decoder's numbers.
         encoder: images to features.
@@ -76,6 +80,7 @@ class Captioner:
         self._for_many: Encoder | None = None
         self._loading = threading.Lock()
         self._opener: PhotoOpener | None = None
+        self.on_note: Callable[[str], object] | None = None
 
     @overload
     def __call__(self, photos: Photo) -> Caption: ...  # type: ignore[overload-overlap]  # a str is a sequence of str
@@ -178,14 +183,18 @@ class Captioner:
             return error
 
     def _describe(self, photo: Photo) -> Caption:
-        pixels = open_photo(_read(photo), size=self.encoder.image_size)
+        pixels = open_photo(_read(photo), size=self.encoder.image_size, on_note=self.on_note)
         return self._captions(self.encoder(scale(pixels))[None])[0]
 
     def _read_among_others(self, photo: Photo, encoder: Encoder, stopped: threading.Event) -> np.ndarray | PhotoError:
         """Return what an encoder sees in a photo: features (L, D)."""
         try:
             pixels = open_photo(
-                _read(photo), size=encoder.image_size, opener=self._opener or shared_opener(), cancelled=stopped
+                _read(photo),
+                size=encoder.image_size,
+                opener=self._opener or shared_opener(),
+                cancelled=stopped,
+                on_note=self.on_note,
             )
         except PhotoError as error:
             return error

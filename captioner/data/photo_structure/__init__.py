@@ -21,6 +21,10 @@ _READERS = {
     b"II+\0": "tiff",
     b"MM\0+": "tiff",
 }
+_HEIF_BRANDS = {
+    *(b"avif", b"avis", b"mif1", b"msf1", b"mif2", b"miaf", b"MA1A", b"MA1B"),
+    *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"),
+}
 
 
 def inspect(content: Content) -> Structure | None:
@@ -35,6 +39,8 @@ def inspect(content: Content) -> Structure | None:
     reader = next((name for magic, name in _READERS.items() if start.startswith(magic)), None)
     if start[:4] == b"RIFF" and start[8:] == b"WEBP":
         reader = "webp"
+    if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:
+        reader = "heif"
     if reader is None:
         return None
     # Imported when it is needed: a command that captions one photo spends a tenth of a second on imports as it is
