@@ -57,7 +57,7 @@ gallery: .venv/.demo
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-serve.txt
 	@touch $@
 
-.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-serve.txt requirements-cluster.txt requirements-dev.txt
+.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-serve.txt requirements-cluster.txt requirements-heif.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ .venv/.demo .venv/.serve
 

@@ -289,7 +289,7 @@ def reason(error: Exception) -> str:
         return f"of a kind that is not read ({said}); save it anew as JPEG or PNG"
     if isinstance(error, MemoryError) or "out of memory" in said.lower():
         return "takes too much memory to open; make it smaller"
-    if "truncated" in said.lower():
+    if "truncated" in said.lower() or "end of file" in said.lower():
         return "the file is truncated; copy or download it again"
     return f"the file is damaged ({said}); copy or download it again"
 

@@ -87,7 +87,8 @@ def is_read(kind: str) -> bool:
 def passed_over(kind: str, count: int) -> str:
     """Say that photos of a kind are not read, and what to do."""
     photos = f"{count:,} {kind} photo{'' if count == 1 else 's'} not read"
-    return f"{photos}; {INSTALL_HEIF if kind == 'HEIC' else 'save them as JPEG or PNG'}"
+    remedy = f"save {'it' if count == 1 else 'them'} as JPEG or PNG"
+    return f"{photos}; {INSTALL_HEIF if kind == 'HEIC' else remedy}"
 
 
 def misnamed(name: str, start: bytes) -> str:

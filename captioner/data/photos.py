@@ -119,7 +119,9 @@ def find_photos(
     complaints = []
     unread: dict[Path, str] = {}
     for typed in paths:
-        found, wrong = _expand(typed, unread)
+        unread_here: dict[Path, str] = {}
+        found, wrong = _expand(typed, unread_here)
+        unread |= unread_here
         complaints += wrong
         for photo in found:
             photos.setdefault(photo.absolute(), photo)
@@ -134,7 +136,7 @@ def _expand(typed: str, unread: dict[Path, str]) -> tuple[list[Path], list[str]]
     try:
         if typed and path.is_dir():
             photos, complaints = _photos_in(path, unread)
-            if not photos and not complaints:
+            if not (photos or complaints or unread):
                 complaints = [f"{typed}: no photos in this folder (looked for {' '.join(_looked_for())})"]
             return photos, complaints
         if typed and (path.exists() or path.is_symlink()):
@@ -158,7 +160,7 @@ def _matching(pattern: str, unread: dict[Path, str]) -> tuple[list[Path], list[s
             photos.append(match)
         elif kind := unread_kind(match.name):
             unread[match.absolute()] = kind
-    if not photos and not complaints:
+    if not (photos or complaints or unread):
         complaints = [f"{pattern}: no photos match this pattern"]
     return photos, complaints
 

@@ -163,3 +163,15 @@ def test_paths_that_are_too_long_or_no_text_in_a_column(tmp_path):
     items, complaints = found(tmp_path / "t.parquet")
     assert items == ["a.jpg", "\udcff.jpg"]
     assert complaints == [f"{tmp_path}/t.parquet: a path in column 'path' is longer than 32,768 bytes"]
+
+
+def test_photos_that_are_not_read_are_counted_by_kind(tmp_path):
+    for name in ("a.jpg", "b.jxl", "c/d.jxl", "c/e.NEF", "f.mov", ".g.jxl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    items, complaints = found(tmp_path)
+    assert items == [f"{tmp_path}/a.jpg"]
+    assert complaints == [
+        f"{tmp_path}: 2 JPEG XL photos not read; save them as JPEG or PNG",
+        f"{tmp_path}: 1 camera raw photo not read; save it as JPEG or PNG",
+    ]

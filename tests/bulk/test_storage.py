@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 pyarrow = pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r requirements-cluster.txt")
@@ -76,12 +78,26 @@ def test_a_walk_goes_through_all_folders_in_one_order(tmp_path, url):
     for name in ("b/2.jpg", "b/10.jpg", "a.jpg", "c/d/1.jpg", ".hidden/1.jpg", "out/part", "b/.hidden.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    if not url:  # whose links PyArrow follows
-        (tmp_path / "c" / "loop").symlink_to(tmp_path)
     root = f"file://{tmp_path}" if url else str(tmp_path)
     complaints = []
     found = list(Storage().walk(root, f"{root}/out", complaints.append))
     assert [name.removeprefix(f"{root}/") for name in found] == ["a.jpg", "b/10.jpg", "b/2.jpg", "c/d/1.jpg"]
+    assert complaints == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+@pytest.mark.parametrize("url", [False, True])
+def test_linked_folders_are_followed_once_each(tmp_path, url):
+    for name in ("photos/c/1.jpg", "photos/z.jpg", "far/2.jpg", "far/deep/3.jpg", "out/part.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for link, target in (("a", "far"), ("b", "far/deep"), ("c/loop", "photos"), ("c/out", "out"), ("d", "photos/c")):
+        (tmp_path / "photos" / link).symlink_to(tmp_path / target)
+    (tmp_path / "far" / "deep" / "back").symlink_to(tmp_path / "far")
+    root = f"file://{tmp_path}/photos" if url else f"{tmp_path}/photos"
+    complaints = []
+    found = list(Storage().walk(root, f"{root}/c/out", complaints.append))
+    assert [name.removeprefix(f"{root}/") for name in found] == ["c/1.jpg", "z.jpg", "a/2.jpg", "a/deep/3.jpg"]
     assert complaints == []
 
 

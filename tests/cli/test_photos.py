@@ -22,12 +22,15 @@ class Named:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.stop_at = ""
+        self.on_note = None
 
     def stream(self, photos):
         for photo in photos:
             if photo.stem == self.stop_at:
                 raise KeyboardInterrupt
             self.asked.append(photo.name)
+            if photo.name.startswith("odd"):
+                self.on_note(f"{photo}: odd")
             if photo.name.startswith("bad"):
                 yield photo, PhotoError(f"{photo}: broken")
                 continue
@@ -69,6 +72,36 @@ def test_bad_photos_come_last(predict, folder):
     assert [line for line in err.splitlines() if line.startswith("captioner")] == [
         f"captioner: {folder / 'bad.jpg'}: broken"
     ]
+
+
+def test_photos_that_are_not_read_are_counted_at_the_end(predict, folder):
+    (folder / "bad.jpg").unlink()
+    for name in ("a.jxl", "b.jxl", "c.dng", "d.mov"):
+        (folder / name).touch()
+    status, out, err = predict(folder)
+    assert (status, len(out.splitlines())) == (1, 3)
+    assert [line for line in err.splitlines() if line.startswith("captioner")] == [
+        "captioner: 2 JPEG XL photos not read; save them as JPEG or PNG",
+        "captioner: 1 camera raw photo not read; save it as JPEG or PNG",
+    ]
+
+
+def test_a_folder_of_nothing_else_says_so(predict, tmp_path):
+    (tmp_path / "a.jxl").touch()
+    status, out, err = predict(tmp_path)
+    assert (status, out) == (1, "")
+    assert err.splitlines() == [
+        "captioner: 1 JPEG XL photo not read; save it as JPEG or PNG",
+        "captioner: nothing to caption",
+    ]
+
+
+def test_an_odd_photo_is_captioned_with_a_line_that_says_so(predict, folder):
+    Image.new("RGB", (4, 3)).save(folder / "odd.jpg")
+    (folder / "bad.jpg").unlink()
+    status, out, err = predict(folder)
+    assert (status, len(out.splitlines())) == (0, 4)
+    assert f"captioner: {folder / 'odd.jpg'}: odd" in err.splitlines()
 
 
 @pytest.mark.parametrize("style", ["csv", "json", "text"])

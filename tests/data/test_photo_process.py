@@ -43,7 +43,7 @@ def opening(**budget):
     return closing(PhotoOpener(Budget(**budget)))
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF"])
 def test_another_process_sees_the_same_pixels(opener, tmp_path, format):
     content = encoded(noise(), format)
     path = tmp_path / "photo"
@@ -98,6 +98,15 @@ def test_many_threads_have_a_process_each(opener):
         found = list(pool.map(lambda content: opener.open(content, WHOLE)[0], contents))
     for seed, photo in enumerate(found):
         np.testing.assert_array_equal(photo, np.asarray(noise(seed)))
+
+
+def test_a_note_comes_through_and_stays_with_its_photo(opener, tmp_path):
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(encoded(noise(), "JPEG")[:-2])
+    notes = []
+    for source in (path, encoded(noise(), "JPEG")):
+        open_photo(source, opener=opener, on_note=notes.append)
+    assert notes == [f"{path}: the file lacks its end marker, but no pixel is missing"]
 
 
 @watched

@@ -1,6 +1,7 @@
 import io
 import os
 import struct
+import sys
 import time
 import warnings
 import zlib
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner.data import photo_decoding
+from captioner.data import photo_decoding, photo_kinds
 from captioner.data.photos import MAX_PIXELS, PhotoError, TooManyPixelsError, find_photos, open_photo, preprocess, scale
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -220,7 +221,7 @@ def test_arrays_that_are_no_photo(array, complaint):
         open_photo(array)
 
 
-EXPECTED = r"not an image that can be read \(expected JPEG, PNG, GIF, WebP, BMP or TIFF\)"
+EXPECTED = r"not an image that can be read \(expected JPEG, PNG, GIF, WebP, AVIF, HEIC, BMP or TIFF\)"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +243,7 @@ EXPECTED = r"not an image that can be read \(expected JPEG, PNG, GIF, WebP, BMP 
 def test_a_file_that_is_no_whole_photo_is_refused_with_the_reason(content, complaint, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
-    with pytest.raises(PhotoError, match=rf"photo\.jpg: ({complaint})$"):
+    with pytest.raises(PhotoError, match=rf"photo\.jpg: ({complaint})(; the file is \w+ though named \.jpg)?$"):
         open_photo(path)
     with pytest.raises(PhotoError, match=rf"^the image: ({complaint})$"):
         open_photo(content)
@@ -378,6 +379,9 @@ def test_preprocess_shrinks_with_antialiasing():
     np.testing.assert_allclose(preprocess(photo, size=20), 0, atol=0.06)
 
 
+linked = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     for name in (
@@ -424,17 +428,67 @@ class TestFindPhotos:
         (folder / "a[1].jpg").touch()
         assert found("a[1].jpg") == (["a[1].jpg"], [])
 
-    def test_what_leads_nowhere_is_told_and_the_rest_is_kept(self):
+    @pytest.mark.parametrize("heic", ["", ".heic .heif .hif .heics .heifs "])
+    def test_what_leads_nowhere_is_told_and_the_rest_is_kept(self, monkeypatch, heic):
+        monkeypatch.setattr(photo_kinds, "heif_is_installed", lambda: bool(heic))
         assert found("empty/", "missing.jpg", "*.bmp", "", "scan.photo") == (
             ["scan.photo"],
             [
-                "empty/: no photos in this folder (looked for .jpg .jpeg .jpe .jfif .mpo .png .gif .webp .bmp .dib "
-                ".tif .tiff)",
+                "empty/: no photos in this folder (looked for .jpg .jpeg .jpe .jfif .mpo .png .gif .webp .avif .avifs "
+                f"{heic}.bmp .dib .tif .tiff)",
                 "missing.jpg: no such file",
                 "*.bmp: no photos match this pattern",
                 "'': no such file",
             ],
         )
+
+    @pytest.mark.parametrize("installed", [False, True])
+    def test_what_looks_like_a_photo_and_is_not_read_is_counted(self, folder, monkeypatch, installed):
+        monkeypatch.setattr(photo_kinds, "heif_is_installed", lambda: installed)
+        for name in (
+            *("a.HEIC", "b.heic", ".c.heic", "d.captioned.heic", "a.mov", "e.avif"),
+            *("f.jxl", "g.CR2", "h.nef", "trip/i.dng", "j.jp2"),
+        ):
+            (folder / "pics" / name).touch()
+        for typed in (["pics"], ["pics", "pics/trip", "pics/a*"]):
+            counted = {}
+            photos, complaints = find_photos(typed, counted)
+            heic = {} if installed else {"HEIC": 2}
+            assert counted == {"JPEG XL": 1, "camera raw": 3, "JPEG 2000": 1} | heic
+            assert complaints == []
+            assert [path.name for path in photos if path.suffix in (".avif", ".heic", ".HEIC")] == (
+                ["a.HEIC", "b.heic", "e.avif"] if installed else ["e.avif"]
+            )
+
+    def test_a_file_that_is_named_is_never_passed_over(self, folder):
+        (folder / "a.jxl").touch()
+        counted = {}
+        assert find_photos(["a.jxl"], counted) == ([Path("a.jxl")], [])
+        assert counted == {}
+
+    @linked
+    def test_linked_folders_are_followed_once_each(self, folder):
+        for link, target in (
+            ("pics/loop", folder),
+            ("pics/again", folder / "pics" / "trip"),
+            ("pics/elsewhere", folder / "far"),
+            ("pics/elsewhere too", folder / "far"),
+            ("pics/gone", folder / "nowhere"),
+        ):
+            (folder / link).symlink_to(target)
+        (folder / "far" / "away").mkdir(parents=True)
+        (folder / "far" / "away" / "5.jpg").touch()
+        (folder / "far" / "back").symlink_to(folder / "pics")
+        names, complaints = found("pics")
+        assert complaints == []
+        assert names == [
+            *("pics/2.JPG", "pics/10.jpg", "pics/elsewhere/away/5.jpg", "pics/trip/1.png"),
+        ]
+
+    @linked
+    def test_a_folder_that_is_a_link_is_followed(self, folder):
+        (folder / "mine").symlink_to(folder / "pics")
+        assert found("mine") == (["mine/2.JPG", "mine/10.jpg", "mine/trip/1.png"], [])
 
     def test_a_folder_that_cannot_be_read_is_told(self, monkeypatch):
         def refuse(path):
@@ -497,3 +551,86 @@ def test_a_large_jpeg_is_decoded_smaller_and_upright(monkeypatch, orientation):
     photo = open_photo(content)
     assert photo.shape == {1: (100, 200, 3), 6: (200, 100, 3)}[orientation]
     np.testing.assert_allclose(preprocess(photo, 8), before, atol=0.1)
+
+
+def text_chunk(name, body, checksum=None):
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum or zlib.crc32(name + body))
+
+
+def segment(marker, body):
+    return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
+
+
+PNG, JPEG = encoded(noise(), "PNG"), encoded(noise(), "JPEG")
+LARGE = zlib.compress(bytes(3_000_000))
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "note"),
+    [
+        (PNG, 33, text_chunk(b"tEXt", b"Comment\0hello", 1)),
+        (PNG, 33, text_chunk(b"tEXt", b"no keyword at all")),
+        (PNG, 33, text_chunk(b"zTXt", b"Comment\0\0" + LARGE)),
+        (PNG, 33, text_chunk(b"zTXt", b"Comment\0\7" + LARGE)),
+        (PNG, 33, text_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LARGE)),
+        (PNG, 33, text_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0not packed")),
+        (PNG, 33, text_chunk(b"iCCP", b"profile\0\0" + LARGE)),
+        (PNG, 33, text_chunk(b"iCCP", b"profile\0\7broken")),
+        (PNG, 33, text_chunk(b"iCCP", b"")),
+        (PNG, 33, text_chunk(b"pHYs", b"\0")),
+        (PNG, 33, text_chunk(b"gAMA", b"") + text_chunk(b"cHRM", b"\1") + text_chunk(b"sRGB", b"")),
+        (PNG, 33, text_chunk(b"eXIf", b"MM\0*\xff\xff\xff\xff", 1)),
+        (PNG, 33, text_chunk(b"acTL", b"\0\0\0\0\0\0\0\0")),
+        (PNG, -12, text_chunk(b"zTXt", b"Comment\0\0" + LARGE)),
+        (JPEG, 2, segment(0xE2, b"MPF\0" + b"MM\0*\0\0\0\x08\xff\xff")),
+        (JPEG, 2, segment(0xE2, b"MPF\0II")),
+        (JPEG, 2, segment(0xE2, b"ICC_PROFILE\0\x09\x02broken")),
+        (JPEG, 2, segment(0xE2, b"ICC_PROFILE\0")),
+        (JPEG, 2, segment(0xE1, b"Exif\0\0MM")),
+        (JPEG, 2, segment(0xED, b"Photoshop 3.0\x008BIM\xff\xff\xff")),
+        (JPEG, 2, segment(0xEE, b"Ado")),
+    ],
+    ids=lambda value: repr(value[:22]) if isinstance(value, bytes) else str(value),
+)
+def test_no_note_stops_a_picture(content, place, note):
+    changed = content[:place] + note + content[place:]
+    notes = []
+    np.testing.assert_array_equal(open_photo(changed, on_note=notes.append), open_photo(content))
+    assert notes == []
+
+
+def test_a_file_that_is_whole_is_not_to_be_downloaded_again():
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 4, 1, 24, 99, 48, 1, 1, 0, 0)  # packed in a way that nobody knows
+    content = b"BM" + struct.pack("<IHHI", 102, 0, 0, 54) + header + bytes(48)
+    for file in (content, b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), b"\xff\x0a" + bytes(40)):
+        with pytest.raises(PhotoError) as refused:
+            open_photo(file)
+        assert "download" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError("Unsupported BMP compression (99)"), "of a kind that is not read (Unsupported BMP compression (99))"),
+        (NotImplementedError("Unimplemented DDS"), "of a kind that is not read (Unimplemented DDS)"),
+        (SyntaxError("unknown pixel mode"), "of a kind that is not read (unknown pixel mode)"),
+    ],
+)
+def test_a_kind_that_a_decoder_does_not_know_is_no_damage(error, said):
+    assert photo_decoding.reason(error) == f"{said}; save it anew as JPEG or PNG"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jpg", b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "JPEG XL, which is not read .*; the file is JPEG XL though"),
+        ("a.JPG", encoded(noise(), "PNG")[:2000], "the file is truncated.*; the file is PNG though named .JPG"),
+        ("a.png", JPEG[:900], "the file is truncated.*; the file is JPEG though named .png"),
+        ("a.jpeg", JPEG[:900], "the file is truncated; copy or download it again"),
+        ("a", JPEG[:900], "the file is truncated; copy or download it again"),
+    ],
+)
+def test_a_wrong_extension_is_told_where_a_photo_cannot_be_read(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PhotoError, match=f"{name}: {said}"):
+        open_photo(tmp_path / name)

@@ -24,6 +24,7 @@ with atheris.instrument_imports(include=["captioner", "PIL", "json"]):
 
     import captioner.data.photo_structure.bmp
     import captioner.data.photo_structure.gif
+    import captioner.data.photo_structure.heif
     import captioner.data.photo_structure.jpeg
     import captioner.data.photo_structure.png
     import captioner.data.photo_structure.tiff
@@ -72,7 +73,7 @@ def open_any(content: bytes) -> None:
     if not is_plain(content, structure):  # another process opens it, under a budget
         return
     try:
-        decode(content, structure, DECODING.take).resize((224, 224))
+        decode(content, structure, DECODING.take, str).resize((224, 224))
     except Exception as error:  # as `open_photo` takes them
         assert "\n" not in reason(error)  # noqa: PT017
 
@@ -103,7 +104,7 @@ def seeds(target: str) -> list[bytes]:
         return [CAPTION_FILES[target][1]]
     files = []
     for mode in ("RGB", "L", "P", "RGBA", "LA", "CMYK", "1", "I;16", "F", "I"):
-        for form in ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"):
+        for form in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF"):
             exif = Image.Exif()
             exif[0x0112] = 6
             file = io.BytesIO()

@@ -15,13 +15,14 @@ AVIF, HEIF = "AVIF", "HEIF"
 _AV1, _HEVC = b"av01", b"hvc1"
 _DERIVED = (b"grid", b"iden", b"iovl")
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0")
+_DESCRIBES = b"cdsc"
 _UNKNOWN = b"skip"
 _LONGEST_META = 1 << 25
 _SEQUENCE = {b"avis": b"avif", b"hevc": b"heic", b"msf1": b"mif1"}
 """The brands of sequences, and those of the still picture in the same file, which is the first frame."""
 
-_HELD = {AVIF: 16, HEIF: 14}
-"""Bytes a pixel of 8 bits: the planes of the decoder, the same in RGB, its copy in Pillow, and the frame before."""
+_HELD = {AVIF: (12, 20), HEIF: (10, 14)}
+"""Bytes a pixel, without and with transparency, as measured: the decoder's planes, the same in RGB, Pillow's copy."""
 
 # How EXIF counts a turn by quarters against the clock, and then a mirror: none, top to bottom, left to right
 _TURNED = {
@@ -32,9 +33,10 @@ _TURNED = {
 
 
 class _Box(NamedTuple):
-    """A box: its type, and where its content begins and ends in the file."""
+    """A box: its type, and where the type stands, and its content begins and ends, in the file."""
 
     name: bytes
+    named: int
     start: int
     end: int
 
@@ -48,6 +50,7 @@ class _Items:
         needs: the items that one is derived from.
         helps: for each item, those that are auxiliary to it.
         properties: of each item, the boxes.
+        notes: where the types stand of the references from notes to what they describe.
     """
 
     def __init__(self, view: memoryview, meta: _Box) -> None:
@@ -56,6 +59,8 @@ class _Items:
         self.needs: dict[int, list[int]] = {}
         self.helps: dict[int, list[int]] = {}
         self.properties: dict[int, list[_Box]] = {}
+        self.notes: list[int] = []
+        self._view = view
         self._parts = 0
         for box in self._boxes(view, meta.start + 4, meta.end):
             wide = number(view, box.start, 1) if box.name in (b"pitm", b"iinf", b"iref") else 0  # its version
@@ -96,13 +101,15 @@ class _Items:
     def _read_types(self, view: memoryview, place: int, end: int) -> None:
         for box in self._boxes(view, place, end):
             version = number(view, box.start, 1)
-            if box.name == b"infe" and version >= 2:
+            if box.name == b"infe" and version >= 2 and box.end - box.start >= 12:
                 size = 2 if version == 2 else 4
                 kind = box.start + 4 + size + 2
                 self.types[number(view, box.start + 4, size)] = bytes(view[kind : kind + 4]), kind
 
     def _read_references(self, view: memoryview, references: _Box, size: int) -> None:
         for box in self._boxes(view, references.start + 4, references.end):
+            if box.name == _DESCRIBES:
+                self.notes.append(box.named)
             if box.name not in (b"dimg", b"auxl"):
                 continue
             of, count = number(view, box.start, size), number(view, box.start + size, 2)
@@ -116,7 +123,6 @@ class _Items:
                 self.helps.setdefault(item, []).append(of)
 
     def _read_properties(self, view: memoryview, properties: _Box) -> None:
-        self._view = view
         known: list[_Box] = []
         for box in self._boxes(view, properties.start, properties.end):
             if box.name == b"ipco":
@@ -161,9 +167,9 @@ def inspect(content: Content) -> Structure:
         raise ValueError("there is no picture in it")
     needed = items.needed()
     written = bytearray(view[meta.start : meta.end])
-    for item, (_, place) in items.types.items():
-        if item not in needed:
-            written[place - meta.start : place - meta.start + 4] = _UNKNOWN
+    unneeded = [place for item, (_, place) in items.types.items() if item not in needed]
+    for place in (*unneeded, *items.notes):
+        written[place - meta.start : place - meta.start + 4] = _UNKNOWN
     return _structure(
         view, items, needed, [_header(view, first), view[first.end : meta.start], written, view[meta.end :]]
     )
@@ -181,15 +187,15 @@ def _structure(
     sizes = [_size(view, items, item) for item in needed if item in items.types]
     width, height = _size(view, items, items.primary)
     largest = max(across * down for across, down in sizes)
-    deep = 2 if any(_is_deep(view, items, item) for item in needed) else 1
-    # The tiles of a grid reach over its edges, and each layer of an overlay counts
-    decoded = max(width * height, largest)
+    deep = any(_is_deep(view, items, item) for item in needed)
+    clear = any(items.property(item, b"auxC") for item in needed)
+    decoded = max(width * height, largest)  # the tiles of a grid reach over its edges
     turned = _orientation(view, items) if format == AVIF else 1  # libheif turns pictures itself, Pillow's AVIF does not
     return Structure(
         format,
         (width, height),
-        4 * decoded * deep,
-        _HELD[format] * decoded + 4 * (deep - 1) * decoded,
+        decoded * (4 if clear else 3) * (2 if deep else 1),
+        decoded * (_HELD[format][clear] + 4 * deep),
         [bytes(span) if isinstance(span, bytearray) else span for span in spans],
         max(1, -(-sum(across * down for across, down in sizes) // (width * height or 1))),
         turned,
@@ -215,7 +221,7 @@ def _boxes(view: memoryview, place: int, end: int) -> Iterator[_Box]:
         after = end if length == 0 else place + length
         if after < start:
             raise ValueError(f"a box of {length} bytes")
-        yield _Box(name, start, min(after, end))
+        yield _Box(name, place + 4, start, min(after, end))
         place = after
 
 
