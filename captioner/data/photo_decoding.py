@@ -26,7 +26,7 @@ from captioner.data.photo_limits import (
     PLAIN_WORK,
 )
 from captioner.data.photo_structure import inspect
-from captioner.data.photo_structure.jpeg_end import endings, without_half_a_marker
+from captioner.data.photo_structure.jpeg_end import endings, lacks_end, without_padding
 from captioner.data.photo_structure.spans import as_file
 from captioner.data.photo_structure.structure import Content, Structure
 from captioner.errors import PhotoError, TooManyPixelsError
@@ -164,15 +164,11 @@ def decode(content: Content, structure: Structure, room: Room, on_note: Callable
             from captioner.data.heif import open_heif
 
             return to_rgb(open_heif(as_file(structure.spans).read()), ours=True)
-        photo = None
-        try:
-            photo = _decoded(structure, structure.spans)
-        except OSError as error:
-            if structure.format != "JPEG" or "truncated" not in str(error):
-                raise
-        if photo is None:
+        if structure.format == "JPEG" and lacks_end(structure.spans[-1]):
             photo = _without_end(structure)
             on_note(NO_END)
+        else:
+            photo = _decoded(structure, structure.spans)
         return turned(photo, structure.orientation)
 
 
@@ -191,7 +187,7 @@ def _without_end(structure: Structure) -> Image.Image:
         OSError: more is missing.
     """
     *tables, scans = structure.spans
-    spans = [*tables, without_half_a_marker(memoryview(scans))]
+    spans = [*tables, without_padding(scans)]
     first = b""
     for ending in reversed(endings(spans)):
         photo = _decoded(structure, [*spans, ending])

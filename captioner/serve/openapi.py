@@ -35,7 +35,8 @@ def openapi(limits: Limits) -> JSON:
         ],
         "requestBody": {
             "required": True,
-            "description": f"JPEG, PNG, GIF, WebP, AVIF, BMP or TIFF, {megabytes} MB at most: the file's bytes, or a form.",
+            "description": f"JPEG, PNG, GIF, WebP, AVIF, BMP or TIFF, {megabytes} MB at most: the file's bytes, or a "
+            "form.",
             "content": {
                 "application/octet-stream": {},
                 "image/*": {},

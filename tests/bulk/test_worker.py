@@ -61,7 +61,7 @@ def test_each_photo_becomes_a_row_in_its_order(work, captioner, photos, style):
             check(row, captioner, row["path"])
     errors = {Path(row["path"]).name: row["error"] for row in rows if row["error"]}
     assert errors == {
-        "broken.jpg": "not an image that can be read (expected JPEG, PNG, GIF, WebP, BMP or TIFF)",
+        "broken.jpg": "not an image that can be read (expected JPEG, PNG, GIF, WebP, AVIF, HEIC, BMP or TIFF)",
         "gone.jpg": "no such file",
     }
     assert tally.errors == {"not an image that can be read": 1, "no such file": 1}

@@ -18,6 +18,7 @@ _FRAMES = (0xC0, 0xC1, 0xC2)  # coded by Huffman: what else there is has no such
 _END = b"\xff\xd9"
 _COEFFICIENTS = 64
 _FILLED = 1 << 12
+_PADDING = 4  # times the same byte
 
 
 def endings(spans: Sequence[bytes | memoryview]) -> list[bytes]:
@@ -62,12 +63,23 @@ def endings(spans: Sequence[bytes | memoryview]) -> list[bytes]:
     return [_END, *(each + _END for each in filled)]
 
 
-def without_half_a_marker(scans: memoryview) -> memoryview:
-    """Return the scans without the first half of a marker at their end."""
-    end = len(scans)
-    while end and scans[end - 1] == 0xFF:
+def lacks_end(scans: bytes | memoryview) -> bool:
+    """Tell whether there is no end marker behind the first scan."""
+    return bytes(scans[-2:]) != _END and not re.search(_END, scans)
+
+
+def without_padding(scans: bytes | memoryview) -> memoryview:
+    """Return the scans without the first half of a marker at their end, or bytes that fill up a file that was cut.
+
+    A decoder takes zeros for pixels.
+    """
+    view = memoryview(scans)
+    end = len(view)
+    while end and view[end - 1] == view[-1]:
         end -= 1
-    return scans[:end]
+    if view[-1] != 0xFF and len(view) - end < _PADDING:
+        return view
+    return view[: end + 1] if view[-1] == 0 and end and view[end - 1] == 0xFF else view[:end]  # FF 00 are one byte
 
 
 def _finished(header: memoryview, progressive: bool, numbers: dict[int, int]) -> set[tuple[int, int]]:
