@@ -63,6 +63,7 @@ class _Worker:
         self.processor = 0.0  # seconds of one that it had taken when it was last heard of
         self.held = 0  # bytes
         self.begun: float | None = None  # where nothing is being opened
+        self.lock = threading.Lock()  # so that nothing is killed that has just ended well
         self.cancelled: threading.Event | None = None
         self.verdict = ""
         self.notes: list[str] = []  # on the photo that was opened last
@@ -72,23 +73,24 @@ class _Worker:
 
     def look_after(self) -> None:
         """Kill the process where it has used up its budget, or nobody waits for it."""
-        begun = self.begun
-        if begun is None or self.verdict:
-            return
+        with self.lock:
+            if self.begun is not None and not self.verdict:
+                self.verdict = self._judge(self.begun)
+                if self.verdict:
+                    self.process.kill()
+
+    def _judge(self, begun: float) -> str:
+        """Say why the process is to be killed, "" where it is not."""
         if self.cancelled and self.cancelled.is_set():
-            self.verdict = "cancelled"
-        elif time.monotonic() - begun > self.budget.wall:
-            self.verdict = f"takes too much time to open (more than {self.budget.wall:g} seconds)"
-        else:
-            processor, memory = _taken(self.process.pid)
-            if processor - self.processor > self.budget.processor:
-                self.verdict = (
-                    f"takes too much time to open (more than {self.budget.processor:g} seconds of a processor)"
-                )
-            elif memory > self.budget.memory:
-                self.verdict = f"takes too much memory to open (more than {self.budget.memory / 1e6:g} MB)"
-        if self.verdict:
-            self.process.kill()
+            return "cancelled"
+        if time.monotonic() - begun > self.budget.wall:
+            return f"takes too much time to open (more than {self.budget.wall:g} seconds)"
+        processor, memory = _taken(self.process.pid)
+        if processor - self.processor > self.budget.processor:
+            return f"takes too much time to open (more than {self.budget.processor:g} seconds of a processor)"
+        if memory > self.budget.memory:
+            return f"takes too much memory to open (more than {self.budget.memory / 1e6:g} MB)"
+        return ""
 
     def open(self, content: bytes | None, request: dict[str, Any]) -> list[np.ndarray]:
         """Send a request, and return the pictures.
@@ -127,6 +129,10 @@ class _Worker:
         for picture in pictures:
             fill(self.output, picture.data.cast("B"))
         return pictures
+
+    def is_ready(self) -> bool:
+        """Tell whether the process still runs, and is that of this process and not of one that this is a fork of."""
+        return self.owner == os.getpid() and self.process.poll() is None
 
     def end(self) -> None:
         """Kill the process, and close the pipes to it; where this process is a fork, only its ends of them."""
@@ -231,7 +237,7 @@ class PhotoOpener:
 
     def _take(self, cancelled: threading.Event | None) -> _Worker:
         with self._lock:
-            while self._idle and self._idle[-1].owner != os.getpid():  # this process is a fork of the one that has it
+            while self._idle and not self._idle[-1].is_ready():
                 self._idle.pop().end()
             worker = self._idle.pop() if self._idle else None
         worker = worker or self._start()
@@ -252,8 +258,9 @@ class PhotoOpener:
             raise CaptionerError(f"cannot start a process to open photos in: {error.strerror}{advice}") from error
 
     def _put_back(self, worker: _Worker, answered: bool) -> None:
-        worker.begun = None
-        keep = answered and not worker.verdict and worker.held < RETIRED
+        with worker.lock:
+            worker.begun = None
+            keep = answered and not worker.verdict and worker.held < RETIRED
         with self._lock:
             self._busy.discard(worker)
             if keep and self._open and len(self._idle) < SPARE:

@@ -255,6 +255,25 @@ def test_a_script_without_a_guard_is_not_run_again(tmp_path):
     assert (done.stdout, done.stderr) == ("begun\n(30, 40, 3)\n", "")
 
 
+def test_a_process_that_was_killed_while_it_waited_costs_no_photo():
+    with opening() as opener:
+        opener.open(encoded(noise()), WHOLE)
+        opener._idle[0].process.kill()
+        opener._idle[0].process.wait()
+        assert opener.open(encoded(noise()), WHOLE)[0].shape == (30, 40, 3)
+
+
+def test_nothing_is_killed_once_it_has_ended_well(monkeypatch):
+    cancelled = threading.Event()
+    with opening() as opener:
+        opener.open(encoded(noise()), Wanted(cancelled=cancelled))
+        worker = opener._idle[0]
+        cancelled.set()
+        worker.look_after()
+        assert worker.verdict == ""
+        assert worker.process.poll() is None
+
+
 def test_processes_may_be_started_ahead():
     with opening() as opener:
         opener.prepare(2)
