@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -39,6 +40,8 @@ LONGEST = 255 - len(STAND_IN) - 8
 
 LARGEST_JSON = 1 << 25
 """Bytes of a JSON file that is read: the values that it may hold take some 25 times the memory."""
+
+_LIKE_ODD = re.compile(r"\\+(?=[\ud800-\udfff]|ud[89a-f][0-9a-f]{2})")
 
 _swept: set[Path] = set()
 
@@ -184,8 +187,12 @@ def write_text(path: str | Path, text: str, named: bool = False) -> None:
 
 
 def written(name: str) -> str:
-    """Return a file's name as it stands in UTF-8 text."""
-    return name.encode("utf-8", ODD_NAMES).decode("utf-8")
+    """Return a file's name as it stands in UTF-8 text: bytes that are no text as \\udcff.
+
+    Where a backslash that is in the name would be taken for the beginning of such an escape, it is doubled, so that no
+    two names become one.
+    """
+    return _LIKE_ODD.sub(r"\g<0>\g<0>", name).encode("utf-8", ODD_NAMES).decode("utf-8")
 
 
 def write_json(path: str | Path, value: Any, named: bool = False) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from captioner.files import written
-from captioner.printable import in_a_line, to_json
+from captioner.printable import name_in_a_line, to_json
 from captioner.runtime.caption import Candidate
 
 STYLES = ("text", "json", "csv")
@@ -32,14 +32,21 @@ def make_writer(
         return to_json({"image": str(photo), **found[0], "candidates": found}) + "\n"
 
     def write_csv(photo: Path, candidates: Sequence[Candidate]) -> str:
-        name = in_a_line(str(photo)) if terminal else str(photo)
+        name = name_in_a_line(str(photo)) if terminal else name_in("csv", str(photo))
         return csv_row([name, candidates[0].text, f"{candidates[0].score:.4f}"])
 
     def write_text(photo: Path, candidates: Sequence[Candidate]) -> str:
-        name = "" if single else f"{in_a_line(str(photo))}\t"
+        name = "" if single else f"{name_in('text', str(photo))}\t"
         return "".join(f"{name}{each.text}\n" for each in candidates[:num_captions])
 
     return {"json": write_json, "csv": write_csv, "text": write_text}[style]
+
+
+def name_in(style: str, name: str) -> str:
+    """Return a photo's name as `images_in` gives it back from a text of this style: no two names become one."""
+    if style == "json":
+        return name
+    return written(name) if style == "csv" else name_in_a_line(name)
 
 
 def csv_row(values: Sequence[str]) -> str:
@@ -64,7 +71,7 @@ def images_in(style: str, text: str) -> set[str]:
     lines = text.split("\n")[:-1]
     if style == "json":
         try:
-            return {written(json.loads(line)["image"]) for line in lines}
+            return {"" + json.loads(line)["image"] for line in lines}
         except (LookupError, TypeError, AttributeError) as error:
             raise ValueError("expected JSON objects with an image") from error
     if not all("\t" in line for line in lines):

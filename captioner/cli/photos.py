@@ -66,8 +66,14 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                 f"captioning the other {len(todo)}" if todo else "nothing to do (--overwrite starts from scratch)"
             )
             complain(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
+
+        def is_done(photo: Path) -> bool:
+            if isinstance(held, Table):
+                held.refresh()
+            return photo in held and extras.are_there(photo)
+
         try:
-            for photo, result in _captions(todo, arguments, notes.append):
+            for photo, result in _captions(todo, is_done, arguments, notes.append):
                 if isinstance(result, PhotoError):
                     bad.append(str(result))
                     continue
@@ -187,8 +193,16 @@ def _sink(
         file.write(heading)
 
 
-def _captions(photos: list[Path], arguments: argparse.Namespace, on_note: Callable[[str], object]) -> Iterator[Result]:
-    """Give for each photo its caption, or the error that kept it from one."""
+def _captions(
+    photos: list[Path],
+    is_done: Callable[[Path], bool],
+    arguments: argparse.Namespace,
+    on_note: Callable[[str], object],
+) -> Iterator[Result]:
+    """Give for each photo its caption, or the error that kept it from one.
+
+    A photo that `is_done` by its turn, since another run has captioned it meanwhile, is left out.
+    """
     if not photos:
         return
     if len(photos) > 1 and can_start():  # another core starts them while this one loads the model
@@ -205,7 +219,7 @@ def _captions(photos: list[Path], arguments: argparse.Namespace, on_note: Callab
             report=complain,
         )
     captioner.on_note = on_note
-    results = _begun(captioner.stream(photos))
+    results = _begun(captioner.stream(_Remaining(photos, is_done)))
     if len(photos) == 1 or (arguments.output is None and is_terminal(sys.stdout)):  # where captions show the progress
         yield from results
         return
@@ -213,6 +227,19 @@ def _captions(photos: list[Path], arguments: argparse.Namespace, on_note: Callab
 
     with tqdm(results, total=len(photos), unit="photo", delay=2, leave=False) as bar:
         yield from bar
+
+
+class _Remaining:
+    """Photos, without those that are done by the time that they are asked for; it has their length, done or not."""
+
+    def __init__(self, photos: list[Path], is_done: Callable[[Path], bool]) -> None:
+        self._photos, self._is_done = photos, is_done
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __iter__(self) -> Iterator[Path]:
+        return (photo for photo in self._photos if not self._is_done(photo))
 
 
 def _begun(results: Iterator[Result]) -> Iterator[Result]:

@@ -3,15 +3,17 @@
 import contextlib
 import csv
 import io
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
-from captioner.cli.formats import HEADING, csv_row, images_in
+from captioner.cli.formats import HEADING, csv_row, images_in, name_in
 from captioner.errors import UsageError
-from captioner.files import ODD_NAMES, naming, replacing, written
-from captioner.printable import in_a_line
+from captioner.files import ODD_NAMES, naming, replacing
+from captioner.locks import locked
 
 
 @contextlib.contextmanager
@@ -45,13 +47,22 @@ def is_terminal(file: IO[str]) -> bool:
     return bool(getattr(file, "isatty", bool)())
 
 
+_ATTEMPTS = 10
+"""How often a table is opened anew that other processes remove in the meantime."""
+
+_REMEMBERED = 256
+"""Bytes before the end by which a process sees that what it knows of a file is still there."""
+
+
 class Table:
     """A file of captions that grows by whole lines, so that what was made is there however the program ends.
 
-    A line that a crash has cut is dropped. The next run finds the photos that are there, and goes on with the others.
+    Several processes may add to one file at once: each locks it while it reads what the others have added, and adds
+    lines of its own. A line that a crash has cut is dropped. A run finds the photos that are there, and goes on with the
+    others.
 
     Args:
-        path: the file; made when it is missing.
+        path: the file; made when it is missing. A pipe or a device is written to as it is.
         style: one of `captioner.cli.formats.STYLES`.
         overwrite: start with nothing, whatever is there.
 
@@ -64,74 +75,170 @@ class Table:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._style = path, style
         self._made = not path.exists()
-        self._file = path.open("ab", buffering=0)
+        self._file = self._open()
+        self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         self.images: set[str] = set()
-        self._size = 0
-        if not overwrite:
-            content = path.read_bytes() if path.is_file() else b""
-            whole = content[: content.rfind(b"\n") + 1]
-            try:
-                self.images = images_in(style, whole.decode("utf-8"))
-                if content and not whole and not _heading(style).startswith(content.decode("utf-8")):
-                    raise ValueError("there is no line in it")
-            except (ValueError, csv.Error) as error:
-                self._file.close()
-                raise UsageError(
-                    f"--output {path}: exists, but is not what --format {style} writes ({error}); name another file, "
-                    "or give --overwrite"
-                ) from error
-            self._size = len(whole)
+        self._size = 0  # bytes of whole lines that were read or written
+        self._last = b""  # of them, by which they are known again
+        self._replaced: tuple[int, ...] | None = None
+        if overwrite:
+            self._replaced = self._state() if self._regular and os.fstat(self._file.fileno()).st_size else None
+            return
+        try:
+            self.refresh()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __contains__(self, photo: object) -> bool:
-        """Tell whether the table holds this photo."""
+        """Tell whether the table holds this photo, as far as it has been read."""
         return self._name(photo) in self.images
 
-    def write(self, photo: Path, lines: str) -> None:
-        """Add the lines of a photo, all or none.
+    def refresh(self) -> None:
+        """Read what other processes have added.
 
         Raises:
+            UsageError: they have written something else.
+            OSError: it cannot be read.
+        """
+        if self._regular and not self._replaced and os.fstat(self._file.fileno()).st_size != self._size:
+            with self._held():
+                pass
+
+    def write(self, photo: Path, lines: str) -> None:
+        """Add the lines of a photo, all or none; nothing where another process was faster.
+
+        Raises:
+            UsageError: another process has written something else, or what this one was to replace.
             OSError: the disk is full, or the file can no longer be written.
         """
-        if not self._size:
-            lines = _heading(self._style) + lines
-        content = memoryview(lines.encode("utf-8", ODD_NAMES))
-        if self._path.is_file():
-            self._file.truncate(self._size)  # of what is not ours, or is half a line
+        with self._held():
+            if photo not in self:
+                self._append(lines if self._size else _heading(self._style) + lines)
+                self.images.add(self._name(photo))
+
+    def finish(self) -> None:
+        """Say, where no photo has a caption, at least what the columns would have been."""
+        with self._held():
+            if not self._size:
+                self._append(_heading(self._style))
+                self._made = False
+
+    def close(self) -> None:
+        """Close the file; one that was made for nothing is removed."""
+        if self._file.closed:
+            return
+        nothing = self._made and not self._size and self._regular
+        if nothing:
+            with locked(self._file.fileno()):
+                self._remove_if_empty()
+        self._file.close()
+        if nothing and os.name == "nt":  # which removes no open file, so another process keeps its own
+            self._remove_if_empty()
+
+    def _remove_if_empty(self) -> None:
+        with contextlib.suppress(OSError):
+            if not self._path.stat().st_size:
+                self._path.unlink()
+
+    def _open(self) -> io.FileIO:
+        mode = "ab" if self._path.exists() and not self._path.is_file() else "a+b"
+        return cast(io.FileIO, self._path.open(mode, buffering=0))
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Keep other processes from the file while the block runs, and know what they have added."""
+        if not self._regular:
+            yield
+            return
+        for attempt in range(_ATTEMPTS):
+            with locked(self._file.fileno()):
+                if self._is_there() or attempt + 1 == _ATTEMPTS:
+                    self._read()
+                    yield
+                    return
+            self._file.close()
+            self._file = self._open()
+
+    def _is_there(self) -> bool:
+        """Tell whether the open file has its name yet: while this process waited, another may have removed it."""
         try:
-            self._write(content)
+            return os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            return False
+
+    def _read(self) -> None:
+        if self._replaced:
+            if os.fstat(self._file.fileno()).st_size and self._state() != self._replaced:
+                raise UsageError(
+                    f"--output {self._path}: another run has written to it since this one was to --overwrite it, so it "
+                    "is left as it is; wait for the other one, name another file, or leave out --overwrite"
+                )
+            self._replaced = None
+            self._file.truncate(0)
+            return
+        self._file.seek(self._size - len(self._last))
+        content = self._file.read()
+        if content.startswith(self._last):
+            content = content[len(self._last) :]
+        else:  # another run has started it from scratch
+            self._size, self._last, self.images = 0, b"", set()
+            self._file.seek(0)
+            content = self._file.read()
+        whole = _whole_lines(content, self._style)
+        heading = _heading(self._style)
+        try:
+            self.images |= images_in(self._style, (heading if self._size else "") + whole.decode("utf-8"))
+            if content and not whole and not self._size and not heading.startswith(content.decode("utf-8")):
+                raise ValueError("there is no line in it")
+        except (ValueError, csv.Error) as error:
+            raise UsageError(
+                f"--output {self._path}: exists, but is not what --format {self._style} writes ({error}); name another "
+                "file, or give --overwrite"
+            ) from error
+        self._advance(whole)
+
+    def _append(self, lines: str) -> None:
+        content = lines.encode("utf-8", ODD_NAMES)
+        if self._regular:
+            self._file.truncate(self._size)  # of what is to go, or is half a line: nobody is writing one now
+        try:
+            self._write(memoryview(content))
         except BaseException:
-            with contextlib.suppress(OSError):
-                self._file.truncate(self._size)
+            if self._regular:
+                with contextlib.suppress(OSError):
+                    self._file.truncate(self._size)
             raise
+        self._advance(content)
+
+    def _advance(self, content: bytes) -> None:
         self._size += len(content)
-        self.images.add(self._name(photo))
+        self._last = (self._last + content[-_REMEMBERED:])[-_REMEMBERED:]
+
+    def _state(self) -> tuple[int, ...]:
+        found = os.fstat(self._file.fileno())
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _name(self, photo: object) -> str:
-        return written(in_a_line(str(photo)) if self._style == "text" else str(photo))
+        return name_in(self._style, str(photo))
 
     def _write(self, content: memoryview) -> None:
         with naming(self._path):
             while content:
                 content = content[self._file.write(content) or 0 :]
 
-    def close(self) -> None:
-        """Close the file; one that was made for nothing is removed."""
-        if self._file.closed:
-            return
-        self._file.close()
-        if self._made and not self._size and self._path.is_file() and not self._path.stat().st_size:
-            self._path.unlink()
-
-    def finish(self) -> None:
-        """Say, where no photo has a caption, at least what the columns would have been."""
-        if not self._size:
-            content = memoryview(_heading(self._style).encode())
-            if self._path.is_file():
-                self._file.truncate(0)
-            self._write(content)
-            self._size = len(content)
-            self._made = False
-
 
 def _heading(style: str) -> str:
     return csv_row(HEADING) if style == "csv" else ""
+
+
+def _whole_lines(content: bytes, style: str) -> bytes:
+    """Return what is before the line that a crash has cut, if it has; a name in CSV may go over several lines."""
+    end = content.rfind(b"\n") + 1
+    if style == "csv" and content.count(b'"', 0, end) % 2:
+        begin = end
+        while begin and content.count(b'"', 0, begin) % 2:
+            begin = content.rfind(b"\n", 0, begin - 1) + 1
+        if content.startswith(b'"', begin):
+            end = begin
+    return content[:end]

@@ -1,6 +1,9 @@
 import errno
 import json
 import os
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -135,3 +138,174 @@ def test_json_lines_name_photos_as_their_readers_see_them(tmp_path):
     fill(tmp_path / "captions", "json")
     found = [json.loads(line)["image"] for line in (tmp_path / "captions").read_text().splitlines()]
     assert found == [str(photo) for photo in PHOTOS]
+
+
+def add_rows(path: Path, style: str, numbers: range) -> None:
+    """What a run does, but for the captioning."""
+    with closing(Table(path, style)) as table:
+        for number in numbers:
+            table.refresh()
+            table.write(Path(f"photo {number},\n.jpg"), lines(style, Path(f"photo {number},\n.jpg")))
+        table.finish()
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from tests.cli.test_results import add_rows
+print("ready", flush=True)
+sys.stdin.read()
+add_rows(Path(sys.argv[1]), sys.argv[2], range(int(sys.argv[3]), int(sys.argv[4])))
+"""
+
+
+def run_at_once(path: Path, style: str, ranges: list[tuple[int, int]]) -> None:
+    """Let a process for each range add its rows; they begin when all are ready."""
+    command = [sys.executable, "-c", DRIVER, str(path), style]
+    running = [
+        subprocess.Popen(
+            [*command, str(first), str(last)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        for first, last in ranges
+    ]
+    assert [each.stdout.readline() for each in running] == [b"ready\n"] * len(ranges)
+    for each in running:
+        each.stdin.close()
+    for each in running:
+        each.stdout.close()
+    assert [each.wait() for each in running] == [0] * len(ranges)
+
+
+def check_rows(path: Path, style: str, count: int) -> None:
+    text = path.read_text()
+    assert text.count("image,caption,score\n") == (style == "csv")
+    rows = text.removeprefix("image,caption,score\n")
+    wanted = [lines(style, Path(f"photo {number},\n.jpg")) for number in range(count)]
+    assert len(rows) == sum(map(len, wanted))
+    assert all(row in rows for row in wanted)
+    assert len(images_in(style, text)) == count
+
+
+REPETITIONS = [
+    *(pytest.param(number, id=str(number)) for number in range(3)),
+    *(pytest.param(number, marks=pytest.mark.slow, id=str(number)) for number in range(3, 20)),
+]
+
+
+@pytest.mark.parametrize("repetition", REPETITIONS)
+def test_two_runs_add_all_their_rows_to_one_table(tmp_path, repetition):
+    style = ("csv", "json", "text")[repetition % 3]
+    run_at_once(tmp_path / "captions", style, [(0, 60), (60, 120)])
+    check_rows(tmp_path / "captions", style, 120)
+
+
+def test_four_runs_at_once_caption_nothing_twice(tmp_path):
+    run_at_once(tmp_path / "captions.csv", "csv", [(0, 30), (20, 60), (50, 90), (90, 120)])
+    check_rows(tmp_path / "captions.csv", "csv", 120)
+    assert [path.name for path in tmp_path.iterdir()] == ["captions.csv"]
+
+
+def test_a_run_sees_what_another_has_captioned_meanwhile(tmp_path):
+    path, photo = tmp_path / "captions.csv", PHOTOS[1]
+    with closing(Table(path, "csv")) as first, closing(Table(path, "csv")) as second:
+        first.write(photo, lines("csv", photo))
+        assert photo not in second
+        second.refresh()
+        assert photo in second
+        second.write(photo, lines("csv", photo))
+    check = path.read_text()
+    assert check == "image,caption,score\n" + lines("csv", photo)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_half_a_line_that_a_killed_run_leaves_goes_with_the_next_row_of_another(tmp_path, style):
+    path = tmp_path / "captions"
+    with closing(Table(path, style)) as table:
+        table.write(PHOTOS[0], lines(style, PHOTOS[0]))
+        with path.open("a") as file:
+            file.write(lines(style, PHOTOS[2])[:9])
+        table.write(PHOTOS[1], lines(style, PHOTOS[1]))
+    assert path.read_text().endswith(lines(style, PHOTOS[0]) + lines(style, PHOTOS[1]))
+
+
+def test_a_cut_row_whose_name_has_a_line_end_is_dropped(tmp_path):
+    path, photo = tmp_path / "captions.csv", Path("x\ny.jpg")
+    for size in range(1, len(lines("csv", photo))):
+        path.write_text("image,caption,score\n" + lines("csv", PHOTOS[0]) + lines("csv", photo)[:size])
+        with closing(Table(path, "csv")) as table:
+            assert photo not in table
+            table.write(photo, lines("csv", photo))
+        assert path.read_text() == "image,caption,score\n" + lines("csv", PHOTOS[0]) + lines("csv", photo)
+
+
+def test_overwriting_leaves_what_another_run_has_written_since(tmp_path):
+    path = tmp_path / "captions.csv"
+    fill(path, "csv", PHOTOS[:1])
+    with closing(Table(path, "csv", overwrite=True)) as overwriting, closing(Table(path, "csv")) as other:
+        other.write(PHOTOS[1], lines("csv", PHOTOS[1]))
+        before = path.read_bytes()
+        with pytest.raises(UsageError, match="another run has written to it"):
+            overwriting.write(PHOTOS[2], lines("csv", PHOTOS[2]))
+    assert path.read_bytes() == before
+
+
+def test_a_run_whose_table_another_overwrites_goes_on_in_the_new_one(tmp_path):
+    path = tmp_path / "captions.csv"
+    with closing(Table(path, "csv")) as first, closing(Table(path, "csv")) as second:
+        for photo in PHOTOS[:2]:
+            first.write(photo, lines("csv", photo))
+        with closing(Table(path, "csv", overwrite=True)) as overwriting:
+            for photo in PHOTOS[2:]:
+                overwriting.write(photo, lines("csv", photo))
+        first.write(PHOTOS[0], lines("csv", PHOTOS[0]))
+        second.refresh()
+        assert [photo in second for photo in PHOTOS] == [True, False, True, True]
+    assert path.read_text() == "image,caption,score\n" + "".join(lines("csv", PHOTOS[number]) for number in (2, 3, 0))
+
+
+def test_a_table_that_is_removed_meanwhile_is_made_again(tmp_path):
+    path = tmp_path / "captions.csv"
+    with closing(Table(path, "csv")) as first, closing(Table(path, "csv")) as second:
+        first.close()  # which made it for nothing, and removes it
+        assert not path.exists()
+        second.write(PHOTOS[0], lines("csv", PHOTOS[0]))
+    assert path.read_text() == "image,caption,score\n" + lines("csv", PHOTOS[0])
+
+
+def test_a_table_in_a_folder_that_is_read_only_grows(tmp_path):
+    path = tmp_path / "captions.csv"
+    path.touch()
+    tmp_path.chmod(0o500)
+    try:
+        fill(path, "csv", PHOTOS[:1])
+    finally:
+        tmp_path.chmod(0o700)
+    assert path.read_text() == "image,caption,score\n" + lines("csv", PHOTOS[0])
+
+
+def test_where_the_file_system_knows_no_locks_one_run_works(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("captioner.locks.fcntl.flock", refuse)
+    fill(tmp_path / "captions.csv", "csv", PHOTOS[:1])
+    assert (tmp_path / "captions.csv").read_text() == "image,caption,score\n" + lines("csv", PHOTOS[0])
+
+
+ALIKE = [
+    "x\ny.jpg", r"x\ny.jpg", r"x\\ny.jpg", "x\\\ny.jpg",
+    os.fsdecode(b"\xff"), r"\udcff", r"\\udcff", "\\" + os.fsdecode(b"\xff"), "\x1b", r"\x1b", "\u202e", r"\u202e",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_names_that_look_alike_are_photos_of_their_own(tmp_path, style):
+    photos = [Path(name) for name in ALIKE]
+    for number, photo in enumerate(photos):
+        with closing(Table(tmp_path / "captions", style)) as table:
+            assert [each in table for each in photos] == [at < number for at in range(len(photos))]
+            table.write(photo, lines(style, photo))
+    assert len(images_in(style, (tmp_path / "captions").read_text())) == len(ALIKE)

@@ -1,0 +1,90 @@
+"""Let one process at a time change a file, or one command at a time have a directory.
+
+What is locked is the file or the directory itself, so that no lock file lies beside people's photos, and a file that may
+be written to can be locked in a folder that is read-only. The system lifts a lock when its process ends, however it ends.
+Where a file system knows no locks, the work goes on without: one process alone needs none. Windows locks no
+directories.
+"""
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+    import msvcrt
+
+_BYTE = (1 << 31) - 2
+"""Windows locks bytes, and nobody else can read or write those: this is the last that its C library can lock."""
+
+_PAUSE = 0.02
+"""Seconds between two attempts where the system cannot wait by itself."""
+
+
+@contextmanager
+def locked(handle: int) -> Iterator[None]:
+    """Keep others from an open file while the block runs; wait until nobody else has it.
+
+    Args:
+        handle: the number of a file that is open for writing; on Windows, its position is moved.
+    """
+    if not fcntl:
+        with _locked_byte(handle):
+            yield
+        return
+    with suppress(OSError):  # the file system knows no locks
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _locked_byte(handle: int) -> Iterator[None]:
+    while True:
+        os.lseek(handle, _BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            break
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EDEADLK):
+                yield
+                return
+        time.sleep(_PAUSE)
+    try:
+        yield
+    finally:
+        os.lseek(handle, _BYTE, os.SEEK_SET)
+        with suppress(OSError):
+            msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+
+
+@contextmanager
+def claimed(directory: str | Path) -> Iterator[bool]:
+    """Have a directory to oneself while the block runs; give False where another process has it.
+
+    Args:
+        directory: one that is there.
+    """
+    if not fcntl:
+        yield True
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # the file system knows no locks
+            pass
+        yield True
+    finally:
+        os.close(handle)
