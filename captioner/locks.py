@@ -1,8 +1,8 @@
 """Let one process at a time change a file, or one command at a time have a directory.
 
-What is locked is the file or the directory itself, so that no lock file lies beside people's photos, and a file that may
-be written to can be locked in a folder that is read-only. The system lifts a lock when its process ends, however it ends.
-Where a file system knows no locks, the work goes on without: one process alone needs none. Windows locks no
+What is locked is the file or the directory itself, so that no lock file lies beside people's photos, and a file that
+may be written to can be locked in a folder that is read-only. The system lifts a lock when its process ends, however it
+ends. Where a file system knows no locks, the work goes on without: one process alone needs none. Windows locks no
 directories.
 """
 
@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from captioner.errors import UsageError
 
 try:
     import fcntl
@@ -67,24 +69,42 @@ def _locked_byte(handle: int) -> Iterator[None]:
 
 
 @contextmanager
-def claimed(directory: str | Path) -> Iterator[bool]:
-    """Have a directory to oneself while the block runs; give False where another process has it.
+def alone_in(directory: Path, what: str) -> Iterator[None]:
+    """Have a directory to oneself while the block runs. One that is missing is made, and goes again if it stays empty.
 
     Args:
-        directory: one that is there.
+        directory: what `--output` names.
+        what: what else may be writing there, such as "training".
+
+    Raises:
+        UsageError: another process has it.
+        OSError: it cannot be made.
     """
+    made = not directory.exists()
+    directory.mkdir(parents=True, exist_ok=True)
+    handle = _claim(directory, what)
+    try:
+        yield
+    finally:
+        if made:
+            with suppress(OSError):
+                directory.rmdir()
+        if handle >= 0:
+            os.close(handle)
+
+
+def _claim(directory: Path, what: str) -> int:
+    """Lock a directory until what is returned is closed, or the process ends; -1 where directories have no locks."""
     if not fcntl:
-        yield True
-        return
+        return -1
     handle = os.open(directory, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:  # the file system knows no locks
-            pass
-        yield True
-    finally:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         os.close(handle)
+        raise UsageError(
+            f"--output {directory}: another {what} is writing there; wait until it ends, or name another --output"
+        ) from None
+    except OSError:  # the file system knows no locks
+        pass
+    return handle

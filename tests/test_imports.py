@@ -18,6 +18,7 @@ ROWS = {
     "text": 1,
     "errors": 1,
     "files": 1,
+    "locks": 1,
     "printable": 1,
     "quiet": 1,
     "ahead": 1,

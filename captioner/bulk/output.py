@@ -6,7 +6,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
@@ -19,11 +19,12 @@ from pyarrow.fs import FileType
 
 from captioner.ahead import ahead
 from captioner.bulk.plan import Block
-from captioner.bulk.storage import Storage
+from captioner.bulk.storage import Storage, is_url
 from captioner.bulk.tally import Tally
 from captioner.data.feature_parts import DTYPE, LINES, NUMBERS, SETTINGS
 from captioner.data.photos import PhotoError
 from captioner.errors import CaptionerError, UsageError
+from captioner.locks import alone_in
 from captioner.runtime.caption import Caption
 
 FEATURES = "features"
@@ -139,6 +140,14 @@ class Output:
                 f"--output {self.place}: holds captions made otherwise ({'; '.join(changed)}); say the same, name "
                 "another folder, or give --overwrite"
             )
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Refuse a second run into a local folder while the block runs; an object store has no locks.
+
+        Raises:
+            UsageError: another run has the folder.
+        """
+        return nullcontext() if is_url(self.place) else alone_in(self.storage.path(self.place), "bulk run")
 
     def begin(self, settings: dict[str, Any], overwrite: bool) -> None:
         """Make it ready for the first part: write down how it is made, and, with `overwrite`, remove what is there."""

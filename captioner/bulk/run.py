@@ -63,29 +63,30 @@ def bulk(
             done.
 
     Raises:
-        UsageError: see `Output.check`.
+        UsageError: see `Output.check` and `Output.alone`.
         CaptionerError: some photos could not be captioned however often they were begun, or nothing can be written.
     """
     seen, summary = Seen(), Summary()
     output.check(settings, overwrite)
-    done = {} if overwrite else output.parts()
-    for paths in output.paths() if done else ():
-        seen.add(paths)
-        summary.held += len(paths)
-    plan = Plan(output.at(PLAN), output.storage)
-    ends, photos = plan.write(cut(inputs, seen, lambda block: block.digest in done))
-    todo = range(len(ends) - 1)
-    if summary.held:
-        going_on = "going on with the others" if todo else "nothing more to do"
-        report(f"{output.place} holds {summary.held:,} photos; {going_on}")
-    if todo:
-        model = load()
-        with cluster(address) as cores:
-            output.begin(settings, overwrite)  # now that nothing is missing
-            summary.cores = cores
-            _caption_all(todo, ends, plan, model, inputs, output, summary, watch(photos))
-    output.tidy()
-    return summary
+    with output.alone():
+        done = {} if overwrite else output.parts()
+        for paths in output.paths() if done else ():
+            seen.add(paths)
+            summary.held += len(paths)
+        plan = Plan(output.at(PLAN), output.storage)
+        ends, photos = plan.write(cut(inputs, seen, lambda block: block.digest in done))
+        todo = range(len(ends) - 1)
+        if summary.held:
+            going_on = "going on with the others" if todo else "nothing more to do"
+            report(f"{output.place} holds {summary.held:,} photos; {going_on}")
+        if todo:
+            model = load()
+            with cluster(address) as cores:
+                output.begin(settings, overwrite)  # now that nothing is missing
+                summary.cores = cores
+                _caption_all(todo, ends, plan, model, inputs, output, summary, watch(photos))
+        output.tidy()
+        return summary
 
 
 def _caption_all(

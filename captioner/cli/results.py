@@ -58,8 +58,8 @@ class Table:
     """A file of captions that grows by whole lines, so that what was made is there however the program ends.
 
     Several processes may add to one file at once: each locks it while it reads what the others have added, and adds
-    lines of its own. A line that a crash has cut is dropped. A run finds the photos that are there, and goes on with the
-    others.
+    lines of its own. A line that a crash has cut is dropped. A run finds the photos that are there, and goes on with
+    the others.
 
     Args:
         path: the file; made when it is missing. A pipe or a device is written to as it is.

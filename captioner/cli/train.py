@@ -8,7 +8,9 @@ from captioner.cli.arguments import chosen
 from captioner.cli.train_options import make_parser, refuse_other_task
 from captioner.cli.train_settings import configure
 from captioner.cli.train_text import run_text_task
-from captioner.config import COMPACT, FineTuningConfig, ImitationConfig, SelfCriticalConfig
+from captioner.config import COMPACT, FineTuningConfig, ImitationConfig, ModelConfig, SelfCriticalConfig, TrainingConfig
+from captioner.data.dataset import CaptionDataset
+from captioner.locks import alone_in
 from captioner.printable import in_a_line
 from captioner.quiet import load_keras, stderr_closed
 
@@ -31,6 +33,15 @@ def run(arguments: argparse.Namespace) -> int:
         dataset = dataset.limited(training.limit)
     _report(dataset.report())
 
+    kind = COMPACT if model.encoder.network == COMPACT else model.decoder.cell
+    output = arguments.output or Path("saved_models") / f"{dataset.name}-{kind}"
+    with alone_in(output, "training"):
+        return _train(arguments, model, training, dataset, output)
+
+
+def _train(
+    arguments: argparse.Namespace, model: ModelConfig, training: TrainingConfig, dataset: CaptionDataset, output: Path
+) -> int:
     with stderr_closed():
         load_keras()
     from captioner.cli.table import scores_table
@@ -47,14 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
             model,
             training,
             ImitationConfig(**chosen(arguments, ImitationConfig)),
-            arguments.output or Path("saved_models") / f"{dataset.name}-{COMPACT}",
+            output,
             arguments.teacher and arguments.teacher[0],
             arguments.encoder_weights,
             arguments.init_from,
         )
         print(scores_table(train_jointly(joint, resume=not arguments.no_resume, report=_report)))
         return 0
-    output = arguments.output or Path("saved_models") / f"{dataset.name}-{model.decoder.cell}"
     profile = Profile()
     metrics = train_captioner(
         Run(

@@ -11,6 +11,7 @@ from captioner.cli.table import likelihood_table
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
+from captioner.locks import alone_in
 from captioner.quiet import load_keras, stderr_closed
 
 TEXT_OPTIONS = ("text", "layers", "recurrent_dropout", "layer_norm", "sequence_length", "split")
@@ -54,6 +55,19 @@ def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) 
     training = CharTrainingConfig(**chosen(arguments, CharTrainingConfig))
     corpus = _find_corpus(arguments, report)
 
+    output = arguments.output or Path("saved_models") / f"{corpus.name}-{model.cell}"
+    with alone_in(output, "training"):
+        return _train(arguments, corpus, model, training, output, report)
+
+
+def _train(
+    arguments: argparse.Namespace,
+    corpus: Corpus,
+    model: CharModelConfig,
+    training: CharTrainingConfig,
+    output: Path,
+    report: Callable[[str], None],
+) -> int:
     with stderr_closed():
         load_keras()
     from captioner.training.char_run import CharRun, train_char_model
@@ -61,7 +75,6 @@ def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) 
     from captioner.training.shards import give_each_shard_its_core
 
     give_each_shard_its_core()
-    output = arguments.output or Path("saved_models") / f"{corpus.name}-{model.cell}"
     profile = Profile()
     metrics = train_char_model(
         CharRun(corpus, model, training, output), resume=not arguments.no_resume, report=report, profile=profile

@@ -77,3 +77,13 @@ def test_a_damaged_part_is_named(output, damage):
     output.storage.write(output.part(block), bytes(content) if damage == "flipped" else bytes(content[:-9]))
     with pytest.raises(CaptionerError, match=r"out/part-00000000-\w+\.\w+ is damaged; delete it and run the same"):
         list(output.paths())
+
+
+def test_a_second_run_into_a_local_folder_is_refused_and_an_object_store_has_no_locks(output):
+    with output.alone(), pytest.raises(UsageError, match=r"out: another bulk run is writing there"), output.alone():
+        pytest.fail("it was not refused")
+    with output.alone():
+        pass
+    store = Output("s3://museum/captions", Storage(), "json")
+    with store.alone(), store.alone():
+        pass
