@@ -14,7 +14,7 @@ from captioner.cli.arguments import chosen
 from captioner.cli.beside import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain
-from captioner.cli.results import Table, is_terminal, opened
+from captioner.cli.results import Table, is_terminal, is_text_table, opened
 from captioner.config import DecodingConfig
 from captioner.cores import available_cores
 from captioner.data.photo_kinds import passed_over
@@ -43,6 +43,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
             complain(passed_over(kind, count))
         raise CaptionerError("nothing to caption")
     single = len(arguments.paths) == 1 and Path(arguments.paths[0]) == photos[0]
+    bare = single and (arguments.output is None or arguments.overwrite or not is_text_table(arguments.output))
     extras = Extras(
         pictures=attention_paths(arguments.attention, photos, single),
         sidecars=sidecar_paths(photos) if arguments.sidecar else {},
@@ -55,11 +56,11 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     for folder in extras.folders():  # a killed run may have left something where this one writes nothing
         sweep(folder)
     terminal = arguments.output is None and is_terminal(sys.stdout)
-    write = make_writer(arguments.format, arguments.num_captions, single, terminal)
+    write = make_writer(arguments.format, arguments.num_captions, bare, terminal)
     bad: list[str] = []
     notes: list[str] = []
     captioned = left_out = 0
-    with _sink(arguments, single) as (held, put):
+    with _sink(arguments, bare) as (held, put):
         todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
         if len(todo) < len(photos):
             going_on = (
@@ -172,10 +173,15 @@ def _sure_enough(caption: Caption, min_score: float | None) -> list[Candidate]:
 
 @contextlib.contextmanager
 def _sink(
-    arguments: argparse.Namespace, single: bool
+    arguments: argparse.Namespace, bare: bool
 ) -> Iterator[tuple[Table | Sequence[Path], Callable[[Path, str], None]]]:
-    """Give the photos that `--output` holds already, and what takes the lines of another one."""
-    if arguments.output is not None and not (single and arguments.format == "text"):
+    """Give the photos that `--output` holds already, and what takes the lines of another one.
+
+    Args:
+        arguments: what the user gave.
+        bare: whether one photo is captioned alone, whose text names no path and takes the place of the file.
+    """
+    if arguments.output is not None and not (bare and arguments.format == "text"):
         with contextlib.closing(Table(arguments.output, arguments.format, arguments.overwrite)) as table:
             yield table, table.write
             table.finish()

@@ -21,13 +21,16 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
     """Give stdout, or a file that takes the place of `output` once everything is written.
 
     After Ctrl-C the file takes its place too, if there is anything in it.
+
+    Raises:
+        UsageError: another process has written to `output` meanwhile; what it wrote stays.
     """
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors=ODD_NAMES)
         yield sys.stdout
         return
-    stopped = None
+    stopped, before = None, _state(output)
     with (
         replacing(output, named=True) as beside,
         beside.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file,
@@ -38,8 +41,21 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
             if file.seekable() and not file.tell():
                 raise
             stopped = interrupt
+        if _state(output) != before:
+            raise UsageError(
+                f"--output {output}: another program has written to it meanwhile, so it is left as it is; run the "
+                "command again, or name another file"
+            )
     if stopped:
         raise stopped
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when somebody writes to a file or puts another one in its place; None where there is none."""
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def is_terminal(file: IO[str]) -> bool:
@@ -52,6 +68,17 @@ _ATTEMPTS = 10
 
 _REMEMBERED = 256
 """Bytes before the end by which a process sees that what it knows of a file is still there."""
+
+
+def is_text_table(path: Path) -> bool:
+    """Tell whether a file holds lines of PATH<TAB>CAPTION, to which one photo more is added and does not replace them.
+
+    So it is with the last photo that `xargs -n 10` has left over.
+    """
+    try:
+        return path.is_file() and bool(images_in("text", path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return False
 
 
 class Table:
@@ -82,7 +109,7 @@ class Table:
         self._last = b""  # of them, by which they are known again
         self._replaced: tuple[int, ...] | None = None
         if overwrite:
-            self._replaced = self._state() if self._regular and os.fstat(self._file.fileno()).st_size else None
+            self._replaced = _state(path) if os.fstat(self._file.fileno()).st_size else None
             return
         try:
             self.refresh()
@@ -169,7 +196,7 @@ class Table:
 
     def _read(self) -> None:
         if self._replaced:
-            if os.fstat(self._file.fileno()).st_size and self._state() != self._replaced:
+            if os.fstat(self._file.fileno()).st_size and _state(self._path) != self._replaced:
                 raise UsageError(
                     f"--output {self._path}: another run has written to it since this one was to --overwrite it, so it "
                     "is left as it is; wait for the other one, name another file, or leave out --overwrite"
@@ -214,10 +241,6 @@ class Table:
     def _advance(self, content: bytes) -> None:
         self._size += len(content)
         self._last = (self._last + content[-_REMEMBERED:])[-_REMEMBERED:]
-
-    def _state(self) -> tuple[int, ...]:
-        found = os.fstat(self._file.fileno())
-        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _name(self, photo: object) -> str:
         return name_in(self._style, str(photo))

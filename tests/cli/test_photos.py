@@ -420,3 +420,52 @@ def test_csv_brings_back_any_name_where_a_program_reads_it(predict, folder, tmp_
         assert str(name) in [row[0] for row in csv.reader(io.StringIO(text, newline=""))]
     _, _, err = predict(folder, "--format", "csv", "--output", tmp_path / "out.csv")  # and the next run takes it back
     assert "holds 4 of 5 photos" in err
+
+
+def test_a_photo_alone_is_added_to_a_table_and_replaces_a_text(predict, folder, tmp_path):
+    output = tmp_path / "captions.txt"
+    assert predict(folder / "dog.jpg", folder / "cat.png", "--output", output)[0] == 0
+    table = f"{folder / 'dog.jpg'}\ta dog x\n{folder / 'cat.png'}\ta cat x\n"
+    assert output.read_text() == table
+    assert predict(folder / "dim.jpg", "--output", output)[0] == 0
+    assert output.read_text() == f"{table}{folder / 'dim.jpg'}\ta dim x\n"
+    assert predict(folder / "dim.jpg", "--output", output, "--overwrite")[0] == 0
+    assert output.read_text() == "a dim x\n"
+    assert predict(folder / "dog.jpg", "--output", output)[0] == 0
+    assert output.read_text() == "a dog x\n"
+
+
+@pytest.fixture
+def meanwhile(captioner, monkeypatch):
+    """Let something happen before the first photo is captioned, as another run would do it."""
+
+    def meanwhile(act) -> None:
+        stream = captioner.stream
+
+        def late(photos):
+            act()
+            return stream(photos)
+
+        monkeypatch.setattr(captioner, "stream", late)
+
+    return meanwhile
+
+
+def test_a_photo_alone_takes_no_place_of_what_another_run_has_written(predict, meanwhile, folder, tmp_path):
+    output = tmp_path / "captions.txt"
+    meanwhile(lambda: output.write_text("x.jpg\ta dog\n"))
+    status, _, err = predict(folder / "dog.jpg", "--output", output)
+    assert status == 2
+    assert f"--output {output}: another program has written to it meanwhile" in err
+    assert output.read_text() == "x.jpg\ta dog\n"
+
+
+def test_photos_that_another_run_captions_meanwhile_are_left_out(predict, captioner, meanwhile, folder, tmp_path):
+    output = tmp_path / "captions.csv"
+    meanwhile(lambda: output.write_text(f"image,caption,score\n{folder / 'dog.jpg'},a wolf,-0.1000\n"))
+    assert predict(folder / "cat.png", folder / "dog.jpg", "--output", output, "--format", "csv")[0] == 0
+    assert captioner.asked == ["cat.png"]
+    assert output.read_text().splitlines()[1:] == [
+        f"{folder / 'dog.jpg'},a wolf,-0.1000",
+        f"{folder / 'cat.png'},a cat x,-0.5000",
+    ]
