@@ -71,7 +71,7 @@ def bulk(
     with output.alone():
         done = {} if overwrite else output.parts()
         for paths in output.paths() if done else ():
-            seen.add(paths)
+            seen.add(paths, as_written=str)
             summary.held += len(paths)
         plan = Plan(output.at(PLAN), output.storage)
         ends, photos = plan.write(cut(inputs, seen, lambda block: block.digest in done))

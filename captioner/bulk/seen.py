@@ -1,6 +1,6 @@
 """Which names have come before, in sixteen bytes each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -25,11 +25,16 @@ class Seen:
         """Count the names."""
         return sum(map(len, self._arrays))
 
-    def add(self, names: Sequence[str]) -> list[str]:
-        """Remember names, and return those that are new, each once and in their order."""
+    def add(self, names: Sequence[str], as_written: Callable[[str], str] = written) -> list[str]:
+        """Remember names, and return those that are new, each once and in their order.
+
+        Args:
+            names: the names.
+            as_written: how each stands in the parts; `str` for names that come from there.
+        """
         first: dict[bytes, str] = {}
         for name in names:
-            first.setdefault(_digest(name), name)
+            first.setdefault(_digest(as_written(name)), name)
         digests = np.array(list(first), dtype=f"S{_DIGEST}")
         new = np.ones(len(digests), bool)
         for array in self._arrays:
@@ -46,4 +51,4 @@ class Seen:
 
 
 def _digest(name: str) -> bytes:
-    return blake2b(written(name).encode(), digest_size=_DIGEST).digest()
+    return blake2b(name.encode(), digest_size=_DIGEST).digest()

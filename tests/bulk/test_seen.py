@@ -1,6 +1,7 @@
 import random
 
 from captioner.bulk.seen import Seen
+from captioner.files import written
 
 
 def test_new_names_come_once_and_in_their_order():
@@ -22,5 +23,14 @@ def test_it_remembers_as_a_set_does():
 
 def test_a_name_that_is_no_text_is_known_as_it_is_written():
     seen = Seen()
-    seen.add(["\\udcff.jpg"])
+    seen.add(["\\udcff.jpg"], as_written=str)  # from a part
     assert seen.add(["\udcff.jpg", "\udcfe.jpg"]) == ["\udcfe.jpg"]
+
+
+def test_a_name_that_looks_like_one_that_is_no_text_is_another():
+    names = ["\udcff.jpg", "\\udcff.jpg", "\\\\udcff.jpg", "\\\udcff.jpg"]
+    assert Seen().add(names) == names
+    for name in names:
+        seen = Seen()
+        seen.add([written(name)], as_written=str)
+        assert seen.add(names) == [other for other in names if other != name]
