@@ -42,7 +42,7 @@ LONG = {
 }
 LISTED = {
     "a path of 40 MB, 32 times": ([], "it takes more than 800 MB to read"),
-    "20,000 row groups of 51 columns": ([], "a footer of 62 MB, expected up to 32 MB"),
+    "20,000 row groups of 51 columns": ([], "MB, expected up to 32 MB; write it with"),
     "a line of 3 GB": (["a.png", "b.png"], "line 2 is longer than 32,768 bytes"),
 }
 
