@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from captioner.errors import CaptionerError
+from captioner.home import home
 
 try:
     import fcntl
@@ -288,9 +289,20 @@ def folder_identity(folder: str) -> object:
 
 
 def cache_directory() -> Path:
-    """The directory for files that can be made again: $XDG_CACHE_HOME/captioner, else ~/.cache/captioner."""
+    """The directory for files that can be made again: $XDG_CACHE_HOME/captioner, else ~/.cache/captioner.
+
+    Where the system knows no home directory, it lies in a folder for temporary files that is this user's alone.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "captioner"
+    return (Path(base) if base else home() / ".cache") / "captioner"
+
+
+def current_directory() -> Path | None:
+    """Return where the user stands; None where that directory was deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
 
 
 def _permissions(path: Path) -> int:

@@ -1,5 +1,6 @@
 """The `Captioner` that people import: it joins the runtime and the exports, which do not know each other."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -21,7 +22,8 @@ from captioner.data.encoder_weights import (
 from captioner.data.model_files import CONFIG, check_features, check_networks, read_config, read_words
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError
-from captioner.files import sweep
+from captioner.files import current_directory, sweep
+from captioner.home import home, is_private
 from captioner.quiet import load_keras
 from captioner.runtime import bundle
 from captioner.runtime.captioner import AT_ONCE, Encoder
@@ -164,8 +166,8 @@ def needed_weights(directory: Path, config: ModelConfig, weights: str) -> str:
 
 def shown(path: Path) -> str:
     """Name a path as a user in the current directory would."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    here = current_directory()
+    return str(path.relative_to(here) if here and path.is_relative_to(here) else path)
 
 
 def search_settings(decoding: DecodingConfig, **given: Any) -> DecodingConfig:
@@ -208,6 +210,10 @@ def from_cache(
     if network is None:
         weights = needed_weights(directory, config, weights)
     report(f"preparing {directory} for fast starts; this takes about 20 seconds, once")
+    if is_private() and not os.environ.get("XDG_CACHE_HOME"):
+        report(
+            f"no home directory is known, so what is prepared is kept in {home()}; XDG_CACHE_HOME names another place"
+        )
     load_keras()
     from captioner.models.directory import load_model
     from captioner.models.networks import load_encoder

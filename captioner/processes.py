@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -52,7 +52,7 @@ def start(module: str, environment: Mapping[str, str] = MappingProxyType({})) ->
     """
     import subprocess  # a command that opens one photo needs none
 
-    places = [os.path.abspath(place) for place in sys.path if isinstance(place, str) and place]  # noqa: PTH100
+    places = list(_absolute(place for place in sys.path if isinstance(place, str) and place))
     if _ROOT not in places:  # imported from the directory that the process ran in
         places.insert(0, _ROOT)
     own_group: dict[str, Any] = {"process_group": 0}
@@ -72,3 +72,9 @@ def start(module: str, environment: Mapping[str, str] = MappingProxyType({})) ->
         with suppress(OSError):  # a user may have no more of them
             fcntl.fcntl(cast(IO[bytes], process.stdout), fcntl.F_SETPIPE_SZ, PIPE)
     return process
+
+
+def _absolute(places: Iterable[str]) -> Iterator[str]:
+    for place in places:
+        with suppress(OSError):  # the current directory is gone, and what lay in it too
+            yield os.path.abspath(place)  # noqa: PTH100

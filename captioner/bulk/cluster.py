@@ -21,6 +21,7 @@ from captioner.bulk.tally import Tally
 from captioner.bulk.worker import Worker
 from captioner.cores import available_cores
 from captioner.errors import CaptionerError
+from captioner.home import home
 from captioner.quiet import stderr_closed
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def cluster(address: str) -> Iterator[int]:
             "object_store_memory": OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",
         }
-        environment["env_vars"]["HOME"] = str(Path.home())
+        environment["env_vars"]["HOME"] = str(home())
     import ray
     import ray.data
 

@@ -19,7 +19,7 @@ import pyarrow
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from captioner.errors import CaptionerError
-from captioner.files import folder_identity, replacing
+from captioner.files import current_directory, folder_identity, replacing
 
 WHOLE = ("s3", "gcs", "abfs")
 """Kinds of stores in which an object appears once all of it has arrived."""
@@ -61,7 +61,7 @@ class Storage:
     """
 
     options: str = ""
-    base: str = field(default_factory=os.getcwd)
+    base: str = field(default_factory=lambda: str(current_directory() or ""))
 
     @classmethod
     def parse(cls, typed: str) -> tuple["Storage", str]:

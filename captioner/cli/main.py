@@ -1,6 +1,7 @@
 """The `captioner` command: choose the subcommand, and turn whatever goes wrong into a message and an exit status."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -12,8 +13,10 @@ from importlib import import_module
 from types import ModuleType
 
 from captioner import __version__
+from captioner.cli.descriptors import open_closed, stdout_is_closed
 from captioner.errors import CaptionerError
-from captioner.files import NO_ROOM
+from captioner.files import NO_ROOM, current_directory
+from captioner.home import settle
 from captioner.printable import in_a_line
 
 COMMANDS = {
@@ -33,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 all well; 1 something the user named could not be used, or nothing could be done; 2 wrong usage; 130 Ctrl-C; 143
     SIGTERM.
     """
+    open_closed()
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv and argv[0] in COMMANDS:
         return run_command(argv[0], argv[1:], f"captioner {argv[0]}")
@@ -49,15 +53,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(name: str, argv: Sequence[str], program: str) -> int:
     """Run one subcommand with its arguments; `program` is how the user called it."""
+    open_closed()
+    settle()
     command = import_module(f"captioner.cli.{name}")
-    arguments = command.make_parser(program).parse_args(argv)
     with stoppable():
-        return _run(command, arguments)
+        return _run(command, argv, program)
 
 
-def _run(command: ModuleType, arguments: argparse.Namespace) -> int:
+def _run(command: ModuleType, argv: Sequence[str], program: str) -> int:
     try:
-        status = int(command.run(arguments))
+        status = int(command.run(_parsed(command.make_parser(program), argv)))
         print(end="", flush=True)  # results that cannot be delivered fail here, not when Python exits
         return status
     except CaptionerError as error:
@@ -75,11 +80,24 @@ def _run(command: ModuleType, arguments: argparse.Namespace) -> int:
         if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has what it wanted
             return 1
         reason = error.strerror or str(error)
+        if error.errno == errno.EBADF and stdout_is_closed():
+            reason = "stdout is closed; send it to a file, or to /dev/null"
+        if error.errno == errno.ENOENT and error.filename is None and current_directory() is None:
+            reason = "the current directory was deleted; change to another one"
         if error.errno in NO_ROOM:
             reason = "; ".join(NO_ROOM[error.errno]) + " and run the same command again"
         name = error.filename2 or error.filename  # a stand-in that could not take the place of what the user named
         complain(f"{name}: {reason}" if name else reason)
         return 1
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments; a help that cannot be delivered fails here, not when Python exits."""
+    try:
+        return parser.parse_args(argv)
+    except SystemExit:
+        print(end="", flush=True)
+        raise
 
 
 class Stopped(KeyboardInterrupt):

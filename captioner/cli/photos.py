@@ -5,7 +5,7 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,9 @@ from captioner.cli.results import Table, is_terminal, is_text_table, opened
 from captioner.config import DecodingConfig
 from captioner.cores import available_cores
 from captioner.data.photo_kinds import passed_over
+from captioner.data.photo_limits import MAX_HELD
 from captioner.data.photo_process import shared_opener
+from captioner.data.photo_streams import STDIN, TYPED, NamedContent, is_stream, read_stream
 from captioner.data.photos import PhotoError, find_photos
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import sweep, write_text
@@ -36,13 +38,16 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     unread: dict[str, int] = {}
     photos, complaints = find_photos(arguments.paths, unread)
     photos = without_pictures(photos, arguments.paths, arguments.attention)
+    streams, broken = _streams(arguments)
+    photos = [photo for photo in photos if photo not in broken]
+    complaints += map(str, broken.values())
     for complaint in complaints:
         complain(complaint)
     if not photos:
         for kind, count in sorted(unread.items()):
             complain(passed_over(kind, count))
         raise CaptionerError("nothing to caption")
-    single = len(arguments.paths) == 1 and Path(arguments.paths[0]) == photos[0]
+    single = len(arguments.paths) == 1 and (bool(streams) or Path(arguments.paths[0]) == photos[0])
     bare = single and (arguments.output is None or arguments.overwrite or not is_text_table(arguments.output))
     extras = Extras(
         pictures=attention_paths(arguments.attention, photos, single),
@@ -52,6 +57,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
         else {},
         overwrite=arguments.overwrite,
         append=arguments.append,
+        contents=streams,
     )
     for folder in extras.folders():  # a killed run may have left something where this one writes nothing
         sweep(folder)
@@ -61,7 +67,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     notes: list[str] = []
     captioned = left_out = 0
     with _sink(arguments, bare) as (held, put):
-        todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
+        todo = [photo for photo in photos if photo in streams or photo not in held or not extras.are_there(photo)]
         if len(todo) < len(photos):
             going_on = (
                 f"captioning the other {len(todo)}" if todo else "nothing to do (--overwrite starts from scratch)"
@@ -74,7 +80,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
             return photo in held and extras.are_there(photo)
 
         try:
-            for photo, result in _captions(todo, is_done, arguments, notes.append):
+            for photo, result in _captions(todo, streams, is_done, arguments, notes.append):
                 if isinstance(result, PhotoError):
                     bad.append(str(result))
                     continue
@@ -84,7 +90,9 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                     left_out += 1
                     continue
                 bad += extras.write(photo, candidates[0])
-                if photo not in held:  # last: a line says that all else is done, also of a run that was killed
+                if (
+                    photo in streams or photo not in held
+                ):  # last: a line says that all else is done, also of a run that was killed
                     put(photo, write(photo, candidates))
         finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
             for each in (*notes, *bad, *(passed_over(kind, count) for kind, count in sorted(unread.items()))):
@@ -112,6 +120,7 @@ class Extras:
         copies: where the copies with a description go; a photo's own path changes the photo.
         overwrite: whether text files and descriptions that are there are replaced.
         append: whether the caption is added to a description that is there.
+        contents: of the photos that came through a pipe.
         kept: the photos whose descriptions were kept.
     """
 
@@ -120,6 +129,7 @@ class Extras:
     copies: dict[Path, Path]
     overwrite: bool
     append: bool
+    contents: Mapping[Path, NamedContent] = field(default_factory=dict)
     kept: list[Path] = field(default_factory=list)
 
     def folders(self) -> set[Path]:
@@ -155,7 +165,9 @@ class Extras:
             from captioner.data.photos import open_photo
             from captioner.plots import draw_attention
 
-            draw_attention(self.pictures[photo], open_photo(photo), candidate.words, candidate.attention)
+            draw_attention(
+                self.pictures[photo], open_photo(self.contents.get(photo, photo)), candidate.words, candidate.attention
+            )
         if self.sidecars and (self.overwrite or not self.sidecars[photo].exists()):
             write_text(self.sidecars[photo], f"{candidate.text}\n")
         if self.copies:
@@ -199,8 +211,33 @@ def _sink(
         file.write(heading)
 
 
+def _streams(arguments: argparse.Namespace) -> tuple[dict[Path, NamedContent], dict[Path, PhotoError]]:
+    """Read what comes through pipes, before anything else: who writes to them waits. Return what cannot be read too.
+
+    Raises:
+        UsageError: something is to be written beside them, or a photo has the name of standard input.
+    """
+    typed = dict.fromkeys(each for each in arguments.paths if is_stream(each))
+    if not typed:
+        return {}, {}
+    if arguments.sidecar or arguments.embed:
+        raise UsageError(f"{next(iter(typed))}: --sidecar and --embed write beside photos, and this is no file")
+    if TYPED in typed and any(each != TYPED and Path(each) == STDIN for each in arguments.paths):
+        raise UsageError(f"{TYPED} and a photo named {STDIN}: their results look alike; caption them one by one")
+    contents: dict[Path, NamedContent] = {}
+    broken: dict[Path, PhotoError] = {}
+    for each in typed:
+        photo, left = STDIN if each == TYPED else Path(each), MAX_HELD - sum(map(len, contents.values()))
+        try:
+            contents[photo] = read_stream(each, left)
+        except PhotoError as error:
+            broken[photo] = error
+    return contents, broken
+
+
 def _captions(
     photos: list[Path],
+    streams: Mapping[Path, NamedContent],
     is_done: Callable[[Path], bool],
     arguments: argparse.Namespace,
     on_note: Callable[[str], object],
@@ -225,7 +262,9 @@ def _captions(
             report=complain,
         )
     captioner.on_note = on_note
-    results = _begun(captioner.stream(_Remaining(photos, is_done)))
+    remaining = _Remaining(photos, lambda photo: photo not in streams and is_done(photo))
+    captions = captioner.stream(_WithContents(remaining, streams))
+    results = _begun((Path(each.name) if isinstance(each, NamedContent) else each, found) for each, found in captions)
     if len(photos) == 1 or (arguments.output is None and is_terminal(sys.stdout)):  # where captions show the progress
         yield from results
         return
@@ -246,6 +285,19 @@ class _Remaining:
 
     def __iter__(self) -> Iterator[Path]:
         return (photo for photo in self._photos if not self._is_done(photo))
+
+
+class _WithContents:
+    """Photos, of which those that came through a pipe are given as bytes."""
+
+    def __init__(self, photos: "_Remaining", contents: Mapping[Path, NamedContent]) -> None:
+        self._photos, self._contents = photos, contents
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __iter__(self) -> Iterator[Path | NamedContent]:
+        return (self._contents.get(photo, photo) for photo in self._photos)
 
 
 def _begun(results: Iterator[Result]) -> Iterator[Result]:

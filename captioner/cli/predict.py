@@ -42,7 +42,10 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "paths", metavar="PATH", nargs="*", help="a photo, a folder (with its subfolders), or a pattern"
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        help="a photo, a folder (with its subfolders), a pattern, or - for a photo on standard input",
     )
     model = parser.add_argument_group("model")
     add_model(model)

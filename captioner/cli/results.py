@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from captioner.cli.descriptors import stdout_is_closed
 from captioner.cli.formats import HEADING, csv_row, images_in, name_in
-from captioner.errors import UsageError
+from captioner.errors import CaptionerError, UsageError
 from captioner.files import ODD_NAMES, naming, replacing
 from captioner.locks import locked
 
@@ -26,6 +27,8 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
         UsageError: another process has written to `output` meanwhile; what it wrote stays.
     """
     if output is None:
+        if stdout_is_closed():
+            raise CaptionerError("stdout is closed; send the results to a file by --output")
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors=ODD_NAMES)
         yield sys.stdout

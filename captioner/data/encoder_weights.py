@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from captioner.home import home
+
 IMAGENET = "imagenet"
 """What stands for Keras's own weights where a file could be named."""
 
@@ -19,7 +21,8 @@ BY_OTHER_MEANS = (
 
 def keras_file(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the file in which Keras keeps the weights, whether it is there or not."""
-    return Path(environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models" / NAME
+    named = environ.get("KERAS_HOME")
+    return (Path(os.path.expanduser(named)) if named else home() / ".keras") / "models" / NAME  # noqa: PTH111
 
 
 def is_here() -> bool:

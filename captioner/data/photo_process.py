@@ -16,6 +16,7 @@ import numpy as np
 
 from captioner.data.messages import fill, receive, send
 from captioner.data.photo_limits import BUDGET, MAX_PIXELS, Budget
+from captioner.data.photo_streams import name_of
 from captioner.data.room import DECODING
 from captioner.errors import CaptionerError, PhotoError, TooManyPixelsError
 from captioner.processes import start
@@ -202,12 +203,10 @@ class PhotoOpener:
         if wanted.cancelled and wanted.cancelled.is_set():
             raise OpeningCancelledError
         request: dict[str, Any] = {"max_pixels": wanted.max_pixels, "size": wanted.size, "shown": wanted.shown}
-        if isinstance(source, bytes):
-            content, name = source, "the image"
-            request |= {"name": name, "length": len(source)}
-        else:
-            content, name = None, str(source)
-            request |= {"name": name, "path": _absolute(name)}
+        name = name_of(source)
+        content = source if isinstance(source, bytes) else None
+        request |= {"name": name}
+        request |= {"path": _absolute(name)} if content is None else {"length": len(content)}
         worker = self._take(wanted.cancelled)
         answered = False
         try:

@@ -27,10 +27,11 @@ from captioner.data.photo_depth import array_to_8_bits
 from captioner.data.photo_kinds import EXTENSIONS, is_read, kind_by_name
 from captioner.data.photo_limits import MAX_PIXELS
 from captioner.data.photo_process import PhotoOpener, Wanted
+from captioner.data.photo_streams import STDIN, TYPED, name_of
 from captioner.data.room import DECODING
 from captioner.errors import PhotoError as PhotoError
 from captioner.errors import TooManyPixelsError as TooManyPixelsError
-from captioner.files import walk_once
+from captioner.files import current_directory, walk_once
 from captioner.processes import can_start
 
 PREPROCESSING = "pillow-bilinear-299-tf"
@@ -107,9 +108,10 @@ def find_photos(
 ) -> tuple[list[Path], list[str]]:
     """Expand what a user typed into photos, in the order named and without duplicates, and complaints.
 
-    A file stays, whatever its extension. A folder gives the photos in it and in its folders, known by their
-    extension, in natural order (2.jpg before 10.jpg), without hidden ones. A glob pattern that the shell left
-    alone is expanded. What leads nowhere gives a complaint of one line. Linked folders are followed, each folder once.
+    A file stays, whatever its extension, and so does "-", standard input. A folder gives the photos in it and in its
+    folders, known by their extension, in natural order (2.jpg before 10.jpg), without hidden ones. A glob pattern that
+    the shell left alone is expanded. What leads nowhere gives a complaint of one line. Linked folders are followed, each
+    folder once.
 
     Args:
         paths: what the user typed.
@@ -118,13 +120,14 @@ def find_photos(
     photos: dict[Path, Path] = {}
     complaints = []
     unread: dict[Path, str] = {}
+    here = current_directory() or Path()
     for typed in paths:
         unread_here: dict[Path, str] = {}
         found, wrong = _expand(typed, unread_here)
         unread |= unread_here
         complaints += wrong
         for photo in found:
-            photos.setdefault(photo.absolute(), photo)
+            photos.setdefault(here / photo, photo)
     if passed_over is not None:
         for kind in unread.values():
             passed_over[kind] = passed_over.get(kind, 0) + 1
@@ -133,6 +136,8 @@ def find_photos(
 
 def _expand(typed: str, unread: dict[Path, str]) -> tuple[list[Path], list[str]]:
     path = Path(typed)
+    if typed == TYPED:
+        return [STDIN], []
     try:
         if typed and path.is_dir():
             photos, complaints = _photos_in(path, unread)
@@ -206,7 +211,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def _from_file(source: str | Path | bytes, wanted: Wanted) -> np.ndarray:
     """Open a file here if its structure promises to be cheap, else in a process of its own."""
     size = wanted.size
-    name = "the image" if isinstance(source, bytes) else str(source)
+    name = name_of(source)
     try:
         content = source if isinstance(source, bytes) else read_file(Path(source), name)
     except OSError as error:

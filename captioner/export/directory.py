@@ -6,7 +6,7 @@ from pathlib import Path
 
 from captioner import __version__
 from captioner.errors import CaptionerError
-from captioner.files import stand_in, sweep, write_json
+from captioner.files import current_directory, stand_in, sweep, write_json
 
 MARKER = "export.json"
 """The file by which an export is known as ours, and may be replaced by the next one."""
@@ -20,7 +20,8 @@ def check_output(output: Path) -> None:
     """
     if output.exists() and not output.is_dir():
         raise CaptionerError(f"--output {output}: is a file; expected a directory to make")
-    if Path.cwd().is_relative_to(output.resolve()):  # replaced, it would be gone from under the user's shell
+    here = current_directory()
+    if here and here.is_relative_to(output.resolve()):  # replaced, it would be gone from under the user's shell
         raise CaptionerError(f"--output {output}: is where you are; name a directory to make in it")
     if output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file():
         raise CaptionerError(

@@ -1,0 +1,35 @@
+"""Standard input, output and error that whoever started the command has closed."""
+
+import os
+import sys
+
+_closed: set[int] = set()
+
+
+def open_closed() -> None:
+    """Open in the place of each closed one what nobody reads, before a file of ours takes its number.
+
+    What is written to stdout fails then, as it would have; what is complained of is lost. Nothing is read from stdin.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Of the first two nothing can be written
+            handle = os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+            if handle != number:
+                os.dup2(handle, number)
+                os.close(handle)
+            os.set_inheritable(number, True)
+            _closed.add(number)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
+def stdout_is_closed() -> bool:
+    """Tell whether stdout was closed when the command began."""
+    return 1 in _closed

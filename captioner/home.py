@@ -1,0 +1,83 @@
+"""The user's home directory, and a private folder in its place where the system knows none.
+
+A container that runs under any number of user, without HOME, has none.
+"""
+
+import atexit
+import os
+import shutil
+import stat
+import tempfile
+from functools import cache
+from pathlib import Path
+
+_VARIABLE = "USERPROFILE" if os.name == "nt" else "HOME"
+
+
+def home() -> Path:
+    """Return the home directory, or where there is none a folder for temporary files that only this user can read."""
+    return known_home() or _private_folder(_name())
+
+
+def known_home() -> Path | None:
+    """Return the home directory that the system tells; None where it tells none."""
+    try:
+        found = Path.home()
+    except RuntimeError:
+        return None
+    return found if found.is_absolute() else None
+
+
+def settle() -> None:
+    """Give a process without a home, and those that it starts, the private folder for one: libraries ask for it too.
+
+    For commands, since the environment is the whole process's.
+    """
+    if known_home() is None:
+        os.environ[_VARIABLE] = str(home())
+        if not any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")):
+            os.environ["USER"] = _user()
+
+
+def is_private() -> bool:
+    """Tell whether `home` is a folder for temporary files, since the system knows no home."""
+    found = home()
+    return found.parent == Path(_temporary()) and found.name.startswith(_name())
+
+
+def _user() -> str:
+    return str(os.geteuid()) if hasattr(os, "geteuid") else "user"
+
+
+def _name() -> str:
+    return f"captioner-{_user()}"
+
+
+def _temporary() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError:  # nothing can be written anywhere
+        return os.path.join(os.path.abspath(os.sep), "nonexistent")  # noqa: PTH100, PTH118
+
+
+@cache
+def _private_folder(name: str) -> Path:
+    """Return a folder of this name for temporary files, where it is this user's alone; else a new one until the end."""
+    folder = Path(_temporary(), name)
+    try:
+        folder.mkdir(0o700, exist_ok=True)
+        if _is_ours(folder):
+            return folder
+        made = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    except OSError:  # what is written there will fail with its own message
+        return folder if not folder.exists() else Path(_temporary(), f"{name}-none")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether nobody else can put anything into a folder; a link may lead anywhere."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        return False
+    return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
