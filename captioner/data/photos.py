@@ -110,8 +110,8 @@ def find_photos(
 
     A file stays, whatever its extension, and so does "-", standard input. A folder gives the photos in it and in its
     folders, known by their extension, in natural order (2.jpg before 10.jpg), without hidden ones. A glob pattern that
-    the shell left alone is expanded. What leads nowhere gives a complaint of one line. Linked folders are followed, each
-    folder once.
+    the shell left alone is expanded. What leads nowhere gives a complaint of one line. Linked folders are followed,
+    each folder once.
 
     Args:
         paths: what the user typed.
