@@ -8,10 +8,12 @@ import os
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 _VARIABLE = "USERPROFILE" if os.name == "nt" else "HOME"
+_NOWHERE = os.path.join(os.path.abspath(os.sep), "nonexistent")  # noqa: PTH100, PTH118
 
 
 def home() -> Path:
@@ -57,27 +59,31 @@ def _temporary() -> str:
     try:
         return tempfile.gettempdir()
     except OSError:  # nothing can be written anywhere
-        return os.path.join(os.path.abspath(os.sep), "nonexistent")  # noqa: PTH100, PTH118
+        return _NOWHERE
 
 
 @cache
 def _private_folder(name: str) -> Path:
     """Return a folder of this name for temporary files, where it is this user's alone; else a new one until the end."""
     folder = Path(_temporary(), name)
+    with suppress(OSError):  # something is there, or nothing can be made
+        folder.mkdir(0o700)
+    if _is_ours(folder):
+        return folder
     try:
-        folder.mkdir(0o700, exist_ok=True)
-        if _is_ours(folder):
-            return folder
         made = Path(tempfile.mkdtemp(prefix=f"{name}-"))
-    except OSError:  # what is written there will fail with its own message
-        return folder if not folder.exists() else Path(_temporary(), f"{name}-none")
+    except OSError:
+        return Path(_NOWHERE, name)  # what is written there fails with its own message
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
 
 
 def _is_ours(folder: Path) -> bool:
     """Tell whether nobody else can put anything into a folder; a link may lead anywhere."""
-    found = folder.lstat()
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
     if not stat.S_ISDIR(found.st_mode):
         return False
     return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)

@@ -59,8 +59,9 @@ def test_without_any_folder_there_is_a_name_all_the_same(homeless, monkeypatch):
         raise FileNotFoundError("No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "gettempdir", nowhere)
-    monkeypatch.setattr(Path, "mkdir", lambda *given, **named: (_ for _ in ()).throw(OSError("read-only")))
-    assert home().is_absolute()
+    monkeypatch.setattr(Path, "mkdir", lambda *given, **named: nowhere())
+    assert home() == Path("/nonexistent", homeless.name)
+    assert not homeless.exists()
 
 
 def test_libraries_find_it_too(homeless, monkeypatch):

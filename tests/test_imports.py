@@ -21,6 +21,7 @@ ROWS = {
     "locks": 1,
     "printable": 1,
     "quiet": 1,
+    "home": 1,
     "ahead": 1,
     "cores": 1,
     "processes": 1,
