@@ -1,58 +1,170 @@
-"""Turn a JPEG's pixels upright inside a TensorFlow graph, whose decoders do not know of the EXIF orientation."""
+"""Turn a photo's pixels upright inside a TensorFlow graph, whose decoders do not know how it lies.
 
+What `data.photo_structure` finds with loops over bytes is found with operations on all of them. Held equal by a test.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-_READ = 1 << 17
-"""Bytes from the beginning of a file in which its EXIF data are looked for; they have 64 KiB at most."""
+from captioner.data.exif import ORIENTATION
 
-_APP1, _SCAN = 0xE1, 0xDA
-_TAG = 0x0112
+Note = Callable[[Any, Any], Any]
+"""Reads the orientation that a part of a file tells, from a place up to another: int64 (); 0 where it tells none."""
+
+_MARKER, _END_OF_IMAGE, _SCAN, _APP1 = 0xFF, 0xD9, 0xDA, 0xE1
+_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+_PNG_XMP = b"XML:com.adobe.xmp\0"
+_TAG, _BETWEEN = b"tiff:Orientation", b" \t\r\n=\"'>"
+_AFTER_TAG = 20  # bytes
+_BEFORE_TEXT = 200  # bytes in which a PNG names the language of a text
+_WORTH = {1: 1, 6: 1, 3: 2, 8: 2, 4: 4, 9: 4}
+"""Bytes of a number, by its kind in EXIF data; one from 1 to 8 is the same with a sign."""
 
 
-def upright(photo: Any, file: Any) -> Any:
-    """Turn a JPEG's pixels as the EXIF orientation in its bytes, string (), tells: (H, W, 3) -> (H or W, W or H, 3)."""
-    number = exif_orientation(file)
+def upright(photo: Any, number: Any) -> Any:
+    """Turn pixels as an orientation tells, int (): (H, W, 3) -> (H or W, W or H, 3)."""
     photo = tf.cond(number >= 5, lambda: tf.transpose(photo, (1, 0, 2)), lambda: photo)
     down, right = (
-        tf.where(tf.reduce_any(tf.equal(number, mirrored)), -1, 1) for mirrored in ([3, 4, 7, 8], [2, 3, 6, 7])
+        tf.where(tf.reduce_any(tf.equal(number, tf.constant(mirrored, number.dtype))), -1, 1)
+        for mirrored in ([3, 4, 7, 8], [2, 3, 6, 7])
     )
     return tf.ensure_shape(photo[::down, ::right], (None, None, 3))
 
 
-def exif_orientation(file: Any) -> Any:
-    """Return the orientation that a JPEG, string (), has in its EXIF data: int32 (), from 1, which is upright, to 8.
+def jpeg_orientation(file: Any) -> Any:
+    """Return the orientation in the notes of a JPEG, string (): int64 (), from 1, which is upright, to 8.
 
-    1 where there are no such data, or damaged ones.
+    EXIF data come before XMP. 1 where there are neither, or damaged ones.
     """
-    content = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 0, _READ), tf.uint8), tf.int32)
-    size = tf.size(content)
-    content = tf.concat([content, [0]], axis=0)  # what is read behind the end is 0
+    content = _Content(file)
+    pairs = tf.equal(content.bytes[:-1], _MARKER) & ~tf.reduce_any(
+        tf.equal(content.bytes[1:, None], tf.constant([0, _MARKER], tf.uint8)), axis=-1
+    )
+    # Whatever stands before a marker is passed over, any number of FF bytes too
+    markers = tf.concat([tf.where(pairs)[:, 0], [content.size]], axis=0)
 
-    def at(places: Any) -> Any:
-        return tf.gather(content, tf.where((places >= 0) & (places < size), places, size))
+    def next_marker(place: Any) -> Any:
+        return markers[tf.searchsorted(markers, [tf.minimum(place, content.size)])[0]]
 
-    def big_endian(places: Any) -> Any:
-        return 256 * at(places) + at(places + 1)
+    def go_on(marker: Any, turned: Any, told: Any) -> Any:
+        kind = content.number(marker + 1, 1)
+        return (marker < content.size) & tf.not_equal(kind, _END_OF_IMAGE) & tf.not_equal(kind, _SCAN)
 
-    def is_exif(segment: Any) -> Any:
-        begins = tf.reduce_all(tf.equal(at(segment + tf.range(4, 10)), list(b"Exif\0\0")))
-        return tf.equal(at(segment + 1), _APP1) & begins
+    def look(marker: Any, turned: Any, told: Any) -> tuple[Any, Any, Any]:
+        kind, start = content.number(marker + 1, 1), marker + 2
+        bare = tf.equal(kind, 0x01) | ((kind >= 0xD0) & (kind <= 0xD8))
+        end = start + tf.maximum(content.number(start, 2), 2)
+        is_note = tf.equal(kind, _APP1)
+        is_exif = is_note & tf.equal(turned, 0) & content.has(start + 2, _EXIF)
+        turned = _where(is_exif, content.exif, start + 2 + len(_EXIF), end, turned)
+        is_xmp = is_note & (told < 0) & content.has(start + 2, _XMP) & (end > start + 2 + len(_XMP))
+        told = _where(is_xmp, content.xmp, start + 2 + len(_XMP), end, told)
+        return next_marker(tf.where(bare, start, end)), turned, told
 
-    def go_on(segment: Any) -> Any:
-        is_header = tf.equal(at(segment), 0xFF) & tf.not_equal(at(segment + 1), _SCAN)
-        return is_header & ~is_exif(segment)
+    begin = (next_marker(tf.constant(2, tf.int64)), tf.constant(0, tf.int64), tf.constant(-1, tf.int64))
+    _, turned, told = tf.while_loop(go_on, look, begin)
+    return _first_told(turned, told)
 
-    (segment,) = tf.while_loop(go_on, lambda segment: (segment + 2 + big_endian(segment + 2),), (tf.constant(2),))
-    tiff = segment + 10
-    little_endian = tf.equal(at(tiff), ord("I"))
 
-    def number(places: Any) -> Any:
-        return tf.where(little_endian, at(places) + 256 * at(places + 1), big_endian(places))
+def png_orientation(file: Any) -> Any:
+    """Return the orientation in the notes of a PNG, string (): int64 (), from 1, which is upright, to 8.
 
-    first = tiff + tf.where(little_endian, number(tiff + 4), number(tiff + 6))  # of the table's two halves, the low one
-    entries = first + 2 + 12 * tf.range(number(first))
-    found = number(tf.boolean_mask(entries, tf.equal(number(entries), _TAG)) + 8)
-    found = tf.concat([found, [1]], axis=0)[0]
-    return tf.where(is_exif(segment) & (found >= 1) & (found <= 8), found, 1)
+    EXIF data come before XMP. Notes that are compressed are not read. 1 where there are no others, or damaged ones.
+    """
+    content = _Content(file)
+
+    def go_on(place: Any, turned: Any, told: Any) -> Any:
+        return (place + 8 <= content.size) & ~content.has(place + 4, b"IEND")
+
+    def look(place: Any, turned: Any, told: Any) -> tuple[Any, Any, Any]:
+        start = place + 8
+        end = start + content.number(place, 4)
+        is_exif = tf.equal(turned, 0) & content.has(place + 4, b"eXIf")
+        turned = _where(is_exif, content.exif, start, end, turned)
+        is_xmp = (told < 0) & content.has(place + 4, b"iTXt") & content.has(start, _PNG_XMP)
+        told = _where(is_xmp, content.png_xmp, start + len(_PNG_XMP), end, told)
+        return end + 4, turned, told
+
+    begin = (tf.constant(33, tf.int64), tf.constant(0, tf.int64), tf.constant(-1, tf.int64))
+    _, turned, told = tf.while_loop(go_on, look, begin)
+    return _first_told(turned, told)
+
+
+class _Content:
+    """The bytes of a file, uint8 (size,), and what parts of them tell; what is read behind the end is 0."""
+
+    def __init__(self, file: Any) -> None:
+        self.bytes = tf.io.decode_raw(file, tf.uint8)
+        self.size = tf.size(self.bytes, tf.int64)
+        self._padded = tf.concat([self.bytes, tf.zeros(1, tf.uint8)], axis=0)
+
+    def at(self, places: Any) -> Any:
+        """Return the bytes at places, int64 of any shape."""
+        inside = (places >= 0) & (places < self.size)
+        return tf.cast(tf.gather(self._padded, tf.where(inside, places, self.size)), tf.int64)
+
+    def number(self, places: Any, count: int, little_endian: Any = False) -> Any:
+        """Return the numbers of so many bytes at places."""
+        digits = self.at(places[..., None] + tf.range(count, dtype=tf.int64))
+        digits = tf.where(little_endian, digits, tf.reverse(digits, [-1]))
+        return tf.reduce_sum(digits * [256**place for place in range(count)], axis=-1)
+
+    def has(self, place: Any, text: bytes) -> Any:
+        """Tell whether a text stands at a place."""
+        found = self.at(place + tf.range(len(text), dtype=tf.int64))
+        return tf.reduce_all(tf.equal(found, tf.constant(list(text), tf.int64)))
+
+    def exif(self, start: Any, end: Any) -> Any:
+        """Read a `Note` that is EXIF data, as `data.exif.orientation` does."""
+        end = tf.minimum(end, self.size)
+        little = self.has(start, b"II")
+        known = little | self.has(start, b"MM")
+        table = start + self.number(start + 4, 4, little)
+        known &= (start + 8 <= end) & (table + 2 <= end)
+        entries = table + 2 + 12 * tf.range(tf.where(known, self.number(table, 2, little), 0))
+        entries = tf.boolean_mask(entries, entries + 8 <= end)
+        sizes = self._sizes(self.number(entries + 2, 2, little))
+        wanted = tf.equal(self.number(entries, 2, little), ORIENTATION) & (sizes > 0)
+        wanted &= tf.equal(self.number(entries + 4, 4, little), 1)
+        values = tf.zeros_like(entries)
+        for count in sorted(set(_WORTH.values())):
+            values = tf.where(tf.equal(sizes, count), self.number(entries + 8, count, little), values)
+        values = tf.where((entries + 8 + sizes <= end) & (values >= 1) & (values <= 8), values, 0)
+        return tf.concat([tf.boolean_mask(values, wanted), [0]], axis=0)[0]
+
+    def _sizes(self, kinds: Any) -> Any:
+        sizes = tf.zeros_like(kinds)
+        for kind, count in _WORTH.items():
+            sizes = tf.where(tf.equal(kinds, kind), tf.constant(count, tf.int64), sizes)
+        return sizes
+
+    def xmp(self, start: Any, end: Any) -> Any:
+        """Read a `Note` that is an XMP packet, as `data.photo_structure.xmp.orientation` does."""
+        end = tf.minimum(end, self.size)
+        places = tf.range(start, tf.maximum(start, end - len(_TAG) + 1))
+        for number, letter in enumerate(_TAG):
+            places = tf.boolean_mask(places, tf.equal(self.at(places + number), letter))
+        places = tf.concat([places, [end]], axis=0)
+        behind = places[0] + len(_TAG) + tf.range(_AFTER_TAG, dtype=tf.int64)
+        letters = tf.where(behind < end, self.at(behind), 0)
+        between = tf.reduce_any(tf.equal(letters[:, None], tf.constant(list(_BETWEEN), tf.int64)), axis=-1)
+        digit = tf.concat([tf.boolean_mask(letters, ~between), [0]], axis=0)[0] - ord("0")
+        return tf.where((digit >= 1) & (digit <= 8), digit, 0)
+
+    def png_xmp(self, start: Any, end: Any) -> Any:
+        """Read a `Note` that is an XMP packet behind a flag, a method, a language and a translated keyword."""
+        places = start + tf.range(2, _BEFORE_TEXT, dtype=tf.int64)
+        places = tf.boolean_mask(places, (places < end) & tf.equal(self.at(places), 0))
+        text = tf.concat([places, [end, end]], axis=0)[1] + 1
+        return tf.where(tf.equal(self.at(start), 0), self.xmp(text, end), 0)
+
+
+def _where(condition: Any, note: Note, start: Any, end: Any, otherwise: Any) -> Any:
+    return tf.cond(condition, lambda: note(start, end), lambda: otherwise)
+
+
+def _first_told(turned: Any, told: Any) -> Any:
+    """Return what EXIF data tell, or else what XMP tells, or else that a photo is upright."""
+    return tf.where(turned > 0, turned, tf.maximum(told, 1))

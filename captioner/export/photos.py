@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from captioner.export.orientation import upright
+from captioner.export.orientation import jpeg_orientation, png_orientation, upright
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _DEPTH, _COLOURS = 24, 25  # places in a PNG's header: bits a channel, and the kind of colours, of which 0 is grey
@@ -16,7 +16,7 @@ _EXPECTED = "photos: expected the bytes of JPEG or PNG files; those of the batch
 def read_photos(files: Any, size: int) -> Any:
     """Make of photos, string (B,), the encoder's input: float32 (B, size, size, 3) in [-1, 1].
 
-    The EXIF orientation of a JPEG is applied, that of a PNG, which is rare, is not. Other formats are refused:
+    The orientation in EXIF data or XMP is applied, but for notes that a PNG compresses. Other formats are refused:
     TensorFlow reads no WebP or TIFF, and GIF and BMP with wrong colours at times.
 
     Raises, when the graph runs:
@@ -52,8 +52,12 @@ def _decode(file: Any, head: Any, is_jpeg: Any) -> Any:
     return tf.cond(
         is_jpeg,
         # Pillow's algorithm, to the bit; TensorFlow's own choice is faster, and off by 1 of 255 on average.
-        lambda: upright(tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"), file),
-        lambda: _decode_png(file, tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int32)),
+        lambda: upright(
+            tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"), jpeg_orientation(file)
+        ),
+        lambda: upright(
+            _decode_png(file, tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int32)), png_orientation(file)
+        ),
     )
 
 
