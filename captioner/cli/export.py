@@ -26,8 +26,8 @@ Any process with TensorFlow can then caption photos, without this package:
 TensorFlow Serving and other languages call the signatures (B photos, N captions per photo, best first, T words in the
 longest caption, L regions of the photo, row by row):
 
-  caption_files     photos (B,), the bytes of JPEG and PNG files; the default. They are turned upright as their EXIF
-                    data or XMP say, but for notes that are compressed in a PNG, which predict.py reads and this does not
+  caption_files     photos (B,), the bytes of JPEG and PNG files; the default. They are turned upright as EXIF data or
+                    XMP say, but not by notes that a PNG compresses, which predict.py reads
   caption_images    images (B, 299, 299, 3), RGB from -1 to 1, for photos that TensorFlow does not read, such as WebP
       options       num_captions (1), beam_width, length_penalty, max_length, no_repeat_ngram_size (defaults: those of
                     the model)

@@ -52,12 +52,8 @@ def _decode(file: Any, head: Any, is_jpeg: Any) -> Any:
     return tf.cond(
         is_jpeg,
         # Pillow's algorithm, to the bit; TensorFlow's own choice is faster, and off by 1 of 255 on average.
-        lambda: upright(
-            tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"), jpeg_orientation(file)
-        ),
-        lambda: upright(
-            _decode_png(file, tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int32)), png_orientation(file)
-        ),
+        lambda: upright(tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"), jpeg_orientation(file)),
+        lambda: upright(_decode_png(file, tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int32)), png_orientation(file)),
     )
 
 

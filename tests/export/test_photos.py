@@ -8,7 +8,6 @@ import tensorflow as tf
 from PIL import Image
 
 from captioner.data import photos as pillow
-from captioner.export.orientation import jpeg_orientation
 from captioner.export.photos import preprocess, read_photos
 
 SIZE = 96
@@ -144,23 +143,7 @@ def test_a_jpeg_is_turned_upright(read, photo, byte_order):
         exif.endian = byte_order
         exif[0x010E], exif[0x0110], exif[0x0112] = "in front of it", "a camera", number
         files.append(encoded(photo, "JPEG", exif=exif, comment=b"and a comment"))
-        assert jpeg_orientation(files[-1]).numpy() == (number if 1 <= number <= 8 else 1)
     assert_as_pillow_reads(read, *files)
-
-
-def test_damaged_notes_of_the_camera_do_not_matter(photo):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    file = encoded(photo, "JPEG", exif=exif)
-    begins = file.index(b"Exif")
-    draw = np.random.default_rng(5)
-    for _ in range(60):
-        damaged = bytearray(file)
-        for place in begins - 4 + draw.integers(0, 40, 3):
-            damaged[place] = draw.integers(256)
-        assert 1 <= jpeg_orientation(bytes(damaged)).numpy() <= 8
-    for length in (0, 1, 2, 3, 11, begins, begins + 12, begins + 20):
-        assert jpeg_orientation(file[:length]).numpy() == 1
 
 
 def test_files_that_are_no_photos_are_counted(read, photo):
