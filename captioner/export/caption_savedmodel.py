@@ -115,7 +115,13 @@ class CaptionSavedModel(tf.Module):
             with tf.control_dependencies(checks):
                 photos, beam_width = tf.identity(photos), tf.maximum(beam_width, num_captions)
             how = num_captions, beam_width, length_penalty, max_length, no_repeat_ngram_size
-            return self._search(self._encode(read(photos)), *how)
+            images = read(photos)
+            count = tf.shape(images)[0]
+            # No convolution takes an empty batch in every graph that TensorFlow rewrites
+            blank = tf.zeros((tf.cast(tf.equal(count, 0), tf.int32), *images.shape[1:]))
+            images = tf.concat([images, blank], axis=0)
+            found = self._search(self._encode(images), *how)
+            return {name: value[:count] for name, value in found.items()}
 
         inputs = [tf.TensorSpec(shape, kind, name), *scalar_inputs(settings)]
         return tf.function(caption, input_signature=inputs, autograph=False)

@@ -39,9 +39,8 @@ def jpeg_orientation(file: Any) -> Any:
     EXIF data come before XMP. 1 where there are neither, or damaged ones.
     """
     content = _Content(file)
-    pairs = tf.equal(content.bytes[:-1], _MARKER) & ~tf.reduce_any(
-        tf.equal(content.bytes[1:, None], tf.constant([0, _MARKER], tf.uint8)), axis=-1
-    )
+    before, after = content.bytes[:-1], content.bytes[1:]
+    pairs = tf.equal(before, _MARKER) & tf.not_equal(after, 0) & tf.not_equal(after, _MARKER)
     # Whatever stands before a marker is passed over, any number of FF bytes too
     markers = tf.concat([tf.where(pairs)[:, 0], [content.size]], axis=0)
 
