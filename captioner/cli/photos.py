@@ -67,7 +67,9 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     notes: list[str] = []
     captioned = left_out = 0
     with _sink(arguments, bare) as (held, put):
-        todo = [photo for photo in photos if photo in streams or photo not in held or not extras.are_there(photo)]
+        if isinstance(held, Table):
+            held.nameless = streams
+        todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
         if len(todo) < len(photos):
             going_on = (
                 f"captioning the other {len(todo)}" if todo else "nothing to do (--overwrite starts from scratch)"
@@ -90,9 +92,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                     left_out += 1
                     continue
                 bad += extras.write(photo, candidates[0])
-                if (
-                    photo in streams or photo not in held
-                ):  # last: a line says that all else is done, also of a run that was killed
+                if photo not in held:  # last: a line says that all else is done, also of a run that was killed
                     put(photo, write(photo, candidates))
         finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
             for each in (*notes, *bad, *(passed_over(kind, count) for kind, count in sorted(unread.items()))):
@@ -262,7 +262,7 @@ def _captions(
             report=complain,
         )
     captioner.on_note = on_note
-    remaining = _Remaining(photos, lambda photo: photo not in streams and is_done(photo))
+    remaining = _Remaining(photos, is_done)
     captions = captioner.stream(_WithContents(remaining, streams))
     results = _begun((Path(each.name) if isinstance(each, NamedContent) else each, found) for each, found in captions)
     if len(photos) == 1 or (arguments.output is None and is_terminal(sys.stdout)):  # where captions show the progress

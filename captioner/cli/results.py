@@ -6,7 +6,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, cast
 
@@ -108,6 +108,7 @@ class Table:
         self._file = self._open()
         self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         self.images: set[str] = set()
+        self.nameless: Collection[Path] = ()
         self._size = 0  # bytes of whole lines that were read or written
         self._last = b""  # of them, by which they are known again
         self._replaced: tuple[int, ...] | None = None
@@ -121,8 +122,8 @@ class Table:
             raise
 
     def __contains__(self, photo: object) -> bool:
-        """Tell whether the table holds this photo, as far as it has been read."""
-        return self._name(photo) in self.images
+        """Tell whether the table holds this photo; what came through a pipe is another photo each time."""
+        return photo not in self.nameless and self._name(photo) in self.images
 
     def refresh(self) -> None:
         """Read what other processes have added.
