@@ -140,6 +140,7 @@ def test_compressed_notes_of_a_png_are_not_read():
     assert (in_png(file).numpy(), expected(file)) == (1, 6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("read", "file"),
     [
@@ -167,6 +168,7 @@ def test_damaged_notes_are_read_alike(read, file):
     assert len(told) > 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("read", [in_jpeg, in_png])
 def test_a_file_that_is_cut_anywhere(read):
     file = jpeg(EXIF + exif(6)) if read is in_jpeg else png((b"eXIf", exif(6)))
