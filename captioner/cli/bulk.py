@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen, flags
 from captioner.cli.main import Stopped, complain
+from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.quiet import stderr_closed
@@ -45,7 +46,7 @@ examples:
 
 def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="Caption any number of photos on all cores of this machine or of a Ray cluster.",
         epilog=EXAMPLES,

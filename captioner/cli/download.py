@@ -3,6 +3,7 @@
 import argparse
 
 from captioner.cli.main import complain
+from captioner.cli.parser import Parser
 from captioner.data.encoder_weights import IMAGENET, keras_file
 from captioner.data.shipped import shipped_model
 from captioner.quiet import stderr_closed
@@ -19,7 +20,7 @@ Nothing is downloaded twice, and an interrupted download resumes. saved_models/c
 
 def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="Download InceptionV3's ImageNet weights (87 MB) to Keras's cache, check them, and prepare "
         "saved_models/flickr8k, which needs them.",

@@ -10,6 +10,7 @@ from typing import Any
 from captioner.cli.arguments import add_data, add_encoder_weights, add_search, chosen
 from captioner.cli.beside import PICTURES
 from captioner.cli.main import complain
+from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, check_search
 from captioner.data.dataset import Example
 from captioner.data.photos import open_photo
@@ -30,7 +31,7 @@ examples:
 
 def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="Score a model on the dev or test split of a data set.",
         epilog=EXAMPLES,

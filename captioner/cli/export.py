@@ -6,6 +6,7 @@ from pathlib import Path
 
 from captioner.cli.arguments import add_encoder_weights
 from captioner.cli.main import complain
+from captioner.cli.parser import Parser
 from captioner.errors import UsageError
 from captioner.quiet import load_keras, stderr_closed
 
@@ -59,7 +60,7 @@ The signatures of a character model (B texts, states of U units, V characters):
 
 def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="Export a model to run without this package (savedmodel, onnx) or without TensorFlow (litert).",
         epilog=EXAMPLES,

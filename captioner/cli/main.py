@@ -14,6 +14,7 @@ from types import ModuleType
 
 from captioner import __version__
 from captioner.cli.descriptors import open_closed, stdout_is_closed
+from captioner.cli.parser import Parser
 from captioner.errors import CaptionerError
 from captioner.files import NO_ROOM, current_directory
 from captioner.home import settle
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv and argv[0] in COMMANDS:
         return run_command(argv[0], argv[1:], f"captioner {argv[0]}")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="captioner", description="Caption photos with a small recurrent network, and train it on your own photos."
     )
     parser.add_argument("--version", action="version", version=f"captioner {__version__}")

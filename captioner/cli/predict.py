@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from captioner.cli.arguments import add_encoder_weights, add_model, add_search
+from captioner.cli.parser import Parser
 from captioner.cli.predict_text import TEXT_OPTIONS, add_text, run_text
 from captioner.errors import UsageError
 
@@ -34,7 +35,7 @@ After an interruption, run the same command again: it skips the photos that --ou
 
 def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="Caption photos. One photo prints its caption; several print lines of PATH<TAB>CAPTION. Or use a "
         "character language model: continue a text, complete a word, or score a text.",

@@ -8,6 +8,7 @@ from functools import partial
 
 from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen
 from captioner.cli.main import complain
+from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
 from captioner.quiet import stderr_closed
 
@@ -34,7 +35,7 @@ examples:
 
 def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="Show a page that captions photos, until Ctrl-C or SIGTERM.",
         epilog=EXAMPLES,

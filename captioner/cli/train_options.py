@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from captioner.cli.arguments import add_data, add_encoder_weights, add_setting
+from captioner.cli.parser import Parser
 from captioner.cli.train_settings import (
     COMPACT_TRAINING,
     FINE_TUNE_AFTER,
@@ -66,7 +67,7 @@ caches the features in ~/.cache/captioner (1.1 GB for Flickr8k); later runs star
 
 def make_parser(program: str) -> argparse.ArgumentParser:
     """Describe the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="Train a captioning model, print its scores on the dev split after each epoch, and save it.",
         epilog=EXAMPLES,

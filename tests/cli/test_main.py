@@ -193,3 +193,12 @@ from captioner.cli.main import run_command
 run_command({command[0]!r}, {command[1:]!r}, "captioner")
 """
     assert python("-c", code).stdout == "threads: 1\n"
+
+
+def test_an_argument_does_nothing_to_the_terminal(capsys):
+    with pytest.raises(SystemExit) as found:
+        main(["predict", "a.jpg", "--\x1b[2Jb.jpg"])
+    assert found.value.code == 2
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert r"unrecognized arguments: --\x1b[2Jb.jpg" in said
