@@ -211,9 +211,17 @@ def test_a_terminal_is_not_waited_for(folder):
     assert done.stderr.startswith("captioner: stdin: a terminal, expected a photo")
 
 
+# As a terminal starts a command, whatever this process ignores
+HEARD = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
 def test_ctrl_c_ends_the_wait_for_a_pipe(folder):
     os.mkfifo(folder / "pipe")
-    process = subprocess.Popen([*PREDICT, *MODEL, folder / "pipe"], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", HEARD, *PREDICT, *MODEL, folder / "pipe"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_until_blocked(process.pid)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
