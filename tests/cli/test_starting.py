@@ -25,14 +25,21 @@ STRANGER = 54321
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX's descriptors, users and pipes")
 
 
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("photo") / "a.jpg"
+    Image.fromarray(pixels).resize((80, 60)).save(path)
+    return path
+
+
 @pytest.fixture
-def folder():
+def folder(photo):
     """A folder with a photo that any user may write to."""
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
         made.chmod(0o777)
-        pixels = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((80, 60)).save(made / "a.jpg")
+        shutil.copy(photo, made)
         yield made
 
 
@@ -48,10 +55,10 @@ def shell(line, folder, *, environment=None, prefix=()):
     )
 
 
-@pytest.fixture
-def caption(folder):
+@pytest.fixture(scope="module")
+def caption(photo):
     """What the model says of the photo."""
-    done = shell('"$@" a.jpg', folder)
+    done = shell('"$@" a.jpg', photo.parent)
     assert done.returncode == 0
     return done.stdout
 
