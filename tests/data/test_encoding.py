@@ -67,9 +67,9 @@ def test_what_is_no_text_at_all_is_refused_too(content):
 
 
 def test_a_file_of_broken_lines_takes_little_memory():
-    content = b"\xe9\n" * 1_000_000
+    content = b"\xe9\n" * 200_000
     tracemalloc.start()
     refusal(content)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 20e6
+    assert most < 10e6  # all lines would take 40e6

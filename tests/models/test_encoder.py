@@ -222,7 +222,7 @@ def test_real_weights_see_photos_apart():
 @pytest.mark.parametrize(
     ("name", "prepared"),
     [
-        ("ResNet50", lambda pixels: pixels[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)),
+        ("VGG16", lambda pixels: pixels[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)),
         ("MobileNetV2", lambda pixels: pixels / np.float32(127.5) - 1),
     ],
 )

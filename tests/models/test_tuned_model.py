@@ -13,6 +13,7 @@ FIRST = EncoderConfig(feature_layer="mixed1", image_size=75)
 
 @pytest.fixture(scope="module")
 def encoder():
+    keras.backend.clear_session()  # layers count from 0
     keras.utils.set_random_seed(3)
     encoder = build_encoder(WHOLE, None)
     rng = np.random.default_rng(3)
@@ -64,10 +65,9 @@ def test_they_are_found_behind_what_other_networks_want_done_to_pixels():
         ("activation_14", r"the layers behind 'activation_14' read others before it too; name the end of a block"),
     ],
 )
-def test_where_the_encoder_cannot_be_cut(after, message):
-    keras.backend.clear_session()  # layers count from 0 again
+def test_where_the_encoder_cannot_be_cut(encoder, after, message):
     with pytest.raises(CaptionerError, match=f"--fine-tune-after: .*{message}"):
-        last_layers(build_encoder(WHOLE, None), after)
+        last_layers(encoder, after)
 
 
 @pytest.fixture
