@@ -1,3 +1,4 @@
+import functools
 import math
 
 import numpy as np
@@ -20,16 +21,15 @@ def spoken(found, image=0):
     return [(tuple(tokens[:length].tolist()), score) for tokens, length, score in rows]
 
 
-def by_table(probabilities):
-    """A graph search over a model that looks up the next token's probabilities by the last; it attends to the token."""
-    with np.errstate(divide="ignore"):
-        log_probs = np.log(np.array(probabilities, np.float32))
-
-    def step(tokens, states):
-        return tf.gather(log_probs, tokens), states, tf.one_hot(tokens, len(log_probs))
+@functools.cache
+def graph(size):
+    """The graph of a search over models of so many tokens; another table is no other graph."""
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def run(images, width, penalty, longest, number, size):
+    def run(table, images, width, penalty, longest, number, size):
+        def step(tokens, states):
+            return tf.gather(table, tokens), states, tf.one_hot(tokens, table.shape[0])
+
         return beam_search(
             step,
             [tf.zeros((images, 1, 2))],
@@ -43,9 +43,17 @@ def by_table(probabilities):
             no_repeat_ngram_size=size,
         )
 
+    return run
+
+
+def by_table(probabilities):
+    """A graph search over a model that looks up the next token's probabilities by the last; it attends to the token."""
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(np.array(probabilities, np.float32))
+
     def search(width, longest, penalty=0.0, images=1, number=None, size=0):
-        values = (images, width, penalty, longest, number or width, size)
-        return run(*(tf.constant(value) for value in values))
+        values = (log_probs, images, width, float(penalty), longest, number or width, size)
+        return graph(len(log_probs))(*(tf.constant(value) for value in values))
 
     return search
 
@@ -126,27 +134,27 @@ def test_tables_full_of_ties_give_what_numpy_finds(size):
 def test_networks_give_what_numpy_finds(network, cell):
     features = np.random.default_rng(12).normal(size=(5, 4, 6)).astype(np.float32)
     scalars = (tf.TensorSpec((), kind) for kind in (tf.int32, tf.float64, tf.int32, tf.int32))
+    model = network(cell)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4, 6)), *scalars], autograph=False)
+    def search(features, width, penalty, longest, size):
+        step, states = model.begin(features)
+        return beam_search(
+            step,
+            states,
+            start=Vocabulary.start,
+            end=Vocabulary.end,
+            beam_width=width,
+            length_penalty=penalty,
+            max_length=longest,
+            num_captions=width,
+            banned=BANNED,
+            no_repeat_ngram_size=size,
+        )
+
     cut = finished = 0
     for seed in range(3):
-        model = network(cell, seed)
-
-        @tf.function(input_signature=[tf.TensorSpec((None, 4, 6)), *scalars], autograph=False)
-        def search(features, width, penalty, longest, size, model=model):
-            step, states = model.begin(features)
-            return beam_search(
-                step,
-                states,
-                start=Vocabulary.start,
-                end=Vocabulary.end,
-                beam_width=width,
-                length_penalty=penalty,
-                max_length=longest,
-                num_captions=width,
-                banned=BANNED,
-                no_repeat_ngram_size=size,
-            )
-
-        scalars = search.input_signature[1:]
+        model.set_weights(network(cell, seed).get_weights())
         for how in [(1, 0.7, 6, 0), (3, 0.0, 6, 2), (4, 0.7, 9, 0), (4, 0.7, 9, 1), (20, 1.5, 4, 2)]:
             beams = generate(model, features, DecodingConfig(*how))
             assert_same(search(features, *how), beams, how[0], 2e-5)

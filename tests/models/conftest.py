@@ -11,12 +11,12 @@ L, D = 4, 6  # places and channels of the features
 WORDS = ["a", "dog", "runs", "the", "cat", "강아지"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
     return Vocabulary.build([WORDS])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config(vocabulary) -> Callable[..., ModelConfig]:
     """A model's configuration with every size small and different."""
 
@@ -38,7 +38,7 @@ def config(vocabulary) -> Callable[..., ModelConfig]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def network(config, vocabulary) -> Callable[..., CaptionModel]:
     """A network whose weights are random, and large enough to make its words differ."""
 

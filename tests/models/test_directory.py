@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import re
@@ -18,16 +19,28 @@ from captioner.models.directory import load_model, load_weights, save_model
 from captioner.text import Vocabulary
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory, config, vocabulary, network):
+    """Returns a function that gives a model's directory and the network that was saved in it, made once."""
+
+    @functools.cache
+    def make(cell):
+        directory, model = tmp_path_factory.mktemp(cell), network(cell)
+        save_model(directory, config(cell), vocabulary, model)
+        return directory, model
+
+    return make
+
+
 @pytest.fixture
-def saved(tmp_path, config, vocabulary, network):
-    """A model's directory, and the network that was saved in it."""
+def saved(tmp_path, kept):
+    """A copy of a model's directory, and the network that was saved in it."""
 
-    def save(cell="rnn"):
-        model = network(cell)
-        save_model(tmp_path / "model", config(cell), vocabulary, model)
-        return tmp_path / "model", model
+    def copy(cell="rnn"):
+        directory, model = kept(cell)
+        return shutil.copytree(directory, tmp_path / "model"), model
 
-    return save
+    return copy
 
 
 def logits(model, features):
@@ -310,8 +323,8 @@ def unsigned(directory, **checksums):
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
-def test_weights_that_are_no_numbers_are_refused(saved, odd):
-    directory, model = saved()
+def test_weights_that_are_no_numbers_are_refused(saved, network, odd):
+    (directory, _), model = saved(), network()
     bias = model.decoder.output_projection.bias
     bias.assign(np.where(np.arange(bias.shape[0]) == 5, odd, keras.ops.convert_to_numpy(bias)))
     model.save_weights(directory / WEIGHTS)

@@ -70,8 +70,9 @@ def test_where_the_encoder_cannot_be_cut(encoder, after, message):
         last_layers(encoder, after)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tuned(encoder):
+    keras.utils.set_random_seed(4)
     network = TunedModel(ModelConfig(WHOLE, DecoderConfig("rnn", 8, 6, 5, 0.0, 9, 49, 288)))
     network.layers_behind.set_weights(last_layers(encoder, "mixed1").get_weights())
     return network
