@@ -26,6 +26,8 @@ SIZES = (
     *("--hidden-size", "16", "--embedding-dim", "8", "--attention-dim", "8", "--min-count", "1", "--max-length", "6"),
     *("--batch-size", "2", "--dropout", "0", "--seed", "1"),
 )
+LAYER = ("--feature-layer", "mixed2", "--image-size", "75")
+"""Where the encoder is cut: a sixteenth of the work of the default."""
 RATE = ("--learning-rate", "0.06")
 
 
@@ -58,7 +60,7 @@ def draw(path: Path, shape: str, colour: str) -> None:
 
 def captions_of(name: str) -> list[str]:
     colour, shape = name.removesuffix(".png").split("_")
-    return [f"A {colour} {shape} .", f"One {colour} {shape}!", f"the {shape}"]
+    return [f"A {colour} {shape} .", f"One {colour} {shape}!", f"the {colour} {shape}"]  # of a length, for one graph
 
 
 @pytest.fixture(scope="session")
@@ -149,13 +151,13 @@ def call(*argv: object) -> Outcome:
 
 @pytest.fixture(scope="session")
 def train_arguments(data: Path, encoder_weights: Path) -> Sequence[object]:
-    return ["train", "--data", data, "--encoder-weights", encoder_weights, *SIZES, *RATE]
+    return ["train", "--data", data, "--encoder-weights", encoder_weights, *SIZES, *LAYER, *RATE]
 
 
 @pytest.fixture(scope="session")
 def fine_tune_arguments(data: Path, encoder_weights: Path) -> Sequence[object]:
-    """Those of a training whose encoder is cut early and learns too, without the rate of the epochs before."""
-    where = ("--feature-layer", "mixed2", "--image-size", 75, "--fine-tune-after", "mixed1")
+    """Those of a training whose encoder learns too, without the rate of the epochs before."""
+    where = (*LAYER, "--fine-tune-after", "mixed1")
     return ["train", "--data", data, "--encoder-weights", encoder_weights, *SIZES, *where]
 
 
