@@ -19,6 +19,8 @@ from captioner.models.encoder import KerasEncoder
 from captioner.runtime.captioner import Captioner
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 
+pytestmark = pytest.mark.long  # tests/cli/test_export.py holds a quick sample: an export that says what predict says
+
 
 @pytest.fixture(scope="module")
 def photos():
