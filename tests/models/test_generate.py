@@ -12,12 +12,15 @@ CELLS = ["rnn", "gru", "lstm"]
 GREEDY = DecodingConfig(beam_width=1, length_penalty=0.7, max_length=6, no_repeat_ngram_size=0)
 
 
-def teacher_forced(model, features, found):
-    """Log-probabilities (T, V) of each next word along a caption that was found, and the tokens they should choose."""
-    tokens = [*found.tokens, Vocabulary.end] if found.finished else list(found.tokens)
-    fed = np.int32([[[Vocabulary.start, *tokens[:-1]]]])
+def teacher_forced(model, features, beam):
+    """For each caption of an image: log-probabilities (T, V) of each next word, and the tokens they should choose."""
+    chosen = [[*found.tokens, Vocabulary.end] if found.finished else list(found.tokens) for found in beam]
+    fed = np.full((1, len(beam), max(map(len, chosen))), Vocabulary.pad, np.int32)
+    for row, tokens in zip(fed[0], chosen, strict=True):
+        row[: len(tokens)] = [Vocabulary.start, *tokens[:-1]]
     logits = model({"features": features[None], "tokens": fed})
-    return keras.ops.convert_to_numpy(keras.ops.log_softmax(logits))[0, 0], tokens
+    log_probs = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits))[0]
+    return [(rows[: len(tokens)], tokens) for rows, tokens in zip(log_probs, chosen, strict=True)]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -25,8 +28,8 @@ def test_greedy_search_takes_the_likeliest_word_of_teacher_forcing(network, feat
     model = network(cell)
     beams = generate(model, features, GREEDY)
     assert {found.finished for (found,) in beams} == {True, False}
-    for image, (found,) in enumerate(beams):
-        log_probs, tokens = teacher_forced(model, features[image], found)
+    for image, beam in enumerate(beams):
+        ((log_probs, tokens),) = teacher_forced(model, features[image], beam)
         log_probs[:, list(BANNED)] = -np.inf
         for t, token in enumerate(tokens):
             if t:
@@ -41,8 +44,7 @@ def test_scores_are_those_of_teacher_forcing(network, features, cell, beam_width
     decoding = replace(GREEDY, beam_width=beam_width)
     for image, beam in enumerate(generate(model, features, decoding)):
         assert 1 <= len(beam) <= beam_width
-        for found in beam:
-            log_probs, tokens = teacher_forced(model, features[image], found)
+        for found, (log_probs, tokens) in zip(beam, teacher_forced(model, features[image], beam), strict=True):
             total = sum(log_probs[t, token] for t, token in enumerate(tokens))
             np.testing.assert_allclose(found.log_prob, total, atol=1e-5)
             np.testing.assert_allclose(found.score, total / len(tokens) ** 0.7, atol=1e-5)
