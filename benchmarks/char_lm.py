@@ -30,9 +30,10 @@ from captioner.models.char_lm import CharModel
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import CharNetwork
 from captioner.text import CharacterVocabulary
-from captioner.training.char_step import CharStep
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import choose_precision
+from captioner.training.stages.char_lm import CharLoss
+from captioner.training.step import Step
 
 LETTERS = "".join(chr(code) for code in range(32, 97))
 STOCK = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
@@ -85,10 +86,10 @@ def contend(kind: str, config: CharModelConfig) -> Orders:
     shape = (training.batch_size, training.sequence_length)
     tokens = np.random.default_rng(0).integers(2, len(LETTERS) + 2, shape).astype(np.int32)
     network(tokens[:, :2], network.initial_states(training.batch_size))
-    optimizer = make_optimizer(network, training, 1000)
+    optimizer = make_optimizer(network.trainable_variables, training, 1000)
     if kind not in ("layer", "cells"):
-        step = CharStep(network, optimizer)
-        return {"run": lambda: step.over([(tokens, tokens)] * WINDOWS)}
+        step = Step(CharLoss(network), optimizer, network.trainable_variables)
+        return {"run": lambda: step.over([{"inputs": tokens, "targets": tokens}] * WINDOWS)}
 
     @tf.function(autograph=False)
     def train(tokens: tf.Tensor, states: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:

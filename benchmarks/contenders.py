@@ -45,7 +45,7 @@ def time_in_turns(contenders: dict[str, Contender], rounds: int) -> dict[str, fl
 
 def _serve(make: Callable[..., Orders], arguments: tuple[Any, ...], a_core_a_shard: bool, pipe: Any) -> None:
     if a_core_a_shard:
-        from captioner.training.shards import give_each_shard_its_core
+        from captioner.training.devices import give_each_shard_its_core
 
         give_each_shard_its_core()
     orders = make(*arguments)

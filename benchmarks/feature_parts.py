@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from captioner.data.feature_parts import DTYPE, LINES, NUMBERS, SETTINGS, FeatureParts
-from captioner.training.batches import CaptionBatches
+from captioner.training.batches import Batch, CaptionBatches, caption_arrays
 
 SHAPE = (64, 1280)
 PHOTOS_A_PART = 64
@@ -62,9 +62,13 @@ def read(folder: Path) -> None:
     """Take an epoch's batches, and print a row of the table."""
     parts = FeatureParts(folder)
     photos = parts.shape[0]
-    batches = CaptionBatches(parts, range(photos), [CAPTIONS] * photos, batch_size=32)
+    batches = CaptionBatches([CAPTIONS] * photos, batch_size=32)
+
+    def look_up(number: int, batch: Batch) -> Batch:
+        return {"features": parts[batch["rows"]], **caption_arrays(batch)}
+
     began = time.perf_counter()
-    seen = sum(len(inputs["features"]) for inputs, _ in batches.shuffled(seed=0, epoch=1))
+    seen = sum(len(batch["features"]) for batch in batches.shuffled(0, 1, look_up))
     rate = seen / (time.perf_counter() - began)
     size = photos * np.prod(SHAPE) * DTYPE.itemsize / 1e9
     print(f"| {photos:,} | {size:.1f} | {rate:,.0f} | {peak():.0f} |", flush=True)

@@ -44,7 +44,7 @@ def main() -> None:
         photos = make_photos(Path(folder), arguments.photos)
 
         def read() -> None:
-            extract_features(photos, encoder, "mixed8", batch_size=BATCH_SIZE)
+            extract_features(photos, encoder, "mixed8")
 
         rounds: dict[str, list[float]] = {"bare encoder": [], "feature pass": []}
         bare()

@@ -43,10 +43,11 @@ from captioner.layers.attention import BahdanauAttention
 from captioner.layers.cells import RNNCell
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
-from captioner.training.batches import CaptionBatches
+from captioner.training.batches import CaptionBatches, caption_arrays
+from captioner.training.caption_loss import CaptionLoss
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import choose_precision
-from captioner.training.step import LossStep
+from captioner.training.step import Batch, Step
 
 PLACES, CHANNELS, CAPTIONS, LONGEST = 64, 1280, 5, 22
 
@@ -187,7 +188,7 @@ def stock(task: Task) -> Callable[[], None]:
     logits = keras.layers.Dense(task.vocabulary_size)(keras.layers.Dropout(config.dropout)(deep))
     model = keras.Model([features, tokens], logits)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(make_optimizer(model, TrainingConfig(), 1000), loss, jit_compile=False)
+    model.compile(make_optimizer(model.trainable_variables, TrainingConfig(), 1000), loss, jit_compile=False)
     inputs, targets = task.padded()
     rows = np.arange(task.count) // CAPTIONS
 
@@ -208,14 +209,19 @@ def stock(task: Task) -> Callable[[], None]:
 
 
 def ours(task: Task, precision: str) -> Callable[[], None]:
-    """Return a pass over all captions as `training.fit` makes it."""
+    """Return a pass over all captions as `training.stages.cross_entropy` makes it."""
     network = CaptionModel(DecoderConfig(vocabulary_size=task.vocabulary_size), dtype=precision)
     config = TrainingConfig()
-    step = LossStep(network, config.label_smoothing, make_optimizer(network, config, 1000))
-    batches = CaptionBatches(task.features, range(len(task.features)), task.captions, config.batch_size, CAPTIONS)
+    variables = network.trainable_variables
+    loss = CaptionLoss(network, config.label_smoothing)
+    step = Step(loss, make_optimizer(variables, config, 1000), variables)
+    batches = CaptionBatches(task.captions, config.batch_size, CAPTIONS)
+
+    def look_up(number: int, batch: Batch) -> Batch:
+        return {"features": task.features[batch["rows"]], **caption_arrays(batch)}
 
     def run() -> None:
-        step.over(batches.shuffled(0, 0))  # the same order each time: every round has the same lengths
+        step.over(batches.shuffled(0, 0, look_up))  # the same order each time: every round has the same lengths
 
     return run
 

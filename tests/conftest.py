@@ -45,10 +45,10 @@ def quick_graphs() -> Iterator[None]:
     """Spare trainings of a few steps what graphs for long ones take: a copy of the network for each core, a rewrite."""
     import tensorflow as tf
 
-    from captioner.training import shards
+    from captioner.training import devices
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "available_cores", lambda: 1)
+        patch.setattr(devices, "available_cores", lambda: 1)
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         yield
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})

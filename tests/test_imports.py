@@ -24,6 +24,7 @@ ROWS = {
     "home": 1,
     "ahead": 1,
     "cores": 1,
+    "progress": 1,
     "processes": 1,
     "metrics": 1,
     "data": 2,

@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         load_keras()
     from captioner.cli.table import scores_table
     from captioner.models.networks import load_networks
+    from captioner.training.devices import give_each_shard_its_core
     from captioner.training.evaluation import (
         BATCH_SIZE,
         caption_split,
@@ -75,14 +76,13 @@ def run(arguments: argparse.Namespace) -> int:
         score_captions,
         write_predictions,
     )
-    from captioner.training.shards import give_each_shard_its_core
     from captioner.training.split import read_split
 
     give_each_shard_its_core()
     model, encoder = load_networks(arguments.model, arguments.encoder_weights)
     decoding = replace(model.config.decoding, **chosen(arguments, DecodingConfig))
     check_search(model.config.decoder, decoding, BATCH_SIZE)
-    split = read_split(dataset, arguments.split, encoder, model.config.encoder, complain)
+    split = read_split(dataset, arguments.split, encoder, model.config.encoder)
     beams = caption_split(model.network, split, decoding)
     captions = [model.vocabulary.decode(beam[0].tokens) for beam in beams]
     if arguments.predictions:

@@ -2,12 +2,13 @@
 
 import argparse
 import contextlib
+import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from captioner.cli.arguments import add_setting, chosen
 from captioner.cli.table import likelihood_table
+from captioner.cli.training import load_training, run_training
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
@@ -16,6 +17,8 @@ from captioner.quiet import load_keras, stderr_closed
 
 TEXT_OPTIONS = ("text", "layers", "recurrent_dropout", "layer_norm", "sequence_length", "split")
 """What only language models have."""
+
+log = logging.getLogger(__name__)
 
 SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
@@ -49,45 +52,22 @@ def add_text_task(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_text_task(arguments: argparse.Namespace, report: Callable[[str], None]) -> int:
-    """Train a language model, and print how well it foretells the validation text."""
+def run_text_task(arguments: argparse.Namespace) -> int:
+    """Train a language model, and print how well it predicts the validation text."""
     model = CharModelConfig(**chosen(arguments, CharModelConfig))
     training = CharTrainingConfig(**chosen(arguments, CharTrainingConfig))
-    corpus = _find_corpus(arguments, report)
+    corpus = _find_corpus(arguments)
 
     output = arguments.output or Path("saved_models") / f"{corpus.name}-{model.cell}"
     with alone_in(output, "training"):
-        return _train(arguments, corpus, model, training, output, report)
+        load_training()
+        from captioner.training.characters import CharRun, CharTraining
 
-
-def _train(
-    arguments: argparse.Namespace,
-    corpus: Corpus,
-    model: CharModelConfig,
-    training: CharTrainingConfig,
-    output: Path,
-    report: Callable[[str], None],
-) -> int:
-    with stderr_closed():
-        load_keras()
-    from captioner.training.char_run import CharRun, train_char_model
-    from captioner.training.profile import Profile
-    from captioner.training.shards import give_each_shard_its_core
-
-    give_each_shard_its_core()
-    profile = Profile()
-    metrics = train_char_model(
-        CharRun(corpus, model, training, output), resume=not arguments.no_resume, report=report, profile=profile
-    )
-    if arguments.profile:
-        profile.save(output / "profile.md")
-        for line in profile.table().splitlines():
-            report(line)
-    print(likelihood_table(metrics))
+        print(likelihood_table(run_training(CharTraining(CharRun(corpus, model, training, output)), arguments)))
     return 0
 
 
-def _find_corpus(arguments: argparse.Namespace, report: Callable[[str], None]) -> Corpus:
+def _find_corpus(arguments: argparse.Namespace) -> Corpus:
     if arguments.text is not None:
         if arguments.data is not None:
             raise UsageError("--text and --data both name the text to learn; leave out one")
@@ -95,7 +75,7 @@ def _find_corpus(arguments: argparse.Namespace, report: Callable[[str], None]) -
     corpus = find_captions(arguments.data, arguments.data_format)
     if corpus is None:
         corpus = Corpus("tinyshakespeare", read_corpus(_download_shakespeare()).text)
-    report(f"no --text was given; using {corpus.name}, {len(corpus.text)} characters")
+    log.info("no --text was given; using %s, %d characters", corpus.name, len(corpus.text))
     return corpus
 
 

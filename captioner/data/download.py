@@ -6,6 +6,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from captioner.files import naming
+from captioner.progress import progress_bar
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 20  # bytes
@@ -42,7 +43,6 @@ def verify(path: Path, md5: str, remedy: str) -> None:
 
 def _fetch(url: str, part: Path) -> None:
     """Download `url` into `part`, after the bytes that are there when the server can send a range."""
-    from tqdm import tqdm
 
     done = part.stat().st_size if part.exists() else 0
     try:
@@ -60,7 +60,9 @@ def _fetch(url: str, part: Path) -> None:
         with (
             naming(part),
             part.open("ab" if done else "wb") as file,
-            tqdm(desc=url.rpartition("/")[2], total=total, initial=done, unit="B", unit_scale=True, delay=2) as bar,
+            progress_bar(
+                desc=url.rpartition("/")[2], total=total, initial=done, unit="B", unit_scale=True, delay=2
+            ) as bar,
         ):
             while chunk := response.read(CHUNK):
                 done += file.write(chunk)

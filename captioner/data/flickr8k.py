@@ -19,6 +19,7 @@ from captioner.data.folder import leads_out
 from captioner.data.formats import detect_format, read_dataset
 from captioner.errors import CaptionerError
 from captioner.files import naming, tells_of_no_room
+from captioner.progress import progress_bar
 
 HOME = Path("datasets", "flickr8k")
 BASE_URL = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k/"
@@ -134,7 +135,6 @@ def _obtain(url: str, packed: Path, archive: Archive) -> None:
 
 def _unpack(packed: Path, folder: Path) -> None:
     """Unpack into a folder beside; when all is there, its one top folder, or else all of it, becomes `folder`."""
-    from tqdm import tqdm
 
     beside = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
@@ -142,7 +142,7 @@ def _unpack(packed: Path, folder: Path) -> None:
         with naming(folder), zipfile.ZipFile(packed) as file:
             members = [info for info in file.infolist() if not info.filename.startswith("__MACOSX/")]
             _refuse_hostile(members, packed)
-            for info in tqdm(members, desc=f"unpacking {packed.name}", unit="file", delay=2):
+            for info in progress_bar(members, desc=f"unpacking {packed.name}", unit="file", delay=2):
                 file.extract(info, beside)
         top = list(beside.iterdir())
         (top[0] if len(top) == 1 and top[0].is_dir() else beside).replace(folder)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike
-from tqdm import tqdm
 
 from captioner.errors import CaptionerError
 from captioner.files import NO_ROOM, replacing, sweep, write_json
+from captioner.progress import progress_bar
 
 
 def fingerprint(photos: Sequence[Path], *parts: str) -> str:
@@ -72,7 +72,7 @@ class FeatureStore:
         self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D)
         self._offset = self._features.stat().st_size - self._size
         self._sums = np.load(self._checksums)
-        rows = tqdm(self._sums, desc="compare the cache with its checksums", unit="row", delay=2, leave=False)
+        rows = progress_bar(self._sums, desc="compare the cache with its checksums", unit="row", delay=2, leave=False)
         good = [row_sum != 0 and row_sum == self._sum(row) for row, row_sum in enumerate(rows)]
         self.present = np.array(good, bool)
 

@@ -26,7 +26,8 @@ class TunedModel(keras.Model):
         self.config = config
         encoder = build_encoder(config.encoder, None)
         encoder.trainable = True
-        self.layers_behind = last_layers(encoder, config.encoder.fine_tune_after)
+        # A copy, since the layers themselves keep the rest of the encoder alive
+        self.layers_behind = keras.models.clone_model(last_layers(encoder, config.encoder.fine_tune_after))
         self.captioner = CaptionModel(config.decoder, dtype=self.dtype_policy)
         self.built = True
 

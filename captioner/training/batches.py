@@ -1,65 +1,74 @@
 """Batches of images, each with several of its captions, so that one encoding of the image serves them all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from captioner.ahead import ahead
-from captioner.data.feature_parts import FeatureParts
 from captioner.text import Vocabulary
 
-Batch = tuple[dict[str, np.ndarray], np.ndarray]
+Batch = dict[str, Any]
+
+Prepare = Callable[[int, Batch], Batch]
+"""What is done with a batch and its number, in a thread that works ahead: features are looked up, views drawn."""
 
 BUCKET_BATCHES = 16
-"""Batches that are filled together from one shuffled lot, sorted by length: less padding, still a random order."""
+"""Batches that are filled together from shuffled images, sorted by length: less padding, still a random order."""
+
+
+def caption_arrays(batch: Batch) -> Batch:
+    """Return what a network reads of the captions of a batch: `tokens`, `positions` and `targets`."""
+    return {name: batch[name] for name in ("tokens", "positions", "targets")}
+
+
+def unchanged(number: int, batch: Batch) -> Batch:
+    """Return a batch as it is."""
+    return batch
 
 
 class CaptionBatches:
-    """Features and encoded captions of one split, as batches for `CaptionModel`.
+    """The captions of one split, encoded, as batches.
 
-    A batch is `({"features", "tokens", "positions"}, targets)`: features float16 (B, L, D); tokens int32 (B, K, T), the
-    start token and all words but the last; positions int32 (N,) of the N real words in the flattened (B*K*T,); targets
-    int32 (N,), the word that follows at each position. An image's captions stand longest first. T is the batch's
-    longest caption, rounded up to even, so that few different shapes are traced. With teachers the inputs also have
-    `taught_words` (N, C) and `taught` (N, C), what they say at each position.
+    A batch has `images` int (B,), the numbers of the images; `rows` int (B,), the row of each that is read; `tokens`
+    int32 (B, K, T), the start token and all words but the last; `positions` int32 (N,) of the N real words in the
+    flattened (B*K*T,); `targets` int32 (N,), the word that follows at each position; and `word_images` and
+    `word_places`, both int (N,): the place in the batch of each word's image, and the word's place when all captions of
+    that image are laid end to end. An image's captions stand longest first. T is the batch's longest caption, rounded
+    up to even, so that few different shapes are compiled.
 
     Args:
-        features: (N, L, D), a row for each view of a photo, as an array or what gives rows as one does.
-        rows: the first rows of the images of this split, M of them.
-        captions: of each of these images, its captions as `Vocabulary.encode` gives them.
+        captions: of each of M images, its captions as `Vocabulary.encode` gives them.
         batch_size: images a batch (B).
-        captions_per_image: captions an image brings (K); of more, others are drawn each epoch, of fewer, rows stay
+        captions_per_image: captions that an image brings (K). Of more, others are drawn each epoch; of fewer, rows stay
             empty.
+        rows: the first row of each image (M,); their numbers where it is not given.
         views: rows of an image (V), of which one is drawn each epoch.
-        taught: what teachers say of these captions in each row, see `captioner.training.teachers.ask`.
-        least: images of the smallest batch; where fewer are left, some stand in it more than once.
+        min_images: images of the smallest batch; where fewer are left, some stand in it more than once.
     """
 
     def __init__(
         self,
-        features: np.ndarray | FeatureParts,
-        rows: Sequence[int] | np.ndarray,
         captions: Sequence[Sequence[Sequence[int]]],
         batch_size: int,
         captions_per_image: int = 5,
+        *,
+        rows: Sequence[int] | np.ndarray | None = None,
         views: int = 1,
-        taught: np.ndarray | None = None,
-        least: int = 1,
+        min_images: int = 1,
     ) -> None:
-        self.features = features
-        self.rows = np.asarray(rows)
         self.captions = captions
         self.batch_size = batch_size
-        self.views = views
-        self.taught = taught
-        self.least = least
         self.captions_per_image = min(captions_per_image, max(map(len, captions)))
+        self.rows = np.arange(len(captions)) if rows is None else np.asarray(rows)
+        self.views = views
+        self.min_images = min_images
 
     def __len__(self) -> int:
         """Count the batches of an epoch."""
         return -(-len(self.captions) // self.batch_size)
 
-    def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
+    def shuffled(self, seed: int, epoch: int, prepare: Prepare = unchanged) -> Iterator[Batch]:
         """Return the batches of one epoch in an order that depends on `seed` and `epoch` alone."""
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(self.captions))
@@ -68,37 +77,35 @@ class CaptionBatches:
         first_two = np.array([[*each, 0][:2] for each in lengths])  # (M, 2)
         longest = first_two @ [1 + first_two.max(), 1]  # (M,)
         batches: list[np.ndarray] = []
-        lot = BUCKET_BATCHES * self.batch_size
-        for first in range(0, len(order), lot):
-            some = order[first : first + lot]
+        bucket = BUCKET_BATCHES * self.batch_size
+        for first in range(0, len(order), bucket):
+            some = order[first : first + bucket]
             some = some[np.argsort(longest[some], kind="stable")]
             batches += [some[at : at + self.batch_size] for at in range(0, len(some), self.batch_size)]
-        return self._made_ahead([batches[number] for number in rng.permutation(len(batches))], rng)
+        return self._prefetched([batches[number] for number in rng.permutation(len(batches))], rng, prepare)
 
-    def in_order(self) -> Iterator[Batch]:
-        """Return the batches in the order of the rows, each image with its first captions."""
+    def in_order(self, prepare: Prepare = unchanged) -> Iterator[Batch]:
+        """Return the batches in the order of the images, each image with its first row and its first captions."""
         order = np.arange(len(self.captions))
-        return self._made_ahead(
-            [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)], None
-        )
+        batches = [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)]
+        return self._prefetched(batches, None, prepare)
 
-    def _made_ahead(self, batches: list[np.ndarray], rng: np.random.Generator | None) -> Iterator[Batch]:
-        return ahead(lambda images: self._batch(images, rng), batches)
+    def _prefetched(
+        self, batches: list[np.ndarray], rng: np.random.Generator | None, prepare: Prepare
+    ) -> Iterator[Batch]:
+        return ahead(lambda numbered: prepare(numbered[0], self._batch(numbered[1], rng)), enumerate(batches))
 
     def _batch(self, images: np.ndarray, rng: np.random.Generator | None) -> Batch:
-        images = np.resize(images, max(len(images), self.least))
-        of_images = [self.captions[image] for image in images]
-        chosen = [longest_first(captions, self._choose(len(captions), rng)) for captions in of_images]
-        picked = [[captions[number] for number in some] for captions, some in zip(of_images, chosen, strict=True)]
-        inputs, targets = pack(picked, self.captions_per_image)
+        images = np.resize(images, max(len(images), self.min_images))
+        captions = [self.captions[image] for image in images]
+        chosen = [longest_first(each, self._choose(len(each), rng)) for each in captions]
+        packed = [[each[number] for number in some] for each, some in zip(captions, chosen, strict=True)]
+        batch = pack(packed, self.captions_per_image)
+        batch["word_images"], batch["word_places"] = word_places(captions, chosen)
         rows = self.rows[images]
         if rng is not None:
             rows = rows + rng.integers(self.views, size=len(rows))
-        if self.taught is not None:
-            of_words, places = word_places(of_images, chosen)
-            said = self.taught[rows[of_words], places]  # (N, C)
-            inputs |= {"taught_words": said["word"].astype(np.int32), "taught": said["probability"]}
-        return {"features": self.features[rows], **inputs}, targets
+        return {"images": images, "rows": rows, **batch}
 
     def _choose(self, captions: int, rng: np.random.Generator | None) -> Sequence[int]:
         """Return the numbers of the captions that an image with so many brings."""
@@ -108,14 +115,14 @@ class CaptionBatches:
 
 
 def longest_first(captions: Sequence[Sequence[int]], numbers: Sequence[int]) -> list[int]:
-    """Sort the numbers of captions by their length, as `pack` wants them."""
+    """Sort the numbers of captions by their length, as `pack` expects them."""
     return sorted(numbers, key=lambda number: len(captions[number]), reverse=True)
 
 
 def word_places(
     captions: Sequence[Sequence[Sequence[int]]], chosen: Sequence[Sequence[int]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tell where the words of the chosen captions of each image stand when all of them are laid end to end.
+    """Return where the words of chosen captions stand when all captions of an image are laid end to end.
 
     Args:
         captions: of each of B images, all its captions.
@@ -136,7 +143,7 @@ def word_places(
 
 
 def pack(captions: Sequence[Sequence[Sequence[int]]], captions_per_image: int) -> Batch:
-    """Lay out encoded captions as `CaptionBatches` describes it, without features: those of an image longest first."""
+    """Lay out encoded captions, those of an image longest first, as `tokens`, `positions` and `targets` of a batch."""
     longest = max(len(caption) for each in captions for caption in each)
     shape = (len(captions), captions_per_image, longest + longest % 2)
     tokens = np.full(shape, Vocabulary.pad, np.int32)  # (B, K, T)
@@ -146,4 +153,4 @@ def pack(captions: Sequence[Sequence[Sequence[int]]], captions_per_image: int) -
             tokens[place, number, : len(caption)] = [Vocabulary.start, *caption[:-1]]
             targets[place, number, : len(caption)] = caption
     positions = np.flatnonzero(targets).astype(np.int32)  # padding is 0, and no target
-    return {"tokens": tokens, "positions": positions}, targets.reshape(-1)[positions]
+    return {"tokens": tokens, "positions": positions, "targets": targets.reshape(-1)[positions]}

@@ -1,6 +1,7 @@
 """Captions as a training reads them: as words, counting what it cannot use whole."""
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from captioner.config import DecodingConfig
@@ -11,9 +12,11 @@ from captioner.text import is_unspaced, normalise
 CHARACTERS_A_WORD = 2
 """Of a word in a script without spaces, about."""
 
+log = logging.getLogger(__name__)
 
-def read_captions(examples: Iterable[Example], report: Callable[[str], None]) -> list[list[list[str]]]:
-    """Return the captions of each photo as lists of words; those without a word are left out, and reported."""
+
+def read_captions(examples: Iterable[Example]) -> list[list[list[str]]]:
+    """Return the captions of each photo as lists of words; those without a word are left out and logged."""
     read = []
     without: list[str] = []
     for example in examples:
@@ -27,12 +30,12 @@ def read_captions(examples: Iterable[Example], report: Callable[[str], None]) ->
         read.append(sentences)
     if without:
         many = "1 caption" if len(without) == 1 else f"{len(without)} captions"
-        report(f"left out: {many} without a word, such as {printable(without[0])}")
+        log.warning("left out: %s without a word, such as %s", many, printable(without[0]))
     return read
 
 
-def report_cut(sentences: Sequence[Sequence[str]], max_length: int, report: Callable[[str], None]) -> None:
-    """Tell how many captions are cut at `max_length` tokens, their end counted, and what length would keep them."""
+def log_cut_captions(sentences: Sequence[Sequence[str]], max_length: int) -> None:
+    """Log how many captions are cut at `max_length` tokens, their end counted, and what length would keep them."""
     cut = sum(len(words) >= max_length for words in sentences)
     if cut:
         lengths = sorted(len(words) + 1 for words in sentences)
@@ -42,7 +45,13 @@ def report_cut(sentences: Sequence[Sequence[str]], max_length: int, report: Call
             if nearly_all <= max_length or nearly_all == longest
             else f"{nearly_all} keeps 99%, {longest} all"
         )
-        report(f"{cut} of {len(sentences)} captions are longer than --max-length {max_length}, and are cut: {enough}")
+        log.info(
+            "%d of %d captions are longer than --max-length %d, and are cut: %s",
+            cut,
+            len(sentences),
+            max_length,
+            enough,
+        )
 
 
 def fitted(decoding: DecodingConfig, sentences: Sequence[Sequence[str]]) -> DecodingConfig:

@@ -20,10 +20,10 @@ def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
     if encoder.network == COMPACT:
         story = ""
         if metrics["imitation"]:
-            kept = min(metrics["imitation"], key=lambda row: row["dev_places"] + row["dev_keys"] + row["dev_mean"])
+            kept = min(metrics["imitation"], key=lambda row: row["dev_regions"] + row["dev_keys"] + row["dev_mean"])
             story = (
                 f"\n  In {len(metrics['imitation'])} epochs it first learned to see what a teacher sees, of whose "
-                f"variance on dev photos it then\n  explained {1 - kept['dev_places']:.0%}."
+                f"variance on dev photos it then\n  explained {1 - kept['dev_regions']:.0%}."
             )
         base = metrics["settings"].get("init_from")
         begun = f"those of `{Path(base).name}`" if base else "random weights"

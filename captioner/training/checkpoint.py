@@ -1,8 +1,7 @@
 """The state of a training between epochs on disk, so that the same command goes on where a killed one stopped."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +10,43 @@ import keras
 from captioner.checksums import checksum_file
 from captioner.config import digest
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import read_json, sweep, write_json
+from captioner.files import read_json, write_json
 from captioner.models.directory import save_weights
 
-METRICS = "metrics.json"
 
-
-@dataclass
+@dataclass(frozen=True)
 class Progress:
-    """How far a training has come.
+    """How far a stage has come.
 
     Attributes:
         epoch: epochs done.
         best_epoch: the one whose weights are the best so far; 0 before the first.
-        best_score: what it was chosen by, higher being better: dev CIDEr-D, or the log-probability of a character.
         history: one row of figures an epoch.
     """
 
     epoch: int = 0
     best_epoch: int = 0
-    best_score: float = float("-inf")
     history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The figures of the best epoch."""
+        return self.history[self.best_epoch - 1]
+
+    @property
+    def seconds(self) -> float:
+        """The time of all epochs."""
+        return sum(row["seconds"] for row in self.history)
+
+    def followed_by_epoch(self, row: dict[str, float], improved: bool) -> "Progress":
+        """Return this and one more epoch, which is the best if it `improved`."""
+        epoch = self.epoch + 1
+        return Progress(epoch, epoch if improved else self.best_epoch, [*self.history, row])
 
     def followed_by(self, stage: "Progress") -> "Progress":
         """Return this and a later stage as one, whose epochs count on; the best is that of the later stage."""
         history = [*self.history, *({**row, "epoch": row["epoch"] + self.epoch} for row in stage.history)]
-        best = self.epoch + stage.best_epoch
-        return Progress(self.epoch + stage.epoch, best, stage.best_score, history)
+        return Progress(self.epoch + stage.epoch, self.epoch + stage.best_epoch, history)
 
 
 class Checkpoint:
@@ -55,7 +64,7 @@ class Checkpoint:
 
     def __init__(self, directory: Path, settings: dict[str, Any], run: Path | None = None) -> None:
         self.directory = directory
-        self.settings = settings
+        self.settings = dict(settings)
         self._run = run or directory.parent
         self._state = directory / "progress.json"
         self._checksums: dict[str, str] = {}
@@ -70,6 +79,10 @@ class Checkpoint:
         own = Checkpoint(self.directory / name, self.settings, self._run)
         own.progress()
         return own
+
+    def with_settings(self, **more: Any) -> "Checkpoint":
+        """Return this checkpoint with settings that were not known when it was opened, such as a weights' checksum."""
+        return Checkpoint(self.directory, self.settings | more, self._run)
 
     def resume(self, network: keras.Model) -> Progress:
         """Load the last state into the compiled `network`, whose optimiser is built; without one, start afresh.
@@ -94,7 +107,9 @@ class Checkpoint:
             return Progress()
         state = read_json(self._state, "checkpoint")
         try:
-            settings, progress = dict(state["settings"]), Progress(**state["progress"])
+            known = {each.name for each in fields(Progress)}  # older files also have a best_score
+            settings = dict(state["settings"])
+            progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
             self._checksums = dict(state.get("checksums", {}))
             if state.pop("digest", None) != digest(state):
                 raise ValueError("its checksum differs")
@@ -105,26 +120,24 @@ class Checkpoint:
         refuse_changes(settings, ours, self._run)
         return progress
 
-    def save(self, network: keras.Model, best_weights: list[Any] | None, progress: Progress) -> None:
-        """Write the state after an epoch; `best_weights` are given when this epoch is the best."""
-        last, best = self._weights("last", progress.epoch), self._weights("best", progress.best_epoch)
-        save_weights(network, last)
-        if best_weights is not None:
-            trained = network.get_weights()
-            network.set_weights(best_weights)
-            save_weights(network, best)
-            network.set_weights(trained)
-        written = (last, best) if best_weights is not None else (last,)
+    def save(self, network: keras.Model, best: keras.Model | None, progress: Progress) -> None:
+        """Write the state after an epoch: `network` with its optimiser, and `best` if this epoch is the best so far."""
+        written = {self._weights("last", progress.epoch): network}
+        if best is not None:
+            written[self._weights("best", progress.best_epoch)] = best
+        for path, model in written.items():
+            save_weights(model, path)
         known = self._checksums | {path.name: checksum_file(path) for path in written}
-        checksums = {path.name: known[path.name] for path in (last, best) if path.name in known}
+        kept = [self._weights("last", progress.epoch), self._weights("best", progress.best_epoch)]
+        checksums = {path.name: known[path.name] for path in kept if path.name in known}
         state = {"settings": self.settings, "progress": vars(progress), "checksums": checksums}
         write_json(self._state, state | {"digest": digest(state)})
         self._checksums = checksums
-        for stale in set(self.directory.glob("*.weights.h5")) - {last, best}:
+        for stale in set(self.directory.glob("*.weights.h5")) - set(kept):
             stale.unlink(missing_ok=True)
 
     def load_best(self, network: keras.Model, progress: Progress) -> None:
-        """Put the best weights so far into `network`.
+        """Put the best weights so far into `network`, which is built like the one that was saved as the best.
 
         Raises:
             CaptionerError: the checkpoint is damaged.
@@ -151,38 +164,6 @@ class Checkpoint:
 
 def _damaged(path: Path) -> CaptionerError:
     return CaptionerError(f"the checkpoint {path} is damaged; start over with --no-resume")
-
-
-def open_run(
-    output: Path, settings: dict[str, Any], *, resume: bool, report: Callable[[str], None]
-) -> tuple[Checkpoint, dict[str, Any] | None]:
-    """Take up the run in the directory `output`, or make room for one that starts over.
-
-    `metrics.json` is the last file that a run writes, so where it is the run is finished.
-
-    Returns:
-        the checkpoint, and the metrics of a finished run.
-
-    Raises:
-        UsageError: the run was started with other settings; the message names them.
-        CaptionerError: its files are damaged.
-    """
-    metrics_file = output / METRICS
-    checkpoint = Checkpoint(output / "checkpoint", settings)
-    sweep(output)
-    if not resume:
-        checkpoint.remove()
-        metrics_file.unlink(missing_ok=True)
-    if metrics_file.is_file():
-        metrics = read_json(metrics_file, "metrics of the finished run")
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("settings"), dict):
-            raise CaptionerError(f"{metrics_file} does not tell what was trained; start over with --no-resume")
-        refuse_changes(metrics["settings"], settings, output)
-        checkpoint.remove()  # a kill after the last file was written leaves it there
-        report(f"{output} is finished; nothing to train (--no-resume trains it again)")
-        return checkpoint, metrics
-    checkpoint.progress()  # other settings are refused before the work, not after the features
-    return checkpoint, None
 
 
 def refuse_changes(before: dict[str, Any], now: dict[str, Any], where: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from captioner.ahead import ahead
 from captioner.config import DecodingConfig
@@ -20,8 +19,9 @@ from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
 from captioner.metrics.traits import traits
 from captioner.models.captioner import CaptionModel
+from captioner.progress import progress_bar
 from captioner.text import Vocabulary, join_words
-from captioner.training.shards import shard_count
+from captioner.training.devices import shard_count
 from captioner.training.split import Split
 
 BATCH_SIZE = 100
@@ -35,7 +35,9 @@ def caption_split(model: CaptionModel, split: Split, decoding: DecodingConfig) -
     """Search for captions of the photos of a split: for each, the hypotheses, best first."""
     found: list[list[Hypothesis]] = []
     batches = [np.asarray(split.rows[at : at + BATCH_SIZE]) for at in range(0, len(split.rows), BATCH_SIZE)]
-    with tqdm(total=len(split.rows), desc=f"beam {decoding.beam_width}", unit="photo", delay=2, leave=False) as bar:
+    with progress_bar(
+        total=len(split.rows), desc=f"beam {decoding.beam_width}", unit="photo", delay=2, leave=False
+    ) as bar:
         for beams in ahead(lambda rows: generate(model, split.features[rows], decoding), batches, shard_count()):
             found += beams
             bar.update(len(beams))

@@ -11,24 +11,22 @@ from captioner.config import CharTrainingConfig, TrainingConfig
 
 
 def make_optimizer(
-    network: keras.Model,
+    variables: list[keras.Variable],
     config: TrainingConfig | CharTrainingConfig,
     steps: int,
-    variables: list[keras.Variable] | None = None,
     slow: tuple[Sequence[keras.Variable], float] = ((), 0.0),
 ) -> keras.optimizers.Optimizer:
-    """Make AdamW (Loshchilov & Hutter 2019) for `network`, with warm-up and cosine decay over `steps`.
+    """Make AdamW (Loshchilov & Hutter 2019) for `variables`, with warm-up and cosine decay over `steps`.
 
     In the scope of a strategy with several devices, each of them is to give its share of the gradient, see
     `captioner.training.step`.
 
     Args:
-        network: what is trained.
+        variables: what is trained.
         config: rates, decay, clipping and averaging.
-        steps: of the whole training.
-        variables: those that are to be trained, where these are not all.
-        slow: some of them that are trained at another highest rate, and without weight decay, which would pull them
-            away from where they began.
+        steps: of the whole stage.
+        slow: some of the variables, which are trained at another highest rate, and without weight decay, which would
+            pull them away from where they began.
     """
     warmup = min(config.warmup_steps, steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -37,7 +35,6 @@ def make_optimizer(
         warmup_steps=warmup,
         decay_steps=max(1, steps - warmup),
     )
-    variables = network.trainable_variables if variables is None else variables
     own = {id(variable) for variable in slow[0]}
     optimizer = _ScaledAdamW(
         [slow[1] / config.learning_rate if id(variable) in own else 1.0 for variable in variables],
@@ -65,17 +62,16 @@ class _ScaledAdamW(keras.optimizers.AdamW):
 
 
 def averaged_weights(
-    network: keras.Model, optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable] | None = None
+    network: keras.Model, optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable]
 ) -> list[np.ndarray]:
-    """Return the moving average of a network's weights, where the optimiser keeps one, else the weights; none change.
+    """Return a network's weights, with the optimiser's moving average of its `variables` where it keeps one.
 
-    `variables` are those that the optimiser was made for, where these are not all that the network trains.
-
-    It lies nearer to the middle of the valley that a step size keeps jumping across (Polyak & Juditsky 1992).
+    The network does not change. The average lies nearer to the middle of the valley that a step size keeps jumping
+    across (Polyak & Juditsky 1992).
     """
     weights = network.get_weights()
     if optimizer.use_ema:
-        optimizer.finalize_variable_values(network.trainable_variables if variables is None else variables)
+        optimizer.finalize_variable_values(variables)
         averaged = network.get_weights()
         network.set_weights(weights)
         return averaged

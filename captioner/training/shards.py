@@ -1,6 +1,6 @@
-"""A batch in as many parts as there are processor cores, each computed on a core of its own.
+"""A batch in as many shards as there are processor cores, each computed on a core of its own.
 
-The products of a recurrence are small, and splitting each over all cores costs more waiting than it saves. Parts of a
+The products of a recurrence are small, and splitting each over all cores costs more waiting than it saves. Shards of a
 batch do not wait for each other: TensorFlow runs their operations side by side, one thread an operation.
 """
 
@@ -9,34 +9,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from captioner.cores import available_cores
 from captioner.text import Vocabulary
+from captioner.training.devices import shard_count
 
-MOST = 4
-"""Parts at most: a graph grows with their number, and a small part computes badly."""
-
-
-def shard_count() -> int:
-    """Return the number of parts: one with an accelerator, which wants large products, else one a core, up to MOST."""
-    return 1 if tf.config.list_physical_devices("GPU") else min(MOST, available_cores())
-
-
-def give_each_shard_its_core() -> None:
-    """Let an operation use as many threads as there are cores for each part; before TensorFlow's first operation.
-
-    In a process in which TensorFlow has already run, nothing changes, and shards gain less.
-    """
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(available_cores() // shard_count())
-        tf.config.threading.set_inter_op_parallelism_threads(available_cores())
-    except RuntimeError:  # already running
-        return
+OF_WORDS = frozenset({"positions", "targets", "teacher_words", "teacher_probabilities", "advantages", "from_people"})
+"""Arrays of a batch with a row for each of its N words; all others have one for each of its B images."""
 
 
 def shard_bounds(batch_size: tf.Tensor | int) -> Iterator[tuple[tf.Tensor | int, tf.Tensor | int]]:
-    """Yield where each part of a batch begins and ends; where there are fewer rows than parts, some are empty.
+    """Yield where each shard of a batch begins and ends; where there are fewer rows than shards, some are empty.
 
-    Of several devices (`captioner.training.strategy`) each gets its own parts of the batch, the first ones first.
+    Of several devices (`captioner.training.devices`) each gets shards of its own, the first ones first.
     """
     context, own = tf.distribute.get_replica_context(), shard_count()
     count = own * context.num_replicas_in_sync
@@ -45,27 +28,23 @@ def shard_bounds(batch_size: tf.Tensor | int) -> Iterator[tuple[tf.Tensor | int,
         yield batch_size * number // count, batch_size * (number + 1) // count
 
 
-def shards(inputs: dict[str, tf.Tensor], *of_words: tf.Tensor) -> Iterator[tuple[dict[str, Any], list[tf.Tensor]]]:
-    """Yield the parts of a batch of `CaptionBatches`, each with `live` for `captioner.layers.decoder.Decoder.read`.
+def shards(batch: dict[str, tf.Tensor]) -> Iterator[dict[str, Any]]:
+    """Yield the shards of a batch of captions, each with `active` for `captioner.layers.decoder.Decoder.read`.
 
     Args:
-        inputs: `tokens` (B, K, T), `positions` (N,) and whatever else has a row an image.
-        of_words: arrays (N,), a value for each position.
-
-    Yields:
-        the inputs of the part's images, and the values of its words.
+        batch: `tokens` (B, K, T), `positions` (N,), and other arrays with a row for each image, or for each word
+            (`OF_WORDS`).
     """
-    tokens, positions = inputs["tokens"], inputs["positions"]
+    tokens, positions = batch["tokens"], batch["positions"]
     of_an_image = tokens.shape[1] * tokens.shape[2]  # words and padding
     for begin, end in shard_bounds(tf.shape(tokens)[0]):
         first, last = tf.unstack(tf.searchsorted(positions, tf.stack([begin, end]) * of_an_image))
-        own: dict[str, Any] = {name: each[begin:end] for name, each in inputs.items() if name != "positions"}
-        own["positions"] = positions[first:last] - begin * of_an_image
-        own["live"] = live_sentences(own["tokens"])
-        yield own, [each[first:last] for each in of_words]
+        own = {name: each[first:last] if name in OF_WORDS else each[begin:end] for name, each in batch.items()}
+        own["positions"] -= begin * of_an_image
+        yield own | {"live": active_sentences(own["tokens"])}
 
 
-def live_sentences(tokens: tf.Tensor) -> tf.Tensor:
+def active_sentences(tokens: tf.Tensor) -> tf.Tensor:
     """Count how many of the K sentences of each image have not ended at each step, in the image that has most.
 
     Args:
@@ -74,5 +53,5 @@ def live_sentences(tokens: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 (T,), at least 1 each.
     """
-    going_on = tf.reduce_any(tokens != Vocabulary.pad, axis=0)  # (K, T)
-    return tf.maximum(1, tf.reduce_sum(tf.cast(going_on, tf.int32), axis=0))
+    unfinished = tf.reduce_any(tokens != Vocabulary.pad, axis=0)  # (K, T)
+    return tf.maximum(1, tf.reduce_sum(tf.cast(unfinished, tf.int32), axis=0))

@@ -1,95 +1,135 @@
-"""One step of the optimiser, and the same losses without it, compiled once for each caption length."""
+"""One step of the optimiser for any loss, and the same loss without it, compiled for each shape of a batch."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
-from captioner.models.captioner import CaptionModel
-from captioner.training.batches import Batch
-from captioner.training.graphs import Graphs
-from captioner.training.loss import SmoothedCrossEntropy
 from captioner.training.profile import Profile
-from captioner.training.shards import shards
 
-TAUGHT = ("taught_words", "taught")
-"""What a batch brings of teachers, for each of its words."""
+Batch = dict[str, Any]
+"""Arrays by name, whose first axis alone differs between batches of captions of one length."""
+
+States = list[Any]
+"""What a network carries from batch to batch; empty where it carries nothing."""
 
 
-class LossStep:
-    """Runs a network over batches of `CaptionBatches` and, where an optimiser is given, trains it.
+class Objective(ABC):
+    """What a step lowers: named sums over a batch, and the loss that is made of them.
+
+    Attributes:
+        names: of the sums.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def sums(self, batch: Batch, states: States, training: bool) -> tuple[list[tf.Tensor], States]:
+        """Return the sums over a batch in the order of `names`, and the states after it."""
+
+    @abstractmethod
+    def loss(self, sums: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
+        """Return the scalar to minimise; of several devices each has the sums of its own part of the batch."""
+
+    def initial_states(self, batch: Batch) -> States:
+        """Return the states before the first batch."""
+        return []
+
+
+class Step:
+    """Runs an objective over batches and, with an optimiser, trains by it.
+
+    The recurrence is unrolled, so a graph has a fixed number of time steps. Captions come in few lengths, and each
+    length gets a graph of its own. (`keras.Model.fit` would trace one graph with a loop, or pad all captions to the
+    longest.)
 
     Args:
-        network: the model.
-        label_smoothing: see `SmoothedCrossEntropy`.
-        optimizer: built for the network's variables; None only measures.
+        objective: what is lowered.
+        optimizer: built for `variables`; without one the step only measures.
+        variables: what the gradient is taken of.
         profile: takes the time.
-        distillation: what share of the loss teachers have, where batches bring what they say.
-        strategy: of the devices, on which network and optimiser were made; each takes its part of a batch.
+        strategy: whose devices share each batch; network and optimiser were made in its scope.
     """
 
     def __init__(
         self,
-        network: CaptionModel,
-        label_smoothing: float,
+        objective: Objective,
         optimizer: keras.optimizers.Optimizer | None = None,
+        variables: list[keras.Variable] | None = None,
         profile: Profile | None = None,
         strategy: tf.distribute.Strategy | None = None,
-        distillation: float = 0.0,
     ) -> None:
-        self.network = network
+        self.objective = objective
         self.optimizer = optimizer
+        self.variables = variables or []
         self.profile = profile or Profile()
         self.strategy = strategy or tf.distribute.get_strategy()
-        self._learned = SmoothedCrossEntropy(label_smoothing, distillation, reduction=None)
-        self._plain = SmoothedCrossEntropy(0.0, reduction=None)
-        self._graphs = Graphs(self._run)
+        self._purpose = "train" if optimizer else "measure the loss"
+        self._graphs = ShapeGraphs(self._run)
 
-    def over(self, batches: Iterable[Batch], seen: Callable[[float], None] = lambda loss: None) -> tuple[float, float]:
-        """Run all batches; after each, `seen` is told the mean loss so far.
+    def over(
+        self, batches: Iterable[Batch], on_batch: Callable[[dict[str, float]], None] = lambda sums: None
+    ) -> dict[str, float]:
+        """Run all batches and return the sums over them; `on_batch` takes the sums so far."""
+        totals: dict[str, float] = dict.fromkeys(self.objective.names, 0.0)
+        states: States | None = None
+        for batch in self.profile.waiting(f"{self._purpose}: wait for batches", batches):
+            if states is None:
+                states = self.objective.initial_states(batch)
+            sums, states = self(batch, states)
+            totals = {name: total + sums[name] for name, total in totals.items()}
+            on_batch(totals)
+        return totals
 
-        Returns:
-            the mean over all words of the loss that is learned and of the plain cross-entropy, in nats.
-        """
-        learned = plain = words = 0.0
-        purpose = "train" if self.optimizer else "measure the loss"
-        for inputs, targets in self.profile.waiting(f"{purpose}: wait for batches", batches):
-            with self.profile.phase(f"{purpose}: compile"):
-                graph = self._graphs.of(inputs, targets)
-            with self.profile.phase(purpose):
-                losses = graph(inputs, targets).numpy().tolist()  # [learned, plain]
-            learned, plain, words = learned + losses[0], plain + losses[1], words + len(targets)
-            seen(learned / words)
-        return learned / words, plain / words
+    def __call__(self, batch: Batch, states: States) -> tuple[dict[str, float], States]:
+        """Run one batch and return its sums by name, and the states after it."""
+        with self.profile.phase(f"{self._purpose}: compile"):
+            graph = self._graphs.of(batch, states)
+        with self.profile.phase(self._purpose):
+            sums, states = graph(batch, states)
+            values = sums.numpy().tolist()
+        return dict(zip(self.objective.names, values, strict=True)), states
 
-    def _run(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor) -> tf.Tensor:
-        """Return the sums over the batch's words of both losses."""
-        return self.strategy.reduce("SUM", self.strategy.run(self._on_device, (inputs, targets)), axis=None)
+    def _run(self, batch: Batch, states: States) -> tuple[tf.Tensor, States]:
+        sums, states = self.strategy.run(self._on_device, (batch, states))
+        return self.strategy.reduce("SUM", sums, axis=None), states
 
-    def _on_device(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor) -> tf.Tensor:
-        """Return the sums of both losses over the words of this device's part of the batch."""
+    def _on_device(self, batch: Batch, states: States) -> tuple[tf.Tensor, States]:
+        """Return the sums over this device's part of the batch, stacked, and the states after it."""
         if self.optimizer is None:
-            return tf.stack(self._sums(inputs, targets, training=False))
+            sums, states = self.objective.sums(batch, states, training=False)
+            return tf.stack(sums), states
         with tf.GradientTape() as tape:
-            learned, plain = self._sums(inputs, targets, training=True)
-            loss = learned / tf.cast(tf.size(targets), learned.dtype)
-        variables = self.network.trainable_variables
-        gradients = tape.gradient(loss, variables)
+            sums, states = self.objective.sums(batch, states, training=True)
+            loss = self.objective.loss(dict(zip(self.objective.names, sums, strict=True)), batch)
+        gradients = tape.gradient(loss, self.variables)
         device = tf.distribute.get_replica_context()
         if device.num_replicas_in_sync > 1:
             # Keras clips before it adds up what the devices give, so each gives its share of the whole, and clips at
             # its share of the limit (`make_optimizer`)
             gradients = device.all_reduce("MEAN", gradients)
-        self.optimizer.apply(gradients, variables)
-        return tf.stack([learned, plain])
+        self.optimizer.apply(gradients, self.variables)
+        return tf.stack(sums), states
 
-    def _sums(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        taught = [inputs[name] for name in TAUGHT if name in inputs]
-        given = {name: each for name, each in inputs.items() if name not in TAUGHT}
-        sums = []
-        for own, (following, *said) in shards(given, targets, *taught):
-            logits = self.network(own, training=training)
-            learned = self._learned((following, *said), logits)
-            sums.append([tf.reduce_sum(learned), tf.reduce_sum(self._plain(following, logits))])
-        learned, plain = zip(*sums, strict=True)
-        return tf.add_n(learned), tf.add_n(plain)
+
+class ShapeGraphs:
+    """The graphs of a function of batches, each for any number of images and words.
+
+    Args:
+        function: of nested arrays, whose first axis alone differs between batches of captions of one length.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._graphs: dict[tuple[tf.TensorSpec, ...], Any] = {}
+
+    def of(self, *batch: Any) -> Any:
+        """Return the function as it was compiled for batches of this shape, or compile it."""
+        signature = tf.nest.map_structure(lambda each: tf.TensorSpec((None, *each.shape[1:]), each.dtype), batch)
+        shape = tuple(tf.nest.flatten(signature))
+        if shape not in self._graphs:
+            graph = tf.function(self._function, input_signature=signature, autograph=False)
+            self._graphs[shape] = graph.get_concrete_function()
+        return self._graphs[shape]

@@ -18,8 +18,9 @@ from captioner.models.char_lm import CharModel
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import CharNetwork
 from captioner.text import CharacterVocabulary
-from captioner.training.char_step import CharStep, stream_loss
-from captioner.training.streams import TextStreams
+from captioner.training.stages.char_lm import CharLoss, mean_loss
+from captioner.training.step import Step
+from captioner.training.text_windows import TextWindows, validation_windows
 from docs.figures.style import BACKWARD, GREY, HIDDEN, new_figure, save, write_csv
 
 ROOT = Path(__file__).parents[2]
@@ -35,17 +36,19 @@ def draw(folder: Path) -> list[Path]:
     corpus = read_corpus(os.environ.get("CAPTIONER_TEXT") or ROOT / "LICENSE")
     train, held_out = corpus.split([90, 10])
     vocabulary = CharacterVocabulary.build(train)
-    streams = TextStreams(vocabulary.encode(train), BATCH, WINDOW)
+    streams = TextWindows(vocabulary.encode(train), BATCH, WINDOW)
     keras.utils.set_random_seed(SEED)
     config = CharModelConfig(layers=1, hidden_size=256, dropout=0.0, vocabulary_size=len(vocabulary))
     network = CharModel(config)
     optimizer = keras.optimizers.Adam(3e-3, global_clipnorm=1.0)
     optimizer.build(network.trainable_variables)
-    training, measuring = CharStep(network, optimizer), CharStep(network)
+    training = Step(CharLoss(network), optimizer, network.trainable_variables)
+    measuring = Step(CharLoss(network))
 
     def losses() -> tuple[float, float]:
         parts = (train, held_out)
-        return tuple(stream_loss(measuring, vocabulary.encode(part).astype(np.int32), WINDOW) for part in parts)
+        windows = (validation_windows(vocabulary.encode(part).astype(np.int32), WINDOW) for part in parts)
+        return tuple(mean_loss(measuring, each) for each in windows)
 
     history, samples = [(0, *losses())], []
     for epoch in tqdm(range(EPOCHS + 1), desc="samples", unit="epoch", leave=False):

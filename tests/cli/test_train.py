@@ -8,7 +8,7 @@ from captioner.data.formats import read_dataset
 
 
 def test_the_seed_does_not_move_photos_between_the_splits(tmp_path, monkeypatch):
-    from captioner.training import run, split
+    from captioner.training import caption_run, split
 
     rows = [f"{number}.jpg,a dog" for number in range(30)]
     (tmp_path / "captions.csv").write_text("\n".join(["image,caption", *rows]))
@@ -20,10 +20,10 @@ def test_the_seed_does_not_move_photos_between_the_splits(tmp_path, monkeypatch)
     class SeenError(Exception):
         pass
 
-    def seen(about, *more, **settings):
-        raise SeenError((about.dataset if hasattr(about, "dataset") else about).splits)
+    def seen(dataset, *more, **settings):
+        raise SeenError(dataset.splits)
 
-    monkeypatch.setattr(run, "train_captioner", seen)
+    monkeypatch.setattr(caption_run, "CaptionRun", seen)
     monkeypatch.setattr(split, "read_split", seen)
     monkeypatch.setattr(
         "captioner.models.networks.load_networks", lambda *more: (SimpleNamespace(config=ModelConfig()), None)

@@ -28,10 +28,10 @@ def text(tmp_path):
 @pytest.fixture
 def trained(monkeypatch):
     """Catch the run instead of training it."""
-    import captioner.training.char_run as char_run
+    import captioner.training.run as run_module
 
     runs = []
-    monkeypatch.setattr(char_run, "train_char_model", lambda run, **more: runs.append((run, more)) or METRICS)
+    monkeypatch.setattr(run_module, "train", lambda training, **more: runs.append((training.config, more)) or METRICS)
     return runs
 
 
@@ -51,9 +51,12 @@ def test_arguments_become_settings(trained, text, capsys):
 
 
 def test_without_arguments_the_defaults_stand(trained, text):
+    from captioner.training.precision import choose_precision
+
     assert main(["train", "--task", "char-lm", "--text", str(text)]) == 0
     run, more = trained[0]
-    assert (run.model, run.training) == (CharModelConfig(), CharTrainingConfig())
+    defaults = CharTrainingConfig(precision=choose_precision("auto"))
+    assert (run.model, run.training) == (CharModelConfig(), defaults)
     assert str(run.output).endswith("book-rnn")
     assert more["resume"] is True
 
@@ -137,7 +140,7 @@ def test_from_text_to_generated_text(text, tmp_path, capsys):
     assert main(["train", "--task", "char-lm", "--text", str(text), "--output", output, "--profile", *TINY]) == 0
     out, err = capsys.readouterr()
     profile = (tmp_path / "model" / "profile.md").read_text()
-    assert "| train: compile, with a window |" in profile
+    assert "| train: compile |" in profile
     assert profile.partition("\n\n")[2] in err
     metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())
     assert out == likelihood_table(metrics) + "\n"
@@ -151,12 +154,12 @@ def test_from_text_to_generated_text(text, tmp_path, capsys):
 class TestWithoutText:
     ARGUMENTS = SimpleNamespace(text=None, data=None, data_format="auto")
 
-    def test_captions_come_first(self, monkeypatch):
+    def test_captions_come_first(self, monkeypatch, caplog):
         captions = Corpus("flickr8k-captions", "a dog .\n")
         monkeypatch.setattr(train_text, "find_captions", lambda data, data_format: captions)
-        lines = []
-        assert train_text._find_corpus(self.ARGUMENTS, lines.append) == captions
-        assert lines == ["no --text was given; using flickr8k-captions, 8 characters"]
+        with caplog.at_level("INFO", logger="captioner"):
+            assert train_text._find_corpus(self.ARGUMENTS) == captions
+        assert caplog.messages == ["no --text was given; using flickr8k-captions, 8 characters"]
 
     def test_else_shakespeare_is_downloaded_and_verified(self, monkeypatch, tmp_path):
         import keras
@@ -171,7 +174,7 @@ class TestWithoutText:
 
         monkeypatch.setattr(keras.utils, "get_file", get_file)
         monkeypatch.setattr(train_text, "find_captions", lambda *arguments: None)
-        found = train_text._find_corpus(self.ARGUMENTS, lambda line: None)
+        found = train_text._find_corpus(self.ARGUMENTS)
         assert found == Corpus("tinyshakespeare", "First Citizen:")
         ((url, checks),) = asked
         assert url.endswith("tinyshakespeare/input.txt")
@@ -192,7 +195,7 @@ class TestWithoutText:
         monkeypatch.setattr(keras.utils, "get_file", get_file)
         monkeypatch.setattr(train_text, "find_captions", lambda *arguments: None)
         with pytest.raises(CaptionerError, match=r"could not be downloaded.*no route to host.*--text FILE") as caught:
-            train_text._find_corpus(self.ARGUMENTS, lambda line: None)
+            train_text._find_corpus(self.ARGUMENTS)
         assert not isinstance(caught.value, UsageError)
 
 

@@ -124,9 +124,9 @@ def session_patch(folder: Path, quick_graphs: None) -> Iterator[Callable[[pytest
 
     def apply(patch: pytest.MonkeyPatch) -> None:
         from captioner.models import networks
-        from captioner.training import run
+        from captioner.training import captioning
 
-        for module in (encoder_module, networks, run):
+        for module in (encoder_module, networks, captioning):
             patch.setattr(module, "build_encoder", shared_encoder)
         patch.setattr(train_settings, "chosen", chosen_for_few_steps)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))

@@ -163,10 +163,10 @@ def test_photos_that_cannot_be_read_leave_nothing_to_train_on(command, encoder_w
 def real_encoder(monkeypatch):
     """Build encoders as they are outside of these tests."""
     from captioner.models import networks
-    from captioner.training import run
+    from captioner.training import captioning
 
     monkeypatch.setattr(networks, "build_encoder", build_encoder)
-    monkeypatch.setattr(run, "build_encoder", build_encoder)
+    monkeypatch.setattr(captioning, "build_encoder", build_encoder)
 
 
 @pytest.mark.usefixtures("real_encoder")
@@ -221,12 +221,12 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(
     predict, evaluate, command, photos, train_arguments, tmp_path, monkeypatch
 ):
     from captioner.models import networks
-    from captioner.training import run
+    from captioner.training import captioning
 
     def too_late(*arguments):
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(run, "build_encoder", too_late)
+    monkeypatch.setattr(captioning, "build_encoder", too_late)
     monkeypatch.setattr(networks, "build_encoder", too_late)
     (tmp_path / "file").write_text("in the way")
     for outcome in (

@@ -71,7 +71,7 @@ def test_a_training_that_was_stopped_and_killed_goes_on(train_arguments, command
 
     status, said = stopped(arguments[1:], 3, signal.SIGKILL)
     assert status == -signal.SIGKILL, said
-    assert "going on after epoch " in said
+    assert "resuming after epoch " in said
 
     refused = command(*arguments, "--hidden-size", 9)
     assert refused.status == 2
@@ -79,7 +79,7 @@ def test_a_training_that_was_stopped_and_killed_goes_on(train_arguments, command
 
     outcome = command(*arguments)
     assert outcome.status == 0
-    assert "going on after epoch " in outcome.err
+    assert "resuming after epoch " in outcome.err
     assert not (tmp_path / "checkpoint").exists()
     assert json.loads((tmp_path / "metrics.json").read_text())["epochs"] == 5
 

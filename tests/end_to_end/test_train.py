@@ -10,7 +10,7 @@ import pytest
 from captioner.config import digest
 from captioner.files import write_json
 from captioner.models.directory import load_model
-from captioner.training import run as run_module
+from captioner.training import captioning
 from captioner.training.checkpoint import Progress
 
 FILES = {
@@ -168,12 +168,12 @@ def test_an_lstm_on_the_default_layer_in_the_default_place(other_data, encoder_w
 
 
 def test_features_are_read_once(trained, train_arguments, command, tmp_path, monkeypatch):
-    from captioner.training import features
+    from captioner.training import row_cache
 
-    def open_photo(path):
+    def open_photo(path, **settings):
         raise AssertionError(f"{path} is in the cache")
 
-    monkeypatch.setattr(features, "open_photo", open_photo)
+    monkeypatch.setattr(row_cache, "open_photo", open_photo)
     arguments = [*train_arguments, "--epochs", 1, "--min-count", 1000, "--output", tmp_path]
     outcome = command(*arguments)  # features come before the vocabulary
     assert outcome.status == 1
@@ -183,9 +183,9 @@ def test_features_are_read_once(trained, train_arguments, command, tmp_path, mon
 def test_a_stopped_fine_tuning_refuses_other_settings_before_the_work(
     fine_tune_arguments, command, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(run_module, "read_split", lambda *arguments, **more: pytest.fail("photos were read"))
+    monkeypatch.setattr(captioning, "read_split", lambda *arguments, **more: pytest.fail("photos were read"))
     settings = {"fine_tune_views": 8, "batch_size": 2}
-    state = {"settings": settings, "progress": vars(Progress(1, 1, 9.0, [])), "checksums": {}}
+    state = {"settings": settings, "progress": vars(Progress(1, 1)), "checksums": {}}
     write_json(tmp_path / "checkpoint" / "fine_tuning" / "progress.json", state | {"digest": digest(state)})
     outcome = command(
         *fine_tune_arguments,

@@ -49,7 +49,7 @@ def tiny_training() -> None:
 
     from captioner.data import flickr8k
     from captioner.models import networks, tuned_model
-    from captioner.training import run, shards
+    from captioner.training import captioning, devices
 
     def build_encoder(config: object, weights: object) -> keras.Model:
         image = keras.Input((config.image_size, config.image_size, 3))
@@ -66,9 +66,9 @@ def tiny_training() -> None:
         model.set_weights(values)
         return model
 
-    for module in (networks, run, tuned_model):
+    for module in (networks, captioning, tuned_model):
         module.build_encoder = build_encoder
-    shards.available_cores = lambda: 1
+    devices.available_cores = lambda: 1
     if "CAPTIONER_MD5" in os.environ:
         sums = json.loads(os.environ["CAPTIONER_MD5"])
         flickr8k.ARCHIVES = tuple(
@@ -159,8 +159,8 @@ if __name__ == "__main__":
 
     if TINY:
         os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
-        import captioner.training.char_run
-        import captioner.training.run  # noqa: F401
+        import captioner.training.captioning
+        import captioner.training.characters  # noqa: F401
     print("{}", file=answers)
     for line in sys.stdin:
         print(json.dumps(fork(json.loads(line))), file=answers)

@@ -4,26 +4,24 @@ import pytest
 
 from captioner.config import DecodingConfig
 from captioner.data.dataset import Example
-from captioner.training.captions import fitted, read_captions, report_cut
+from captioner.training.captions import fitted, log_cut_captions, read_captions
 
 
-def test_captions_without_a_word_are_left_out_and_counted():
-    told = []
+def test_captions_without_a_word_are_left_out_and_counted(caplog):
     examples = [
         Example(Path("a.jpg"), ("A dog.", "!?")),
         Example(Path("b.jpg"), ("...",)),
         Example(Path("c.jpg"), ("我",)),
     ]
-    assert read_captions(examples, told.append) == [[["a", "dog"]], [], [["我"]]]
-    assert told == ["left out: 2 captions without a word, such as a.jpg: '!?'"]
+    assert read_captions(examples) == [[["a", "dog"]], [], [["我"]]]
+    assert caplog.messages == ["left out: 2 captions without a word, such as a.jpg: '!?'"]
 
 
-def test_one_caption_without_a_word_and_none():
-    told = []
-    read_captions([Example(Path("a.jpg"), ("A dog.", "\x1b!"))], told.append)
-    assert told == [r"left out: 1 caption without a word, such as a.jpg: '\x1b!'"]
-    read_captions([Example(Path("a.jpg"), ("A dog.",))], told.append)
-    assert len(told) == 1
+def test_one_caption_without_a_word_and_none(caplog):
+    read_captions([Example(Path("a.jpg"), ("A dog.", "\x1b!"))])
+    assert caplog.messages == [r"left out: 1 caption without a word, such as a.jpg: '\x1b!'"]
+    read_captions([Example(Path("a.jpg"), ("A dog.",))])
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize(
@@ -37,10 +35,10 @@ def test_one_caption_without_a_word_and_none():
         ([], []),
     ],
 )
-def test_captions_that_are_cut_are_counted_with_what_would_keep_them(lengths, told):
-    lines = []
-    report_cut([["a"] * length for length in lengths], 10, lines.append)
-    assert lines == told
+def test_captions_that_are_cut_are_counted_with_what_would_keep_them(lengths, told, caplog):
+    caplog.set_level("INFO", "captioner")
+    log_cut_captions([["a"] * length for length in lengths], 10)
+    assert caplog.messages == told
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@ import errno
 import json
 import os
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import write_json
 from captioner.training import checkpoint as checkpoint_module
-from captioner.training.checkpoint import Checkpoint, Progress, open_run, refuse_changes
+from captioner.training.checkpoint import Checkpoint, Progress, refuse_changes
 
 SETTINGS = {"hidden_size": 8, "learning_rate": 0.001, "init_from": None}
 
@@ -40,13 +40,14 @@ def assert_same(some, others):
 
 @pytest.fixture
 def trained(make_network, tmp_path):
-    """A network after two steps, and its checkpoint after epoch 2, whose best epoch was the first."""
+    """A network after two steps, its checkpoint after epoch 2, whose best epoch was the first, and the best weights."""
     network, checkpoint = compiled(make_network, seed=1), Checkpoint(tmp_path / "checkpoint", dict(SETTINGS))
     step(network, 1)
-    checkpoint.save(network, [weight * 2 for weight in network.get_weights()], Progress(1, 1, 30.0, [{"epoch": 1}]))
-    best = [weight * 2 for weight in network.get_weights()]
+    scored = make_network(9, seed=3)
+    checkpoint.save(network, scored, Progress(1, 1, [{"epoch": 1}]))
+    best = scored.get_weights()
     step(network, 2)
-    checkpoint.save(network, None, Progress(2, 1, 30.0, [{"epoch": 1}, {"epoch": 2}]))
+    checkpoint.save(network, None, Progress(2, 1, [{"epoch": 1}, {"epoch": 2}]))
     return network, checkpoint, best
 
 
@@ -54,7 +55,7 @@ def test_without_a_checkpoint_a_run_starts_afresh(make_network, tmp_path):
     network = compiled(make_network, seed=1)
     before = state(network)
     progress = Checkpoint(tmp_path / "none", SETTINGS).resume(network)
-    assert progress == Progress(0, 0, float("-inf"), [])
+    assert progress == Progress(0, 0, [])
     assert_same(state(network), before)
 
 
@@ -62,20 +63,21 @@ def test_resume_brings_back_weights_optimiser_and_progress(trained, make_network
     network, checkpoint, best = trained
     fresh = compiled(make_network, seed=2)
     progress = Checkpoint(checkpoint.directory, dict(SETTINGS)).resume(fresh)
-    assert progress == Progress(2, 1, 30.0, [{"epoch": 1}, {"epoch": 2}])
+    assert progress == Progress(2, 1, [{"epoch": 1}, {"epoch": 2}])
     assert_same(state(fresh), state(network))
     step(network, 3)
     step(fresh, 3)
     assert_same(state(fresh), state(network))
-    checkpoint.load_best(fresh, progress)
-    assert_same(fresh.get_weights(), best)
+    scored = make_network(9, seed=2)
+    checkpoint.load_best(scored, progress)
+    assert_same(scored.get_weights(), best)
 
 
-def test_saving_the_best_leaves_the_network_as_it_was(trained):
-    network, checkpoint, _ = trained
-    before = state(network)
-    checkpoint.save(network, [weight * 0 for weight in network.get_weights()], Progress(3, 3, 40.0, []))
-    assert_same(state(network), before)
+def test_the_best_weights_are_saved_without_an_optimiser(trained):
+    _, checkpoint, _ = trained
+    for name, expected in (("last-0002", True), ("best-0001", False)):
+        with h5py.File(checkpoint.directory / f"{name}.weights.h5") as file:
+            assert ("optimizer" in file) is expected
 
 
 def test_only_the_last_and_the_best_are_kept(trained):
@@ -96,7 +98,7 @@ def test_changed_settings_are_refused_by_name(trained, make_network, name):
 
 def test_a_later_stage_has_the_same_settings_and_names_the_run(trained, make_network, tmp_path):
     network, checkpoint, _ = trained
-    checkpoint.stage("second").save(network, None, Progress(1, 0, 0.0, []))
+    checkpoint.stage("second").save(network, None, Progress(1, 0))
     assert checkpoint.stage("second").resume(compiled(make_network, seed=2)).epoch == 1
     changed = Checkpoint(checkpoint.directory, SETTINGS | {"hidden_size": 9})
     with pytest.raises(UsageError, match=f"^{tmp_path} holds a run with other settings: hidden_size was 8, now 9"):
@@ -118,7 +120,7 @@ def test_a_kill_before_the_last_write_leaves_the_state_before(trained, make_netw
         raise KeyboardInterrupt
 
     step(network, 3)
-    best_now, progress = network.get_weights() if improved else None, Progress(3, 3 if improved else 1)
+    best_now, progress = make_network(9, seed=4) if improved else None, Progress(3, 3 if improved else 1)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_module, "write_json", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -128,8 +130,9 @@ def test_a_kill_before_the_last_write_leaves_the_state_before(trained, make_netw
     progress = Checkpoint(checkpoint.directory, dict(SETTINGS)).resume(fresh)
     assert (progress.epoch, progress.best_epoch) == (2, 1)
     assert_same(state(fresh), before)
-    checkpoint.load_best(fresh, progress)
-    assert_same(fresh.get_weights(), best)
+    scored = make_network(9, seed=2)
+    checkpoint.load_best(scored, progress)
+    assert_same(scored.get_weights(), best)
 
 
 def test_damaged_weights_are_named(trained, make_network):
@@ -148,18 +151,18 @@ def test_a_damaged_progress_file_is_named(trained, make_network, content):
         Checkpoint(checkpoint.directory, {}).resume(compiled(make_network, seed=2))
 
 
-def test_missing_best_weights_are_named(trained):
-    network, checkpoint, _ = trained
+def test_missing_best_weights_are_named(trained, make_network):
+    _, checkpoint, _ = trained
     (checkpoint.directory / "best-0001.weights.h5").unlink()
     with pytest.raises(CaptionerError, match=r"best-0001\.weights\.h5.*--no-resume"):
-        checkpoint.load_best(network, Progress(2, 1, 30.0))
+        checkpoint.load_best(make_network(9), Progress(2, 1))
 
 
 def test_progress_is_plain_json(trained):
     _, checkpoint, _ = trained
     written = json.loads((checkpoint.directory / "progress.json").read_text())
     assert written["settings"] == SETTINGS
-    assert written["progress"]["best_score"] == 30.0
+    assert written["progress"] == {"epoch": 2, "best_epoch": 1, "history": [{"epoch": 1}, {"epoch": 2}]}
 
 
 def test_remove_forgets_everything_and_may_be_repeated(trained, make_network):
@@ -185,7 +188,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_the_state_before(trained, make_ne
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", allocate)
         with pytest.raises(OSError, match="No space left"):
-            checkpoint.save(network, network.get_weights(), Progress(3, 3, 40.0))
+            checkpoint.save(network, make_network(9, seed=4), Progress(3, 3))
     assert not [path for path in checkpoint.directory.iterdir() if path.name.startswith(".")]
     assert set(names) <= set(checkpoint.directory.iterdir())
 
@@ -198,7 +201,7 @@ def test_as_much_room_is_asked_for_as_the_weights_take(trained, monkeypatch):
     network, checkpoint, _ = trained
     asked = []
     monkeypatch.setattr(os, "posix_fallocate", lambda descriptor, offset, length: asked.append(length))
-    checkpoint.save(network, None, Progress(3, 1, 30.0))
+    checkpoint.save(network, None, Progress(3, 1))
     size = (checkpoint.directory / "last-0003.weights.h5").stat().st_size
     assert size <= asked[0] < 3 * size
 
@@ -209,17 +212,17 @@ def test_a_flipped_bit_is_noticed(trained, make_network, name):
     path = checkpoint.directory / name
     whole = path.read_bytes()
     draw = np.random.default_rng(4)
-    network = compiled(make_network, seed=2)
+    network, scored = compiled(make_network, seed=2), make_network(9)
 
     def go_on():
         again = Checkpoint(checkpoint.directory, dict(SETTINGS))
-        again.load_best(network, again.resume(network))
+        again.load_best(scored, again.resume(network))
 
     for place in draw.integers(len(whole), size=20).tolist():
         content = bytearray(whole)
         content[place] ^= 1 << int(draw.integers(8))
         if name == "progress.json":
-            content[whole.index(b"30.0")] ^= 1
+            content[whole.index(b"best_epoch") + 13] ^= 1
         path.write_bytes(content)
         with pytest.raises(CaptionerError, match=f"{name}.*(damaged|not valid JSON)"):
             go_on()
@@ -227,14 +230,11 @@ def test_a_flipped_bit_is_noticed(trained, make_network, name):
     go_on()
 
 
-def test_a_checkpoint_that_a_kill_has_left_beside_the_finished_model_goes(trained, tmp_path):
-    _, checkpoint, _ = trained
-    checkpoint.directory.rename(tmp_path / "run")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "run").rename(tmp_path / "out" / "checkpoint")
-    write_json(tmp_path / "out" / "metrics.json", {"settings": SETTINGS})
-    with pytest.raises(UsageError):
-        open_run(tmp_path / "out", SETTINGS | {"hidden_size": 9}, resume=True, report=print)
-    assert (tmp_path / "out" / "checkpoint").exists()
-    open_run(tmp_path / "out", SETTINGS, resume=True, report=print)
-    assert not (tmp_path / "out" / "checkpoint").exists()
+def test_settings_that_become_known_later_count_from_then_on(trained, make_network):
+    network, checkpoint, _ = trained
+    later = checkpoint.with_settings(encoder_weights="one")
+    assert "encoder_weights" not in checkpoint.settings
+    later.save(network, None, Progress(3, 1))
+    assert checkpoint.progress().epoch == 3, "a run is found before they are known"
+    with pytest.raises(UsageError, match="encoder_weights was 'one', now 'other'"):
+        checkpoint.with_settings(encoder_weights="other").resume(compiled(make_network, seed=2))

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioner.data import photos as photos_module
 from captioner.data.feature_parts import FeatureParts
 from captioner.data.store import FeatureStore
 from captioner.errors import CaptionerError
 from captioner.training import features as features_module
-from captioner.training.features import extract_features, find_features
+from captioner.training import row_cache
+from captioner.training.features import extract_features, find_features, read_pixels
+from captioner.training.views import cut
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0), "lime": (0, 255, 0)}
 SEEN = {"red": (1, -1, -1), "blue": (-1, -1, 1), "white": (1, 1, 1), "black": (-1, -1, -1), "lime": (-1, 1, -1)}
@@ -52,18 +55,29 @@ def make_encoder(*layers):
 def opened(monkeypatch):
     """The names of the photos that were opened."""
     names = []
-    original = features_module.open_photo
 
     def open_photo(path, **options):
         names.append(path.stem)
-        return original(path, **options)
+        return photos_module.open_photo(path, **options)
 
-    monkeypatch.setattr(features_module, "open_photo", open_photo)
+    for module in (row_cache, features_module):
+        monkeypatch.setattr(module, "open_photo", open_photo)
     return names
 
 
+@pytest.fixture
+def by_two(monkeypatch):
+    monkeypatch.setattr(features_module, "BATCH_SIZE", 2)
+
+
+@pytest.fixture
+def by_four(monkeypatch):
+    monkeypatch.setattr(features_module, "BATCH_SIZE", 4)
+
+
+@pytest.mark.usefixtures("by_two")
 def test_a_row_a_photo(photos):
-    found = extract_features(photos, make_encoder(), "pool", batch_size=2)
+    found = extract_features(photos, make_encoder(), "pool")
     assert found.bad == {}
     assert (found.array.shape, found.array.dtype) == ((5, 4, 3), np.float16)
     np.testing.assert_array_equal(found.array, [[SEEN[name]] * 4 for name in COLOURS])
@@ -100,12 +114,13 @@ def test_other_weights_are_another_cache(photos):
     np.testing.assert_array_equal(extract_features(photos, encoder, "dense").array, 2 * first)
 
 
+@pytest.mark.usefixtures("by_four")
 def test_a_bad_photo_is_told_and_the_others_are_made(photos, opened):
     photos[1].write_text("no photo")
     photos.append(photos[0].with_name("missing.jpg"))
     for _ in range(2):  # not remembered as good
         opened.clear()
-        found = extract_features(photos, make_encoder(), "pool", batch_size=4)
+        found = extract_features(photos, make_encoder(), "pool")
         assert sorted(found.bad) == [1, 5]
         assert "blue.png" in found.bad[1]
         assert found.bad[5].endswith("missing.jpg: no such file")
@@ -115,6 +130,7 @@ def test_a_bad_photo_is_told_and_the_others_are_made(photos, opened):
     assert sorted(opened) == ["blue", "missing"]
 
 
+@pytest.mark.usefixtures("by_two")
 def test_after_an_interruption_only_the_missing_photos_are_read(photos, opened, monkeypatch):
     original = FeatureStore.write
     written = []
@@ -128,10 +144,10 @@ def test_after_an_interruption_only_the_missing_photos_are_read(photos, opened, 
     with monkeypatch.context() as patch:
         patch.setattr(FeatureStore, "write", write)
         with pytest.raises(KeyboardInterrupt):
-            extract_features(photos, make_encoder(), "pool", batch_size=2)
+            extract_features(photos, make_encoder(), "pool")
 
     opened.clear()
-    found = extract_features(photos, make_encoder(), "pool", batch_size=2)
+    found = extract_features(photos, make_encoder(), "pool")
     assert sorted(opened) == ["black", "lime", "white"]
     np.testing.assert_array_equal(found.array, [[SEEN[name]] * 4 for name in COLOURS])
 
@@ -195,15 +211,16 @@ class BatchMean(keras.layers.Layer):
         return inputs + keras.ops.mean(inputs)
 
 
+@pytest.mark.usefixtures("by_four")
 def test_features_do_not_depend_on_where_a_run_was_stopped(photos, cache, tmp_path, monkeypatch):
     photos.append(tmp_path / "missing.jpg")
-    whole = extract_features(photos, make_encoder(BatchMean()), "pool", batch_size=4).array.copy()
+    whole = extract_features(photos, make_encoder(BatchMean()), "pool").array.copy()
     store = next(cache.iterdir())
     for lost in ([0], [3], [1, 2, 4], [4]):
         sums = np.load(store / "checksums.npy")
         sums[lost] = 0  # as a kill between two rows leaves it
         np.save(store / "checksums.npy", sums)
-        again = extract_features(photos, make_encoder(BatchMean()), "pool", batch_size=4)
+        again = extract_features(photos, make_encoder(BatchMean()), "pool")
         np.testing.assert_array_equal(again.array, whole)
 
 
@@ -238,3 +255,19 @@ def test_features_of_another_encoder_are_refused(photos, parts, layer, places):
     encoder = keras.Model(images, keras.layers.Reshape((places, 3))(grid))
     with pytest.raises(CaptionerError, match=r"^--features: .*parts has not what this encoder sees in .*red\.png"):
         find_features(photos, parts, encoder)
+
+
+def test_pixels_are_kept_and_broken_photos_named(tmp_path, monkeypatch):
+    photo = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+    paths = [tmp_path / "good.png", tmp_path / "broken.png"]
+    Image.fromarray(photo).save(paths[0])
+    paths[1].write_bytes(b"no photo")
+    found = read_pixels(paths, 16)
+    assert (found.array.shape, found.array.dtype, list(found.rows)) == ((2, 16, 16, 3), np.uint8, [0, 1])
+    np.testing.assert_array_equal(found.array[0], cut(photo, np.array([0.0, 0.0, 1.0, 1.0]), False, 16))
+    assert list(found.bad) == [1]
+    assert "broken.png" in found.bad[1]
+    monkeypatch.setattr(row_cache, "open_photo", lambda path, **options: 1 / 0 if path == paths[0] else photo)
+    found = read_pixels(paths, 16)  # the good one comes from the cache, the other is tried again
+    assert found.bad == {}
+    np.testing.assert_array_equal(found.array[1], found.array[0])

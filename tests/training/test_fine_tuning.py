@@ -12,11 +12,15 @@ from captioner.config import (
     TrainingConfig,
 )
 from captioner.models.tuned_model import TunedModel
+from captioner.training import loop
 from captioner.training.checkpoint import Checkpoint
-from captioner.training.fine_tuning import fine_tune, grid_reader, read_grids
+from captioner.training.context import Context
+from captioner.training.feature_extractor import grid_extractor
+from captioner.training.loop import run_stage
 from captioner.training.optimizer import make_optimizer
 from captioner.training.profile import Profile
 from captioner.training.split import Split
+from captioner.training.stages.fine_tuning import FineTuning
 
 TRAINING = TrainingConfig(batch_size=4, warmup_steps=0, ema_momentum=0.0, seed=1)
 CONFIG = FineTuningConfig(2, fine_tune_rate=0.01, encoder_rate=0.002, fine_tune_views=2)
@@ -49,18 +53,14 @@ def make_grids(make_split):
     return make
 
 
-def tune(network, vocabulary, train, dev, directory, config=CONFIG):
-    checkpoint = Checkpoint(directory, {})
-    lines = []
-    progress = fine_tune(
-        network, vocabulary, train, dev, TRAINING, config, DECODING, checkpoint, lines.append, Profile()
-    )
-    return progress, lines
+def tune(network, vocabulary, train, dev, directory):
+    context = Context(vocabulary, train, dev, TRAINING, DECODING).with_data(train, dev)
+    return run_stage(FineTuning(context, network, CONFIG), Checkpoint(directory, {}), Profile())
 
 
 def test_encoder_and_decoder_learn(network, vocabulary, make_grids, tmp_path):
     before = [weight.numpy() for weight in network.trainable_variables]
-    progress, _ = tune(network, vocabulary, make_grids(8, 1, 2), make_grids(4, 2, 1), tmp_path)
+    progress = tune(network, vocabulary, make_grids(8, 1, 2), make_grids(4, 2, 1), tmp_path)
     assert progress.epoch == 2
     assert progress.history[1]["loss"] < progress.history[0]["loss"]
     moved = [np.abs(new.numpy() - old).max() for new, old in zip(network.trainable_variables, before, strict=True)]
@@ -73,22 +73,25 @@ def test_encoder_and_decoder_learn(network, vocabulary, make_grids, tmp_path):
 
 
 @pytest.mark.long
-def test_stopped_and_resumed_it_ends_with_the_same_weights(network, initial, vocabulary, make_grids, tmp_path):
+def test_stopped_and_resumed_it_ends_with_the_same_weights(
+    network, initial, vocabulary, make_grids, tmp_path, monkeypatch, caplog
+):
     train, dev = make_grids(8, 1, 2), make_grids(4, 2, 1)
     tune(network, vocabulary, train, dev, tmp_path / "whole")
     expected = network.get_weights()
 
-    def stop(line):
-        if line.startswith("epoch 1/2"):
-            raise KeyboardInterrupt
+    def stop(message, *values):
+        raise KeyboardInterrupt
 
     network.set_weights(initial[1])
-    checkpoint = Checkpoint(tmp_path / "stopped", {})
-    with pytest.raises(KeyboardInterrupt):
-        fine_tune(network, vocabulary, train, dev, TRAINING, CONFIG, DECODING, checkpoint, stop, Profile())
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.log, "info", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tune(network, vocabulary, train, dev, tmp_path / "stopped")
     network.set_weights(initial[1])
-    progress, lines = tune(network, vocabulary, train, dev, tmp_path / "stopped")
-    assert lines[0] == "going on after epoch 1 of 2"
+    with caplog.at_level("INFO", "captioner"):
+        progress = tune(network, vocabulary, train, dev, tmp_path / "stopped")
+    assert caplog.messages[0] == "resuming after epoch 1 of 2"
     assert progress.epoch == 2
     for ours, theirs in zip(network.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -99,7 +102,7 @@ def test_the_encoder_moves_at_its_own_rate_and_is_not_drawn_to_zero(network):
     slow = network.layers_behind.trainable_variables
     assert len(slow) == 14  # seven convolutions, each with a shift
     training = replace(TRAINING, learning_rate=0.01, weight_decay=0.1, clip_norm=1e6)
-    optimizer = make_optimizer(network, training, 10**6, slow=(slow, 0.002))
+    optimizer = make_optimizer(network.trainable_variables, training, 10**6, slow=(slow, 0.002))
     before = [weight.numpy() for weight in network.trainable_variables]
     optimizer.apply([np.ones(weight.shape, np.float32) for weight in network.trainable_variables])
     for weight, old in zip(network.trainable_variables, before, strict=True):
@@ -112,7 +115,7 @@ def test_the_encoder_moves_at_its_own_rate_and_is_not_drawn_to_zero(network):
 def test_grids_are_read_through_the_last_layers_view_by_view(network, make_grids):
     grids = make_grids(5, 3, 3)
     grids = replace(grids, rows=grids.rows[1:], captions=grids.captions[1:], names=grids.names[1:])  # one is damaged
-    read = read_grids(grid_reader(network.layers_behind), grids, 2)
+    read = grid_extractor(network.layers_behind)(grids, 2)
     assert (read.features.shape, read.views, list(read.rows)) == ((10, 49, 288), 2, [2, 4, 6, 8])
     expected = network.features(grids.features).numpy()
     for photo in range(5):

@@ -1,196 +1,77 @@
-import csv
-from pathlib import Path
-
-import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
-from captioner.data.dataset import CaptionDataset, Example
-from captioner.errors import CaptionerError
-from captioner.models.directory import SavedModel
-from captioner.text import SPECIAL_TOKENS, Vocabulary
-from captioner.training.card import write_card
+from captioner.errors import CaptionerError, UsageError
+from captioner.files import write_json
 from captioner.training.checkpoint import Progress
-from captioner.training.run import Run, take_over, write_history
+from captioner.training.profile import Profile
+from captioner.training.run import Training, TrainingRun, train
+
+SETTINGS = {"hidden_size": 8}
 
 
-def saved(network, size):
-    vocabulary = Vocabulary([*SPECIAL_TOKENS, *(f"word{number}" for number in range(size - 4))])
-    return SavedModel(ModelConfig(decoder=network.config), vocabulary, network)
+class NoStages(Training):
+    """A training without a stage, which counts how often it is finished."""
+
+    later_stages = ("second",)
+
+    def __init__(self, output, settings=SETTINGS):
+        self.output, self._settings = output, settings
+        self.finished = 0
+
+    def settings(self):
+        return self._settings
+
+    def stages(self, run):
+        yield from ()
+
+    def finish(self, run):
+        self.finished += 1
+        return {"cider": 50.0, "settings": self._settings}
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_all_weights_are_taken_over_and_new_words_keep_their_own(make_network, cell):
-    base, network = make_network(7, seed=1, cell=cell), make_network(10, seed=2, cell=cell)
-    before = [weight.numpy().copy() for weight in network.weights]
-    take_over(network, saved(base, 7))
-    grown = set()
-    for ours, theirs, old in zip(network.weights, base.weights, before, strict=True):
-        if ours.shape == theirs.shape:
-            np.testing.assert_array_equal(ours.numpy(), theirs.numpy(), err_msg=ours.path)
-            continue
-        grown.add("/".join(ours.path.split("/")[-2:]))
-        axis = tuple(ours.shape).index(10)
-        known, new = np.split(ours.numpy(), [7], axis=axis)
-        np.testing.assert_array_equal(known, theirs.numpy(), err_msg=ours.path)
-        np.testing.assert_array_equal(new, np.split(old, [7], axis=axis)[1], err_msg=ours.path)
-    assert grown == {"embedding/embeddings", "output_projection/kernel", "output_projection/bias"}
+def test_a_finished_run_is_not_repeated(tmp_path, caplog):
+    caplog.set_level("INFO", "captioner")
+    training = NoStages(tmp_path / "out")
+    metrics = train(training)
+    assert metrics["cider"] == 50.0
+    assert train(training) == metrics
+    assert training.finished == 1
+    assert caplog.messages[-1] == f"{tmp_path / 'out'} is finished; nothing to train (--no-resume trains it again)"
+    train(training, resume=False)
+    assert training.finished == 2
 
 
-def test_a_model_that_predicts_alike_after_it_was_taken_over(make_network):
-    base, network = make_network(7, seed=1), make_network(10, seed=2)
-    take_over(network, saved(base, 7))
-    inputs = {"features": np.ones((1, 4, 6), np.float32), "tokens": np.array([[[1, 4, 5]]], np.int32)}
-    np.testing.assert_allclose(network(inputs).numpy()[..., :7], base(inputs).numpy(), atol=1e-6)
+def test_other_settings_are_refused_by_name(tmp_path):
+    train(NoStages(tmp_path))
+    with pytest.raises(UsageError, match=r"hidden_size was 8, now 9"):
+        train(NoStages(tmp_path, {"hidden_size": 9}))
 
 
-def test_features_of_another_layer_cannot_be_taken_over(make_network):
-    with pytest.raises(CaptionerError, match=r"--init-from: .*kernel is \(8, 8\) there and \(6, 8\) here"):
-        take_over(make_network(7), saved(make_network(7, channels=8), 7))
+def test_metrics_that_do_not_tell_what_was_trained_are_named(tmp_path):
+    write_json(tmp_path / "metrics.json", {"cider": 50.0})
+    with pytest.raises(CaptionerError, match=r"metrics\.json does not tell what was trained"):
+        train(NoStages(tmp_path))
 
 
-def test_the_settings_of_a_run_tell_what_was_changed():
-    def settings(caption="a dog", test="a fox", **changes):
-        splits = {
-            "train": (Example(Path("1.jpg"), (caption,)),),
-            "dev": (Example(Path("2.jpg"), ("a cat",)),),
-            "test": (Example(Path("3.jpg"), (test,)),),
-        }
-        model = ModelConfig(EncoderConfig(), DecoderConfig(hidden_size=changes.pop("hidden_size", 8)))
-        training = TrainingConfig(epochs=changes.pop("epochs", 2))
-        return Run(CaptionDataset("made-up", splits), model, training, Path("out"), **changes).settings()
-
-    def changed(**changes):
-        return {name for name, value in settings(**changes).items() if settings()[name] != value}
-
-    assert changed() == set()
-    assert changed(hidden_size=9) == {"hidden_size"}
-    assert changed(epochs=3) == {"epochs"}
-    assert changed(init_from=Path("saved")) == {"init_from"}
-    assert changed(caption="a hound") == {"data"}
-    assert changed(test="a wolf") == set(), "the test split has no part in training"
-    assert {"cell", "feature_layer", "max_length", "learning_rate", "min_count", "seed", "limit"} <= settings().keys()
+def test_a_checkpoint_that_a_kill_has_left_beside_the_finished_model_goes(tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    write_json(tmp_path / "metrics.json", {"settings": SETTINGS})
+    with pytest.raises(UsageError):
+        train(NoStages(tmp_path, {"hidden_size": 9}))
+    assert (tmp_path / "checkpoint").exists()
+    train(NoStages(tmp_path))
+    assert not (tmp_path / "checkpoint").exists()
 
 
-HISTORY = [
-    {"epoch": epoch, "seconds": 1.5, "learning_rate": rate, "loss": 3.25, "cross_entropy": 3.0, "dev_loss": 3.5}
-    | {"dev_cross_entropy": 3.25, "bleu1": 50.123456, "bleu2": 30.0, "bleu3": 20.0, "bleu4": 10.0, "rouge_l": 40.0}
-    | {"cider": 35.0}
-    for epoch, rate in ((1, 1e-3), (2, 2.5e-5))
-]
+def test_a_stage_that_was_begun_with_other_settings_is_refused_before_the_work(tmp_path, make_network):
+    run = TrainingRun(NoStages(tmp_path), resume=True, profile=Profile())
+    network = make_network(9)
+    network.compile("adam")
+    run.checkpoint.stage("second").save(network, None, Progress(1, 0))
+    with pytest.raises(UsageError, match="hidden_size was 8, now 9"):
+        TrainingRun(NoStages(tmp_path, {"hidden_size": 9}), resume=True, profile=Profile())
 
 
-def test_the_history_is_a_table_and_a_picture(tmp_path):
-    write_history(tmp_path, Progress(2, 1, 35.0, HISTORY))
-    with (tmp_path / "history.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [float(row["learning_rate"]) for row in rows] == [1e-3, 2.5e-5]
-    assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert float(rows[0]["bleu1"]) == pytest.approx(50.1235, abs=1e-3)
-    assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
-
-
-METRICS = {"bleu1": 61.24, "bleu2": 43.0, "bleu3": 30.0, "bleu4": 20.06, "rouge_l": 45.0, "cider": 52.0} | {
-    "images": 1000,
-    "split": "dev",
-    "parameters": 1234567,
-    "best_epoch": 9,
-    "epochs": 14,
-    "training_seconds": 1260,
-    "copied": 12.4,
-    "distinct_words": 321,
-    "mean_length": 9.94,
-    "name_any": 640,
-    "groundless_colours": 41.0,
-    "groundless_numbers": 22.0,
-    "wrong_gender": 7.6,
-    "examples": {"worst": [{"image": "7.jpg", "caption": "a cat", "reference": "a dog runs", "cider": 0.2}]},
-    "settings": {},
-}
-
-
-@pytest.mark.parametrize(("data", "licence"), [("flickr8k", "non-commercial"), ("holiday", "trained on holiday")])
-def test_the_card_says_how_good_and_from_what(tmp_path, data, licence):
-    model = ModelConfig(decoder=DecoderConfig("gru", 300, vocabulary_size=2500), decoding=DecodingConfig(3, 0.9, 20))
-    write_card(tmp_path / "mine" / "README.md", data, model, TrainingConfig(seed=7), METRICS)
-    card = (tmp_path / "mine" / "README.md").read_text()
-    assert card.startswith("# mine: ")
-    for expected in ("61.2, 43.0, 30.0, 20.1", "1000 dev photos, beam 3, length penalty 0.9", "GRU of 300 units"):
-        assert expected in card
-    card = " ".join(card.split())
-    for expected in ("2500 words", "1,234,567 parameters", "Best epoch 9 of 14; 21 minutes", "seed 7", licence):
-        assert expected in card
-    for expected in ("AdamW at 0.001 with", "`history.csv` and `training.png` show every epoch"):
-        assert expected in card
-
-
-def test_the_card_counts_no_colours_in_languages_whose_words_it_does_not_know(tmp_path):
-    write_card(tmp_path / "README.md", "mine", ModelConfig(), TrainingConfig(), METRICS | {"name_any": 0})
-    card = " ".join((tmp_path / "README.md").read_text().split())
-    assert "None of these captions has an English word for a colour" in card
-    assert "%  have one" not in card
-    assert "41%" not in card
-    assert "Read what it says before you publish it." in card
-
-
-def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
-    stages = {"fine_tune_epochs": 12, "fine_tune_after": "mixed6", "encoder_rate": 1e-4, "fine_tune_rate": 5e-4}
-    stages |= {"fine_tune_views": 4, "self_critical_epochs": 0, "epochs": 10, "logit_adjustment": 0.03}
-    model = ModelConfig(EncoderConfig(fine_tune_after="mixed6"))
-    metrics = METRICS | {"settings": stages, "tuned_parameters": 3_826_368}
-    write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics)
-    card = (tmp_path / "README.md").read_text()
-    for expected in (
-        *("| worst | `7.jpg` | a cat | a dog runs | 0 |", "12% stand in the training captions", "321 different words"),
-        *("a colour, 41%", "with a number, 22%", "8% contradict", "12 epochs", "`mixed6`, 3,826,368 parameters"),
-        *("length penalty 0.7, no 2-gram twice |", "0.03 times its log-frequency"),
-    ):
-        assert expected in card, expected
-    assert "then up to 12 epochs" in card
-    assert "Self-critical" not in card
-    assert "Teachers" not in card
-    taught = {"epochs": 0, "teachers": ["models/one", "models/two"], "distillation": 0.5, "init_from": "models/zero"}
-    own = {"self_critical_epochs": 3, "self_critical_rate": 1e-4, "samples": 5, "caption_weight": 0.2}
-    settings = stages | taught | own | {"bleu_weight": 0.25}
-    write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(epochs=0), metrics | {"settings": settings})
-    card = " ".join((tmp_path / "README.md").read_text().split())
-    assert "from the first epoch on the encoder's layers behind `mixed6`" in card
-    assert "**Teachers**: `one`, `two`; the mean of their probabilities was 50%" in card
-    assert "scores included. Its first weights were those of `zero`." in card
-    assert "itself had learned" not in card
-    assert "AdamW with 200 warm-up steps" in card  # at a rate that the stages tell
-    assert (
-        "then up to 3 epochs at 0.0001, 5 captions of its own a photo, rewarded by CIDEr-D and, by 25%, BLEU-4" in card
-    )
-
-
-def test_the_card_tells_how_the_model_it_started_from_had_learned(tmp_path):
-    before = {"epochs": 26, "best_epoch": 24, "training_seconds": 2957}
-    before["settings"] = {"epochs": 0, "seed": 3, "fine_tune_epochs": 26, "fine_tune_after": "mixed6"}
-    before["settings"] |= {"encoder_rate": 1e-4, "fine_tune_rate": 1e-3, "fine_tune_views": 8}
-    settings = {"self_critical_epochs": 4, "self_critical_rate": 5e-5, "samples": 5, "caption_weight": 0.2}
-    metrics = METRICS | {"settings": settings | {"epochs": 0, "init_from": "models/pupil"}, "before": before}
-    write_card(tmp_path / "README.md", "flickr8k", ModelConfig(), TrainingConfig(epochs=0), metrics)
-    card = " ".join((tmp_path / "README.md").read_text().split())
-    assert "`pupil` itself had learned in 26 epochs, the best being number 24, 49 minutes, with seed 3:" in card
-    assert "**Self-critical training**: up to 4 epochs" in card
-    assert card.index("- **Self-critical training**") < card.index("itself had") < card.index("- **Fine-tuning**")
-    assert "show every epoch; `metrics.json`" in card
-    write_card(
-        tmp_path / "README.md", "flickr8k", ModelConfig(), TrainingConfig(epochs=0), metrics | {"epochs_before": 26}
-    )
-    assert "show every epoch, the first 26 those of `pupil`;" in (tmp_path / "README.md").read_text()
-
-
-def test_the_card_tells_of_the_imitation_what_was_kept(tmp_path):
-    shares = [(1, 0.6, 0.9, 0.9), (2, 0.7, 0.3, 0.3)]  # the second is better but for the places
-    imitation = [dict(zip(("epoch", "dev_places", "dev_keys", "dev_mean"), each, strict=True)) for each in shares]
-    metrics = METRICS | {"imitation": imitation, "encoder_parameters": 3000}
-    model = ModelConfig(EncoderConfig("compact", "grid", 144))
-    write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(), metrics)
-    card = " ".join((tmp_path / "README.md").read_text().split())
-    assert "3,000 parameters, trained from random weights on the same photos" in card
-    assert (
-        "In 2 epochs it first learned to see what a teacher sees, of whose variance on dev photos it then explained 30%"
-        in card
-    )
+def test_a_library_user_sees_nothing(tmp_path, capfd):
+    train(NoStages(tmp_path))
+    assert capfd.readouterr() == ("", "")

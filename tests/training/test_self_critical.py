@@ -1,4 +1,5 @@
 import dataclasses
+import logging
 
 import keras
 import numpy as np
@@ -8,9 +9,15 @@ import tensorflow as tf
 from captioner.config import DecodingConfig, SelfCriticalConfig, TrainingConfig
 from captioner.metrics.cider import CiderD
 from captioner.text import END, Vocabulary
+from captioner.training import loop
 from captioner.training.checkpoint import Checkpoint
-from captioner.training.fit import fit
-from captioner.training.self_critical import Reward, Sampler, SelfCriticalTraining, fit_self_critically
+from captioner.training.context import Context
+from captioner.training.loop import run_stage
+from captioner.training.profile import Profile
+from captioner.training.sampler import Sampler
+from captioner.training.stages import self_critical
+from captioner.training.stages.cross_entropy import CrossEntropy
+from captioner.training.stages.self_critical import Reward, SelfCritical, advantages
 
 CAPTIONS = [[["red", "dog", "runs"], ["a", "dog", "runs"]], [["blue", "cat", "sits"], ["a", "cat", "sits"]]]
 
@@ -56,20 +63,22 @@ def test_words_are_drawn_with_the_probabilities_of_the_model(make_network, make_
     assert (sampler(features, [1, 3]) != said).mean() > 0.1
 
 
-def test_the_gradient_is_that_of_the_formula(make_network, make_split, vocabulary):
+def test_the_gradient_is_that_of_the_formula(make_network, make_split, vocabulary, monkeypatch):
     """One step of plain gradient descent against the formula, caption by caption, without packing or shards."""
     network, split = make_network(len(vocabulary), seed=2), make_split(4, seed=1)
     before = [weight.numpy() for weight in network.trainable_variables]
     optimizer = keras.optimizers.SGD(1.0)
     optimizer.build(network.trainable_variables)
+    monkeypatch.setattr(self_critical, "make_optimizer", lambda variables, config, steps: optimizer)
     config = SelfCriticalConfig(1, samples=3, caption_weight=0.5, captions_beside=2)
-    training = SelfCriticalTraining(network, vocabulary, split, config, 4, 0.1, 5, optimizer)
+    context = Context(vocabulary, split, split, TrainingConfig(label_smoothing=0.1), DecodingConfig(max_length=5))
+    training = SelfCritical(context.with_data(split, split), network, config)
     images = np.arange(4)
-    sampled = training._sampler(split.features, [0, 1])
-    advantages, mean = training._judge(images, sampled)
-    np.testing.assert_allclose(advantages.sum(axis=1), 0, atol=1e-9)
-    inputs, *rest = training._packed(images, sampled, advantages, [0, 1, 0])
-    training._step({"features": split.features, **inputs}, *rest)
+    sampled = training.sampler(split.features, [0, 1])
+    found_rewards = training.rewards(images, sampled)
+    np.testing.assert_allclose(advantages(found_rewards).sum(axis=1), 0, atol=1e-9)
+    batch = training.pack(images, sampled, advantages(found_rewards), [0, 1, 0])
+    training.step({"features": split.features, **batch}, [])
     moved = [old - new.numpy() for old, new in zip(before, network.trainable_variables, strict=True)]
 
     for weight, value in zip(network.trainable_variables, before, strict=True):
@@ -80,7 +89,7 @@ def test_the_gradient_is_that_of_the_formula(make_network, make_split, vocabular
             for image in images
         ]
     )
-    assert mean == pytest.approx(rewards.mean())
+    np.testing.assert_allclose(found_rewards, rewards)
     with tf.GradientTape() as tape:
         policy, smoothed, words, of_data = 0.0, 0.0, 0, 0
         for image in images:
@@ -115,28 +124,33 @@ DECODING = DecodingConfig(2, 0.5, 5)
 def train(make_network, make_split, vocabulary, tmp_path):
     """Returns a function that trains by cross-entropy, then self-critically, as a process started again would."""
 
-    def run(directory, report=lambda line: None):
+    def run(directory):
         network, splits = make_network(len(vocabulary), seed=5, dropout=0.2), (make_split(8, 1), make_split(4, 2))
+        context = Context(vocabulary, *splits, TRAINING, DECODING).with_data(*splits)
         first, second = (Checkpoint(tmp_path / directory / name, {}) for name in ("first", "second"))
-        fit(network, vocabulary, *splits, TRAINING, DECODING, first, lambda line: None)
-        return network, fit_self_critically(network, vocabulary, *splits, TRAINING, CONFIG, DECODING, second, report)
+        run_stage(CrossEntropy(context, network), first, Profile())
+        return network, run_stage(SelfCritical(context, network, CONFIG), second, Profile())
 
     return run
 
 
 @pytest.mark.long
-def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(train):
+def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(train, monkeypatch, caplog):
     whole, expected = train("whole")
 
-    def stop(line):
-        if line.startswith("epoch 2/4"):
-            raise KeyboardInterrupt
+    class Stop(logging.Handler):
+        def emit(self, record):
+            if record.getMessage().startswith("epoch 2/4"):
+                raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        train("stopped", stop)
-    lines = []
-    resumed, found = train("stopped", lines.append)
-    assert lines[0] == "going on after epoch 2 of 4"
+    caplog.set_level("INFO", "captioner")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.log, "handlers", [Stop()])
+        with pytest.raises(KeyboardInterrupt):
+            train("stopped")
+    caplog.clear()
+    resumed, found = train("stopped")
+    assert "resuming after epoch 2 of 4" in caplog.messages
     for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     for one, other in zip(expected.history, found.history, strict=True):
@@ -148,10 +162,10 @@ def test_captions_of_its_own_become_better(make_network, make_split, vocabulary,
     network, split = make_network(len(vocabulary), seed=5), make_split(8, 1)
     training = dataclasses.replace(TRAINING, epochs=3, batch_size=2, patience=100)
     config = SelfCriticalConfig(30, 0.01, samples=8, caption_weight=0.0)
+    context = Context(vocabulary, split, split, training, DECODING).with_data(split, split)
     first, second = (Checkpoint(tmp_path / name, {}) for name in ("first", "second"))
-    silent = {"report": lambda line: None}
-    before = fit(network, vocabulary, split, split, training, DECODING, first, **silent)
-    after = fit_self_critically(network, vocabulary, split, split, training, config, DECODING, second, **silent)
+    before = run_stage(CrossEntropy(context, network), first, Profile())
+    after = run_stage(SelfCritical(context, network, config), second, Profile())
     rewards = [row["reward"] for row in after.history]
     assert np.mean(rewards[-3:]) > 2 * rewards[0]
     both = before.followed_by(after)

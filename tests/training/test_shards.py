@@ -4,7 +4,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from captioner.training import shards
+from captioner.training import devices, shards
 
 CORES = "import os; os.sched_getaffinity = lambda process: set(range({cores}));"
 
@@ -14,8 +14,8 @@ def machine(monkeypatch):
     """Returns a function that pretends to a number of cores and of accelerators."""
 
     def pretend(cores, accelerators=0):
-        monkeypatch.setattr(shards, "available_cores", lambda: cores)
-        monkeypatch.setattr(shards.tf.config, "list_physical_devices", lambda kind: ["GPU"] * accelerators)
+        monkeypatch.setattr(devices, "available_cores", lambda: cores)
+        monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda kind: ["GPU"] * accelerators)
 
     return pretend
 
@@ -23,7 +23,7 @@ def machine(monkeypatch):
 @pytest.mark.parametrize(("cores", "accelerators", "count"), [(1, 0, 1), (2, 0, 2), (4, 0, 4), (16, 0, 4), (16, 1, 1)])
 def test_a_part_a_core_up_to_four_and_one_beside_an_accelerator(machine, cores, accelerators, count):
     machine(cores, accelerators)
-    assert shards.shard_count() == count
+    assert devices.shard_count() == count
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def test_the_parts_are_contiguous_and_cover_the_batch(machine, batch_size, bound
 @pytest.mark.parametrize(("cores", "threads"), [(2, 1), (8, 2)])
 def test_an_operation_gets_the_cores_that_its_part_has(cores, threads):
     code = CORES.format(cores=cores) + (
-        "import tensorflow as tf; from captioner.training.shards import give_each_shard_its_core as give;"
+        "import tensorflow as tf; from captioner.training.devices import give_each_shard_its_core as give;"
         "give(); print(tf.config.threading.get_intra_op_parallelism_threads()); tf.constant(1) + 1; give()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"{threads}\n"), done.stderr
 
 
-def test_live_sentences_by_hand():
+def test_active_sentences_by_hand():
     tokens = [[[1, 5, 6, 7], [1, 5, 0, 0], [0, 0, 0, 0]], [[1, 5, 6, 0], [1, 5, 6, 0], [1, 0, 0, 0]]]
-    assert shards.live_sentences(tf.constant(tokens)).numpy().tolist() == [3, 2, 2, 1]
-    assert shards.live_sentences(tf.zeros((2, 3, 2), tf.int32)).numpy().tolist() == [1, 1]
-    assert shards.live_sentences(tf.zeros((0, 3, 2), tf.int32)).numpy().tolist() == [1, 1]
+    assert shards.active_sentences(tf.constant(tokens)).numpy().tolist() == [3, 2, 2, 1]
+    assert shards.active_sentences(tf.zeros((2, 3, 2), tf.int32)).numpy().tolist() == [1, 1]
+    assert shards.active_sentences(tf.zeros((0, 3, 2), tf.int32)).numpy().tolist() == [1, 1]

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from captioner.errors import UsageError
-from captioner.training.strategy import choose_strategy
+from captioner.training.devices import choose_strategy
 
 HERE = Path(__file__).parent
 

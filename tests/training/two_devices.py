@@ -16,11 +16,14 @@ import tensorflow as tf
 from captioner.config import DecoderConfig, DecodingConfig, TrainingConfig
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
-from captioner.training import shards
+from captioner.training import devices
 from captioner.training.checkpoint import Checkpoint
-from captioner.training.fit import fit
+from captioner.training.context import Context
+from captioner.training.devices import choose_strategy
+from captioner.training.loop import run_stage
+from captioner.training.profile import Profile
 from captioner.training.split import Split
-from captioner.training.strategy import choose_strategy
+from captioner.training.stages.cross_entropy import CrossEntropy
 
 CONFIG = TrainingConfig(epochs=2, batch_size=8, learning_rate=0.02, warmup_steps=2, clip_norm=0.7, seed=3)
 DECODING = DecodingConfig(2, 0.5, 5)
@@ -43,9 +46,9 @@ def train(name: str, directory: Path) -> dict[str, list]:
     with strategy.scope():
         network = CaptionModel(DecoderConfig("rnn", 8, 6, 5, 0.0, len(vocabulary), 4, 6), dtype="float32")
     checkpoint = Checkpoint(directory / name, {})
-    progress = fit(
-        network, vocabulary, split(25, 1), split(4, 2), CONFIG, DECODING, checkpoint, lambda line: None, None, strategy
-    )
+    splits = split(25, 1), split(4, 2)
+    context = Context(vocabulary, *splits, CONFIG, DECODING).with_data(*splits)
+    progress = run_stage(CrossEntropy(context, network, strategy), checkpoint, Profile())
     losses = [[row[key] for key in ("loss", "cross_entropy", "dev_loss")] for row in progress.history]
     return {
         "devices": strategy.num_replicas_in_sync,
@@ -57,5 +60,5 @@ def train(name: str, directory: Path) -> dict[str, list]:
 if __name__ == "__main__":
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    shards.MOST = 1  # a part for each device: small graphs are soon compiled
+    devices.MOST_SHARDS = 1  # a part for each device: small graphs are soon compiled
     print(json.dumps([train(name, Path(sys.argv[1])) for name in ("auto", "mirrored")]))

@@ -1,0 +1,185 @@
+"""The training of a decoder on a network of `keras.applications`, whose last layers may learn along."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import keras
+
+from captioner.data.feature_parts import FeatureParts
+from captioner.models.captioner import CaptionModel
+from captioner.models.directory import save_model
+from captioner.models.encoder import build_encoder, last_layers, weights_fingerprint
+from captioner.models.networks import load_networks
+from captioner.models.tuned_model import TunedModel
+from captioner.training.artifacts import write_artifacts
+from captioner.training.caption_run import CaptionRun
+from captioner.training.captions import fitted
+from captioner.training.checkpoint import Progress
+from captioner.training.context import Context
+from captioner.training.devices import choose_strategy
+from captioner.training.distillation import load_teacher, refuse_other_encoder
+from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
+from captioner.training.feature_extractor import grid_extractor
+from captioner.training.initialise import init_from, make_vocabulary, word_counts
+from captioner.training.lineage import parent_history, parent_metrics
+from captioner.training.loop import Stage
+from captioner.training.precision import in_float32
+from captioner.training.run import Training, TrainingRun
+from captioner.training.split import Split, log_data, read_split
+from captioner.training.stages.cross_entropy import CrossEntropy
+from captioner.training.stages.fine_tuning import FineTuning
+from captioner.training.stages.self_critical import SelfCritical
+
+WHOLE_VIEWS = 2
+"""The whole photo and its mirror image, which come first."""
+
+log = logging.getLogger(__name__)
+
+
+class CaptionTraining(Training):
+    """Cross-entropy on frozen features, then fine-tuning, then self-critical training, as far as they have epochs.
+
+    Args:
+        config: what to train.
+    """
+
+    later_stages: ClassVar[tuple[str, ...]] = ("fine_tuning", "self_critical")
+
+    def __init__(self, config: CaptionRun) -> None:
+        self.config = config.with_precision()
+        self.output = config.output
+        self.parent: dict[str, Any] | None = None
+        self.parent_progress = Progress()
+        self.tuned: keras.Model | None = None
+        self.context: Context
+        self.network: CaptionModel
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the outcome, flat, by the names that users know."""
+        return self.config.settings()
+
+    def check(self) -> None:
+        """Refuse devices that are not there, a data set without a split, and teachers that read other photos."""
+        config = self.config
+        self.strategy = choose_strategy(config.strategy)
+        config.dataset.split("train"), config.dataset.split("dev")
+        for each in config.sources.teachers:
+            refuse_other_encoder(each, config.model.encoder)
+
+    def stages(self, run: TrainingRun) -> Iterator[tuple[str, Stage]]:
+        """Yield the stages that have epochs."""
+        config, after, strategy = self.config, self.config.model.encoder.fine_tune_after, self.strategy
+        self._load_encoder(run)
+        fine_tuned = bool(after) and config.fine_tuning.fine_tune_epochs > 0
+        # Without epochs on features nothing reads what the whole encoder gives
+        train, dev = self._read_grids() if fine_tuned and not config.training.epochs else self._read_features()
+        self._make_context(run, train, dev)
+        teachers = self._load_teachers(run)
+        keras.utils.set_random_seed(config.training.seed)
+        with strategy.scope():
+            self.network = self._new_network()
+        self.network.set_word_frequencies(self.word_counts)
+        if self.base:
+            init_from(self.network, self.base)
+        if config.training.epochs:
+            yield "", CrossEntropy(self.context, self.network, strategy)
+        if strategy.num_replicas_in_sync > 1:  # the later stages have one device
+            weights, self.network = self.network.get_weights(), self._new_network()
+            self.network.set_weights(weights)
+        if self.tuned is not None and fine_tuned:
+            if config.training.epochs:
+                self.context = self.context.with_data(*self._read_grids())
+            joined = TunedModel.of(self.model, self.tuned, self.network, dtype=config.training.precision)
+            log.info("fine-tuning the encoder behind %s", after)
+            yield "fine_tuning", FineTuning(self.context, joined, config.fine_tuning, teachers)
+            self.tuned.set_weights(joined.layers_behind.get_weights())
+            self.network, self.context = joined.captioner, self._tuned_context(self.tuned)
+        if config.self_critical.self_critical_epochs:
+            log.info("learning from captions of its own")
+            yield "self_critical", SelfCritical(self.context, self.network, config.self_critical)
+
+    def _load_encoder(self, run: TrainingRun) -> None:
+        """Load the encoder, and the model that the training starts from."""
+        sources, encoder = self.config.sources, self.config.model.encoder
+        self.base = None
+        if sources.init_from:
+            self.base, self.encoder = load_networks(sources.init_from, sources.encoder_weights)
+            self.parent = parent_metrics(sources.init_from)
+            self.parent_progress = parent_history(sources.init_from, self.parent, self.settings()["data"])
+        else:
+            self.encoder = build_encoder(encoder, sources.encoder_weights)
+        self.tuned = last_layers(self.encoder, encoder.fine_tune_after) if encoder.fine_tune_after else None
+        run.add_settings(encoder_weights=weights_fingerprint(self.encoder))
+
+    def _read_features(self) -> tuple[Split, Split]:
+        """Read what the encoder sees of the train and dev splits."""
+        config, encoder = self.config, self.config.model.encoder
+        parts = FeatureParts(config.sources.features) if config.sources.features else None
+        train = read_split(config.dataset, "train", self.encoder, encoder, config.training.views, parts)
+        return train, read_split(config.dataset, "dev", self.encoder, encoder, parts=parts)
+
+    def _read_grids(self) -> tuple[Split, Split]:
+        """Read what the layers before those that are fine-tuned see of the train and dev splits."""
+        config = self.config
+        frozen = replace(config.model.encoder, feature_layer=config.model.encoder.fine_tune_after, fine_tune_after="")
+        encoder = build_encoder(frozen, config.sources.encoder_weights)
+        train = read_split(config.dataset, "train", encoder, frozen, config.fine_tuning.fine_tune_views)
+        return train, read_split(config.dataset, "dev", encoder, frozen)
+
+    def _make_context(self, run: TrainingRun, train: Split, dev: Split) -> None:
+        """Build the vocabulary, and with it what all stages share and the sizes of the model."""
+        config, self.sentences = self.config, train.sentences()
+        vocabulary = make_vocabulary(self.base, self.sentences, config.training.min_count)
+        _, locations, channels = self.encoder.output_shape
+        decoder = replace(config.model.decoder, vocabulary_size=len(vocabulary), locations=locations, channels=channels)
+        decoding = fitted(config.model.decoding, self.sentences)
+        self.model = replace(config.model, decoder=decoder, decoding=decoding)
+        self.word_counts = word_counts(vocabulary, self.sentences)
+        log_data(train, dev, vocabulary, decoding)
+        self.context = Context(vocabulary, train, dev, config.training, decoding, run.profile).with_data(train, dev)
+
+    def _load_teachers(self, run: TrainingRun) -> list[TunedModel]:
+        sources, after = self.config.sources, self.config.model.encoder.fine_tune_after
+        vocabulary = self.context.vocabulary
+        teachers = [load_teacher(each, sources.encoder_weights, after, vocabulary) for each in sources.teachers]
+        if teachers:
+            run.add_settings(teacher_weights=[weights_fingerprint(each) for each in teachers])
+        return teachers
+
+    def _new_network(self) -> CaptionModel:
+        return CaptionModel(self.model.decoder, dtype=self.config.training.precision)
+
+    def _tuned_context(self, tuned: keras.Model) -> Context:
+        """Read the features that the fine-tuned layers give."""
+        extract, train = grid_extractor(tuned), self.context.train
+        if self.config.self_critical.self_critical_epochs:
+            train = extract(train, min(WHOLE_VIEWS, train.views))
+        return self.context.with_data(train, extract(self.context.dev))
+
+    def finish(self, run: TrainingRun) -> dict[str, Any]:
+        """Adjust the logits, choose the search on dev, score, and write the model."""
+        network, context = in_float32(self.network), self.context
+        network.adjust_logits(self.word_counts, context.training.logit_adjustment)
+        log.info("choosing beam width and length penalty on dev")
+        decoding, captions = tune_decoding(network, context.vocabulary, context.dev, context.decoding)
+        model = replace(self.model, decoding=decoding)
+        progress = Progress()
+        for history in run.histories.values():
+            progress = progress.followed_by(history)
+        metrics = {
+            **score_captions(captions, context.dev, "dev", decoding),
+            **describe_captions(captions, context.dev, self.sentences),
+            "best_epoch": progress.best_epoch,
+            "epochs": progress.epoch,
+            "parameters": network.count_params(),
+            "tuned_parameters": self.tuned.count_params() if self.tuned is not None else 0,
+            "training_seconds": round(progress.seconds),
+            "settings": self.settings(),
+            "before": self.parent,
+            "epochs_before": self.parent_progress.epoch,
+        }
+        save_model(self.output, model, context.vocabulary, network, self.tuned)
+        write_artifacts(self.config, model, self.parent_progress.followed_by(progress), metrics)
+        return metrics

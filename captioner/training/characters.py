@@ -1,0 +1,143 @@
+"""The training of a character language model."""
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from captioner.config import CharModelConfig, CharTrainingConfig
+from captioner.data.corpus import Corpus
+from captioner.errors import CaptionerError
+from captioner.metrics.likelihood import likelihood
+from captioner.models.char_lm import CharModel
+from captioner.plots import draw_text_curve
+from captioner.runtime.char_directory import save_char_model
+from captioner.runtime.char_lm import LanguageModel
+from captioner.text import CharacterVocabulary
+from captioner.training.artifacts import CARD, CURVE, write_history
+from captioner.training.char_card import write_char_card
+from captioner.training.loop import Stage
+from captioner.training.precision import choose_precision
+from captioner.training.run import Training, TrainingRun
+from captioner.training.stages.char_lm import CharLM, EncodedText
+from captioner.training.text_windows import TextWindows
+
+PARTS = ("train", "validation", "test")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CharRun:
+    """What to train, on what, and where to.
+
+    Attributes:
+        corpus: the text.
+        model: the sizes; that of the vocabulary is filled in.
+        training: epochs, rates, seed.
+        output: the model directory to write.
+    """
+
+    corpus: Corpus
+    model: CharModelConfig
+    training: CharTrainingConfig
+    output: Path
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the outcome, flat, by the names that users know."""
+        text = self.corpus.text.encode("utf-8", errors="surrogatepass")
+        return {
+            **{name: value for name, value in dataclasses.asdict(self.model).items() if name != "vocabulary_size"},
+            **dataclasses.asdict(self.training),
+            "text": hashlib.blake2b(text, digest_size=8).hexdigest(),
+        }
+
+    def parts(self) -> dict[str, str]:
+        """Return the parts of the text by name, each contiguous.
+
+        Raises:
+            CaptionerError: one of them is empty.
+        """
+        shares = [int(share) for share in self.training.split.split("/")]
+        parts = dict(zip(PARTS, self.corpus.split(shares), strict=False))
+        if not all(parts.values()):
+            raise CaptionerError(
+                f"the text {self.corpus.name} has {len(self.corpus.text)} characters, too few to split them "
+                f"{self.training.split}; give a longer text"
+            )
+        return parts
+
+
+class CharTraining(Training):
+    """One stage over the text; then its parts are read from the first character to the last.
+
+    Args:
+        config: what to train.
+    """
+
+    def __init__(self, config: CharRun) -> None:
+        precision = choose_precision(config.training.precision)
+        self.config = replace(config, training=replace(config.training, precision=precision))
+        self.output = config.output
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the outcome, flat, by the names that users know."""
+        return self.config.settings()
+
+    def check(self) -> None:
+        """Split the text and encode it, which refuses a text that is too short."""
+        training, self.parts = self.config.training, self.config.parts()
+        vocabulary = CharacterVocabulary.build(self.parts["train"])
+        train, validation = (vocabulary.encode(self.parts[name]) for name in ("train", "validation"))
+        windows = TextWindows(train, training.batch_size, training.sequence_length)
+        self.text = EncodedText(vocabulary, windows, validation)
+
+    def stages(self, run: TrainingRun) -> Iterator[tuple[str, Stage]]:
+        """Yield the only stage."""
+        training, text = self.config.training, self.text
+        train, characters = text.train.tokens, len(text.vocabulary)
+        self.model = replace(self.config.model, vocabulary_size=characters)
+        self.unknown = int((text.validation == text.vocabulary.unknown).sum())
+        log.info(
+            "%d characters to train on, %d to validate on, %d different%s",
+            *(len(train), len(text.validation), characters - 2),
+            f"; {self.unknown} of the validation text are not among them and count as <unk>" if self.unknown else "",
+        )
+        keras.utils.set_random_seed(training.seed)
+        self.network = CharModel(self.model, dtype=training.precision)
+        self.network.set_character_frequencies(np.bincount(train, minlength=characters))
+        yield "", CharLM(self.network, text, training, run.profile)
+
+    def finish(self, run: TrainingRun) -> dict[str, Any]:
+        """Write the model, and score it.
+
+        Returns:
+            the metrics. `nats_per_char` and its kin are of the validation text, read from its first character to its
+            last as one stream; with a test text, `test` holds the same of it.
+        """
+        progress, training = run.histories[""], self.config.training
+        save_char_model(self.output, self.model, self.text.vocabulary, self.network.named_weights())
+        log.info("reading the validation text as one stream")
+        model = LanguageModel.load(self.output)
+        scores = {name: likelihood(model.surprises(part)) for name, part in self.parts.items() if name != "train"}
+        metrics = {
+            **scores["validation"],
+            "split": training.split,
+            "unknown_characters": self.unknown,
+            **({"test": scores["test"]} if "test" in scores else {}),
+            "best_epoch": progress.best_epoch,
+            "epochs": progress.epoch,
+            "parameters": self.network.count_params(),
+            "training_seconds": round(progress.seconds),
+            "settings": self.settings(),
+        }
+        write_history(self.output, progress)
+        draw_text_curve(self.output / CURVE, progress.history, progress.best_epoch)
+        write_char_card(self.output / CARD, self.config.corpus.name, self.model, training, metrics)
+        return metrics

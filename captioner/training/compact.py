@@ -1,0 +1,225 @@
+"""The training of a compact encoder with its decoder, with the help of a teacher if there is one."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from captioner.errors import CaptionerError
+from captioner.export.compact import save_compact
+from captioner.models.captioner import CaptionModel
+from captioner.models.compact import CHANNELS
+from captioner.models.directory import SavedModel
+from captioner.models.encoder import weights_fingerprint
+from captioner.models.folding import folded, rounded, unfold
+from captioner.models.networks import load_networks
+from captioner.models.photo_model import PhotoModel
+from captioner.text import Vocabulary
+from captioner.training.artifacts import write_artifacts
+from captioner.training.augment import ImageDataset, augment
+from captioner.training.caption_run import CaptionRun
+from captioner.training.captions import fitted
+from captioner.training.context import Context
+from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
+from captioner.training.feature_extractor import photo_extractor
+from captioner.training.initialise import make_vocabulary, word_counts
+from captioner.training.loop import Stage
+from captioner.training.normalized_mse import NormalizedMSE
+from captioner.training.run import Training, TrainingRun
+from captioner.training.split import log_data, read_pixel_split
+from captioner.training.stages.imitation import Imitation, ImitationData
+from captioner.training.stages.joint import DistillationTargets, Joint
+from captioner.training.teacher_regions import TaughtImages, Teacher, read_teacher_regions
+from captioner.training.views import Views
+
+STORED = 4 / 3
+"""How many times as large as the encoder's input the training photos are kept: parts of them are still sharp."""
+
+FAMILIAR = 128
+"""Training photos by which a folded encoder is unfolded, to be trained on."""
+
+SAMPLE = 500
+"""Photos from which the variances of what the teacher sees are taken."""
+
+FIRST_GUESS = 0.5
+"""How far a pupil strays from the mean at first, in standard deviations of what the teacher sees."""
+
+log = logging.getLogger(__name__)
+
+
+class CompactTraining(Training):
+    """With a teacher the encoder first learns to see what the teacher sees, then both networks learn the captions.
+
+    Without one they learn from the captions alone.
+
+    Args:
+        config: what to train.
+    """
+
+    later_stages: ClassVar[tuple[str, ...]] = ("imitation",)
+
+    def __init__(self, config: CaptionRun) -> None:
+        self.config = config.with_precision()
+        self.output = config.output
+        self._learned: dict[str, Any] = {}
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the outcome, flat, by the names that users know."""
+        return self.config.settings() | self._learned
+
+    def check(self) -> None:
+        """Refuse a data set without a split."""
+        self.config.dataset.split("train"), self.config.dataset.split("dev")
+
+    def stages(self, run: TrainingRun) -> Iterator[tuple[str, Stage]]:
+        """Yield the imitation, where there is a teacher, and the joint training."""
+        config = self.config
+        init_from = config.sources.init_from
+        base = load_networks(init_from) if init_from else None
+        saved, teacher = self._load_teacher(run)
+        self._read(run, base[0] if base else saved)
+        if saved:
+            self._compare_words(saved.vocabulary)
+        keras.utils.set_random_seed(config.training.seed)
+        self.network = PhotoModel(self.model, dtype=config.training.precision)
+        self.network.captioner.set_word_frequencies(self.word_counts)
+        views = Views.draw(self._count("train"), config.training.views, config.training.seed) if teacher else None
+        self.images = ImageDataset(self.context.train.features, config.model.encoder.image_size, views)
+        if base:
+            self._start_from(*base)
+        taught, targets = TaughtImages(self.images), None
+        if teacher and views:
+            if not base:
+                self.network.take_decoder(teacher.decoder.named_weights())
+            data = self._imitation_data(teacher, views)
+            if not base:
+                begin_with_the_mean(self.network, data.mse)
+            yield "imitation", Imitation(self.network, data, config.training, config.imitation)
+            taught = data.train
+            targets = DistillationTargets(self._in_precision(teacher.decoder), data.mse, config.imitation)
+        else:
+            log.info("no --teacher: encoder and decoder learn from the captions alone")
+        yield "", Joint(self.context, self.network, taught, config.imitation.captions_per_photo, targets)
+
+    def _load_teacher(self, run: TrainingRun) -> tuple[SavedModel | None, Teacher | None]:
+        """Load the teacher, and note its weights.
+
+        Raises:
+            CaptionerError: it sees another grid than ours.
+        """
+        sources, model = self.config.sources, self.config.model
+        if not sources.teachers:
+            return None, None
+        saved, encoder = load_networks(sources.teachers[0], sources.encoder_weights)
+        ours = ((model.encoder.image_size // 16 - 1) ** 2, model.decoder.hidden_size)
+        theirs = (saved.config.decoder.locations, saved.config.decoder.hidden_size)
+        if ours != theirs:
+            raise CaptionerError(
+                f"--teacher {sources.teachers[0]}: sees {theirs[0]} regions of {theirs[1]} numbers, but this encoder "
+                f"would give {ours[0]} of {ours[1]}; leave out --image-size and --hidden-size, or choose another "
+                "teacher"
+            )
+        self._learned = {
+            "encoder_weights": weights_fingerprint(encoder),
+            "teacher_weights": weights_fingerprint(saved.network),
+        }
+        run.add_settings(**self._learned)
+        return saved, Teacher(encoder, saved.config.encoder.feature_layer, saved.network)
+
+    def _read(self, run: TrainingRun, known: SavedModel | None) -> None:
+        """Read the photos and captions, and make of them the words, the sizes, and what all stages share."""
+        config, size = self.config, self.config.model.encoder.image_size
+        train = read_pixel_split(config.dataset, "train", round(size * STORED))
+        dev = read_pixel_split(config.dataset, "dev", size)
+        self.sentences = train.sentences()
+        vocabulary = make_vocabulary(known, self.sentences, config.training.min_count)
+        decoder = replace(
+            config.model.decoder, vocabulary_size=len(vocabulary), locations=(size // 16 - 1) ** 2, channels=CHANNELS
+        )
+        decoding = fitted(config.model.decoding, self.sentences)
+        self.model = replace(config.model, decoder=decoder, decoding=decoding)
+        self.word_counts = word_counts(vocabulary, self.sentences)
+        log_data(train, dev, vocabulary, decoding)
+        self.context = Context(vocabulary, train, dev, config.training, decoding, run.profile).with_data(train, dev)
+
+    def _compare_words(self, theirs: Vocabulary) -> None:
+        """Log how many words the teacher does not know.
+
+        Raises:
+            CaptionerError: words have other numbers for it.
+        """
+        ours, sources = self.context.vocabulary, self.config.sources
+        if ours.tokens[: len(theirs)] != theirs.tokens:
+            raise CaptionerError(
+                f"--teacher {sources.teachers[0]}: expected words that --init-from {sources.init_from} begins with, "
+                f"found {len(theirs)} others; choose two models with the same words, or leave out one"
+            )
+        if len(ours) > len(theirs):
+            unknown = len(ours) - len(theirs)
+            log.info("%d words that the teacher does not know are learned from the captions alone", unknown)
+
+    def _count(self, name: str) -> int:
+        return len(self.config.dataset.split(name))
+
+    def _start_from(self, saved: SavedModel, encoder: keras.Model) -> None:
+        """Take over both networks of a compact model; of words that it does not know ours stay."""
+        network = self.network
+        network.take_decoder(saved.network.named_weights())
+        network.captioner.decoder.place.set_weights(saved.network.decoder.place.get_weights())
+        familiar = self.images.batch(np.asarray(self.context.train.rows[:FAMILIAR]), np.random.default_rng(0))
+        unfold(encoder, network.encoder, augment(**familiar.arrays()))
+
+    def _imitation_data(self, teacher: Teacher, views: Views) -> ImitationData:
+        """Read what the teacher sees of the train and dev photos."""
+        train, dev = self.context.train, self.context.dev
+        whole = Views.draw(self._count("dev"), 1, 0)
+        regions, dev_regions = (
+            read_teacher_regions([example.image for example in self.config.dataset.split(name)], each, teacher)
+            for name, each in (("train", views), ("dev", whole))
+        )
+        held_out = {"images": dev.features[dev.rows], "teacher_regions": dev_regions.values[dev.rows, 0]}
+        mse = NormalizedMSE(regions.values[train.rows[:SAMPLE], 0], teacher.decoder)
+        return ImitationData(TaughtImages(self.images, regions), np.asarray(train.rows), held_out, mse)
+
+    def _in_precision(self, decoder: CaptionModel) -> CaptionModel:
+        """Return a copy of the teacher's decoder that computes as the pupil's does in training."""
+        copy = type(decoder).from_config({**decoder.get_config(), "dtype": self.config.training.precision})
+        copy.set_weights(decoder.get_weights())
+        return copy
+
+    def finish(self, run: TrainingRun) -> dict[str, Any]:
+        """Fold and round the networks, choose the search on dev, score, and write the model."""
+        context, progress = self.context, run.histories[""]
+        log.info("choosing beam width and length penalty on dev")
+        network = self.network.in_float32()
+        network.captioner.adjust_logits(self.word_counts, context.training.logit_adjustment)
+        # What is scored is what is kept: without batch normalisation, and in half precision.
+        encoder, captioner = folded(network.encoder), rounded(network.captioner)
+        dev = photo_extractor(encoder)(context.dev)
+        decoding, captions = tune_decoding(captioner, context.vocabulary, dev, context.decoding)
+        model = replace(self.model, decoding=decoding)
+        imitated = [run.histories[name] for name in self.later_stages if name in run.histories]
+        metrics = {
+            **score_captions(captions, dev, "dev", decoding),
+            **describe_captions(captions, dev, self.sentences),
+            "best_epoch": progress.best_epoch,
+            "epochs": progress.epoch,
+            "parameters": captioner.count_params(),
+            "encoder_parameters": encoder.count_params(),
+            "training_seconds": round(sum(each.seconds for each in [*imitated, progress])),
+            "imitation": [row for each in imitated for row in each.history],
+            "settings": self.settings(),
+        }
+        save_compact(self.output, model, context.vocabulary, captioner, encoder)
+        write_artifacts(self.config, model, progress, metrics)
+        return metrics
+
+
+def begin_with_the_mean(network: PhotoModel, mse: NormalizedMSE) -> None:
+    """Let an untrained pupil give nearly what someone says who knows only the mean: hundreds of steps are saved."""
+    norm = network.captioner.decoder.place_norm
+    norm.beta.assign(mse.mean)
+    norm.gamma.assign(mse.deviation * FIRST_GUESS)

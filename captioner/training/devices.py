@@ -1,0 +1,45 @@
+"""Processor cores and GPUs: how a batch is divided among them."""
+
+import tensorflow as tf
+
+from captioner.cores import available_cores
+from captioner.errors import UsageError
+
+MOST_SHARDS = 4
+"""Shards at most: a graph grows with their number, and a small shard computes badly."""
+
+
+def shard_count() -> int:
+    """Return the number of shards of a batch: one with a GPU, which wants large products, else one per core."""
+    return 1 if tf.config.list_physical_devices("GPU") else min(MOST_SHARDS, available_cores())
+
+
+def give_each_shard_its_core() -> None:
+    """Let an operation use as many threads as there are cores for each shard; before TensorFlow's first operation.
+
+    In a process in which TensorFlow has already run, nothing changes, and shards gain less.
+    """
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(available_cores() // shard_count())
+        tf.config.threading.set_inter_op_parallelism_threads(available_cores())
+    except RuntimeError:  # already running
+        pass
+
+
+def choose_strategy(name: str) -> tf.distribute.Strategy:
+    """Return how devices share a batch: `mirrored` takes all GPUs, `auto` does so where there are several.
+
+    Where there is no GPU, TensorFlow's CPU devices are mirrored; there is one of them unless somebody has cut it.
+
+    Raises:
+        UsageError: there is nothing to mirror.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    devices = gpus or tf.config.list_logical_devices("CPU")
+    if name == "auto" and len(gpus) < 2:
+        return tf.distribute.get_strategy()
+    if len(devices) < 2:
+        raise UsageError(
+            f"--strategy {name}: expected several GPUs that TensorFlow sees, found {len(gpus)}; leave the argument out"
+        )
+    return tf.distribute.MirroredStrategy([device.name for device in devices])

@@ -1,0 +1,38 @@
+"""What the stages that are scored by captions have in common."""
+
+from captioner.training.context import Context
+from captioner.training.evaluator import Evaluator
+from captioner.training.loop import Row, Stage
+
+
+class CaptionStage(Stage):
+    """A stage whose epochs are compared by the captions of the dev photos.
+
+    Args:
+        context: what all stages share, with the epochs and the rate of this one.
+
+    Attributes:
+        evaluator: scores the captions; each stage makes its own.
+    """
+
+    evaluator: Evaluator
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.epochs, self.patience = context.training.epochs, context.training.patience
+
+    def evaluate(self) -> tuple[Row, list[str]]:
+        """Return the losses and scores on dev, and some captions."""
+        return self.evaluator()
+
+    def quality(self, row: Row) -> tuple[float, ...]:
+        """Compare by CIDEr-D on dev, and where that is equal, as on a handful of photos, by the loss on dev."""
+        return row["cider"], -row["dev_loss"]
+
+    def summary(self, row: Row) -> str:
+        """Describe an epoch by its losses and scores."""
+        return (
+            f"{self.monitor} {row[self.monitor]:.3f}, dev {row['dev_loss']:.3f}, "
+            f"BLEU {row['bleu1']:.1f} {row['bleu2']:.1f} {row['bleu3']:.1f} {row['bleu4']:.1f}, "
+            f"ROUGE-L {row['rouge_l']:.1f}, CIDEr-D {row['cider']:.1f}"
+        )

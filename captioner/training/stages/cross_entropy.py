@@ -1,0 +1,70 @@
+"""Cross-entropy: the network learns the captions of the training photos word by word."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from captioner.models.captioner import CaptionModel
+from captioner.models.tuned_model import TunedModel
+from captioner.training.batches import CaptionBatches, caption_arrays
+from captioner.training.caption_loss import CaptionLoss, per_word
+from captioner.training.context import Context
+from captioner.training.evaluator import Evaluator
+from captioner.training.loop import Row
+from captioner.training.optimizer import make_optimizer
+from captioner.training.precision import in_float32
+from captioner.training.stages.captioning import CaptionStage
+from captioner.training.step import Batch, Step
+
+
+class CrossEntropy(CaptionStage):
+    """Training on the features of an encoder that stays as it is.
+
+    Args:
+        context: what all stages share.
+        network: what is trained, made in the scope of the strategy.
+        strategy: whose devices share each batch; TensorFlow's default where it is not given.
+    """
+
+    def __init__(
+        self, context: Context, network: CaptionModel | TunedModel, strategy: tf.distribute.Strategy | None = None
+    ) -> None:
+        super().__init__(context)
+        training, train = context.training, context.train
+        self.network = network
+        self.variables = network.trainable_variables
+        self.batches = CaptionBatches(train.tokens, training.batch_size, rows=train.rows, views=train.views)
+        strategy = strategy or tf.distribute.get_strategy()
+        with strategy.scope():
+            self.optimizer = make_optimizer(self.variables, training, self.epochs * len(self), self.slow_variables())
+        self.step = Step(self.objective(), self.optimizer, self.variables, context.profile, strategy)
+        self.scored = in_float32(network)
+        self.evaluator = self.make_evaluator()
+
+    def slow_variables(self) -> tuple[Any, float]:
+        """Return variables with a learning rate of their own, and that rate; see `make_optimizer`."""
+        return (), 0.0
+
+    def objective(self) -> CaptionLoss:
+        """Return the loss that is lowered."""
+        return CaptionLoss(self.network, self.context.training.label_smoothing)
+
+    def make_evaluator(self) -> Evaluator:
+        """Return what scores `scored`."""
+        return Evaluator(self.context, self.scored, lambda: self.context.dev)
+
+    def __len__(self) -> int:
+        """Count the batches of an epoch."""
+        return len(self.batches)
+
+    def prepare(self, number: int, batch: Batch) -> Batch:
+        """Return what the network reads of a batch of `CaptionBatches`."""
+        return {"features": self.context.train.features[batch["rows"]], **caption_arrays(batch)}
+
+    def train_epoch(self, epoch: int, on_batch: Callable[[float], None]) -> Row:
+        """Train on all photos, each with one of its views; return the mean losses of a word, in nats."""
+        seed = self.context.training.seed
+        self.network.reseed(seed, epoch)
+        batches = self.batches.shuffled(seed, epoch, self.prepare)
+        return per_word(self.step.over(batches, lambda totals: on_batch(totals["loss"] / totals["words"])))

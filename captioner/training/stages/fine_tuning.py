@@ -1,0 +1,59 @@
+"""Fine-tuning: the last layers of the encoder learn along with the decoder, from captions and from teachers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from captioner.config import FineTuningConfig
+from captioner.models.tuned_model import TunedModel
+from captioner.training.caption_loss import CaptionLoss
+from captioner.training.context import Context
+from captioner.training.distillation import teacher_probabilities
+from captioner.training.evaluator import Evaluator
+from captioner.training.feature_extractor import grid_extractor
+from captioner.training.stages.cross_entropy import CrossEntropy
+from captioner.training.step import Batch
+
+
+class FineTuning(CrossEntropy):
+    """Cross-entropy on what the frozen layers of the encoder see, with the layers behind them trained too.
+
+    Args:
+        context: what all stages share, with the grids of the frozen layers as features.
+        network: the last layers and the decoder.
+        config: epochs, rates, and the teachers' share.
+        teachers: models that read the same grids, whose words are learned too.
+    """
+
+    rate_option = "--fine-tune-rate"
+
+    def __init__(
+        self, context: Context, network: TunedModel, config: FineTuningConfig, teachers: Sequence[TunedModel] = ()
+    ) -> None:
+        self.config = config
+        self._taught = teacher_probabilities(teachers, context.train) if teachers else None
+        own = context.with_settings(epochs=config.fine_tune_epochs, learning_rate=config.fine_tune_rate)
+        super().__init__(own, network)
+
+    def slow_variables(self) -> tuple[Any, float]:
+        """Return the encoder's layers and their rate."""
+        return self.network.layers_behind.trainable_variables, self.config.encoder_rate
+
+    def objective(self) -> CaptionLoss:
+        """Return the loss that is lowered, of which the teachers have a share."""
+        return CaptionLoss(self.network, self.context.training.label_smoothing, self.config.distillation)
+
+    def make_evaluator(self) -> Evaluator:
+        """Return what scores the decoder on what the layers see by then."""
+        extract = grid_extractor(self.scored.layers_behind)
+        return Evaluator(self.context, self.scored.captioner, lambda: extract(self.context.dev))
+
+    def prepare(self, number: int, batch: Batch) -> Batch:
+        """Return what the network reads of a batch, and what the teachers say of its words (N, C)."""
+        prepared = super().prepare(number, batch)
+        if self._taught is None:
+            return prepared
+        said = self._taught[batch["rows"][batch["word_images"]], batch["word_places"]]  # (N, C)
+        words, probabilities = said["word"].astype(np.int32), said["probability"]
+        return prepared | {"teacher_words": words, "teacher_probabilities": probabilities}

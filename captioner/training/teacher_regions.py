@@ -1,0 +1,109 @@
+"""The regions that a teacher sees in views of photos: what a compact encoder learns to give its decoder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from captioner.data.photos import preprocessing, scale
+from captioner.data.store import FeatureStore, fingerprint
+from captioner.files import cache_directory
+from captioner.models.captioner import CaptionModel
+from captioner.models.encoder import weights_fingerprint
+from captioner.training.augment import ImageDataset
+from captioner.training.features import refuse_constant
+from captioner.training.row_cache import PhotoRowMaker, fill
+from captioner.training.views import Views
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained model that a compact one learns from.
+
+    Attributes:
+        encoder: images (B, S, S, 3) to features (B, L, D).
+        feature_layer: the layer that it is cut at.
+        decoder: reads the features.
+    """
+
+    encoder: keras.Model
+    feature_layer: str
+    decoder: CaptionModel
+
+
+@dataclass(frozen=True)
+class TeacherRegions:
+    """What a teacher sees in the views of photos.
+
+    Attributes:
+        values: float16 (N, V, L, U), the decoder's regions.
+        views: those views.
+    """
+
+    values: np.ndarray
+    views: Views
+
+
+@dataclass(frozen=True)
+class TaughtImages:
+    """Photos as a training augments them, with what a teacher sees in their views, if there is one."""
+
+    images: ImageDataset
+    regions: TeacherRegions | None = None
+
+    def batch(self, rows: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return what `augment` takes of the photos of these rows (B,), and their `teacher_regions` (B, L, U)."""
+        augmented = self.images.batch(rows, rng)
+        if self.regions is None:
+            return augmented.arrays()
+        return augmented.arrays() | {"teacher_regions": self.regions.values[rows, augmented.views]}
+
+
+def read_teacher_regions(photos: Sequence[Path], views: Views, teacher: Teacher) -> TeacherRegions:
+    """Return what the teacher sees in V views of each of N photos, from the cache where it is there.
+
+    Raises:
+        CaptionerError: the cache cannot be written to, or the encoder sees nothing.
+    """
+    encoder, count = teacher.encoder, views.boxes.shape[1]
+    identity = {
+        "encoder": weights_fingerprint(encoder),
+        "feature_layer": teacher.feature_layer,
+        "preprocessing": preprocessing(encoder.input_shape[1]),
+        "decoder": weights_fingerprint(teacher.decoder),
+        "views": views.fingerprint(),
+    }
+    total, shape = len(photos) * count, (encoder.output_shape[1], teacher.decoder.config.hidden_size)
+    directory = cache_directory() / "targets" / fingerprint(photos, *identity.values())
+    store = FeatureStore(directory, (total, *shape), identity)
+    with _RegionMaker(photos, views, teacher) as maker:
+        fill(store, np.arange(total).reshape(-1, count), maker)
+    values = store.features.reshape(len(photos), count, *shape)
+    made = [number for number in range(len(photos)) if number not in maker.bad]
+    refuse_constant(values[made[:32], 0].astype(np.float32), teacher.feature_layer)
+    return TeacherRegions(values, views)
+
+
+class _RegionMaker(PhotoRowMaker):
+    """Reads all views of a photo through a teacher."""
+
+    title = "views of each photo, as the teacher sees them"
+
+    def __init__(self, photos: Sequence[Path], views: Views, teacher: Teacher) -> None:
+        count, shape = views.boxes.shape[1], teacher.encoder.input_shape[1:]
+        super().__init__(photos, count)
+        self._views, self._size = views, shape[0]
+        self._graph = tf.function(
+            lambda images: teacher.decoder.decoder.places(teacher.encoder(images, training=False)),
+            input_signature=[tf.TensorSpec((count, *shape), tf.float32)],
+            autograph=False,
+        )
+
+    def image(self, photo: np.ndarray, number: int, view: int) -> np.ndarray:
+        return self._views.of(photo, number, view, self._size)
+
+    def values(self, images: np.ndarray) -> np.ndarray:
+        return self._graph(scale(images)).numpy()  # (V, L, U)

@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from captioner.errors import CaptionerError
+from captioner.training.checkpoint import Progress
+from captioner.training.lineage import parent_history, parent_metrics
+
+HEADER = "epoch,loss,cross_entropy,dev_cross_entropy,bleu1,bleu4,rouge_l,cider"
+TOLD = {"settings": {"data": "0123"}}
+
+
+def test_a_model_without_metrics_does_not_tell_how_it_learned(tmp_path):
+    assert parent_metrics(tmp_path) is None
+    (tmp_path / "metrics.json").write_text('{"bleu4": 21.0}')
+    assert parent_metrics(tmp_path) is None
+    told = {"epochs": 3, "best_epoch": 2, "training_seconds": 60, "settings": {"seed": 1}}
+    (tmp_path / "metrics.json").write_text(json.dumps(told | {"bleu4": 21.0}))
+    assert parent_metrics(tmp_path) == told
+    (tmp_path / "metrics.json").write_text(json.dumps(told | {"settings": "none"}))
+    assert parent_metrics(tmp_path) is None
+
+
+def test_the_epochs_before_come_first_and_those_after_count_on(tmp_path):
+    (tmp_path / "history.csv").write_text(f"{HEADER}\n1,3.5,3.25,3.5,50,10,40,35\n2,3.25,3,3.25,52,12,41,37.5\n")
+    earlier = parent_history(tmp_path, TOLD, "0123")
+    assert [row["dev_cross_entropy"] for row in earlier.history] == [3.5, 3.25]
+    progress = earlier.followed_by(Progress(2, 1, [{"epoch": 1, "reward": 0.5}, {"epoch": 2, "reward": 0.25}]))
+    assert [row["epoch"] for row in progress.history] == [1, 2, 3, 4]
+    assert progress.best_epoch == 3
+
+
+@pytest.mark.parametrize("told", [None, {"settings": {}}, {"settings": {"data": "4567"}}])
+def test_epochs_on_other_photos_are_not_comparable(tmp_path, told):
+    (tmp_path / "history.csv").write_text(f"{HEADER}\n1,3.5,3.25,3.5,50,10,40,35\n")
+    assert parent_history(tmp_path, told, "0123").history == []
+
+
+def test_a_model_without_a_table_has_no_epochs(tmp_path):
+    assert parent_history(tmp_path, TOLD, "0123").history == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (HEADER.replace("cider", "score") + "\n1,3.5,3.25,3.5,50,10,40,35\n", "no column cider"),
+        (f"{HEADER}\none,3.5,3.25,3.5,50,10,40,35\n", "one"),
+        (f"{HEADER}\n,3.5,3.25,3.5,50,10,40,35\n", "non-finite"),
+        ("", "No columns"),
+        ("\x00\x01\n", "no column epoch"),
+    ],
+)
+def test_another_table_is_refused_with_what_to_do(tmp_path, text, wrong):
+    (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(CaptionerError, match=f"{wrong}.* to go on without"):
+        parent_history(tmp_path, TOLD, "0123")
