@@ -11,6 +11,7 @@ import numpy as np
 
 from captioner.checksums import Checksums
 from captioner.config import DecodingConfig, ModelConfig, check_search, load_config
+from captioner.data.encoder_memory import check_encoder
 from captioner.data.encoder_weights import (
     BY_OTHER_MEANS,
     IMAGENET,
@@ -208,6 +209,7 @@ def from_cache(
         return network, arrays
 
     if network is None:
+        check_encoder(directory / CONFIG, config.encoder)
         weights = needed_weights(directory, config, weights)
     report(f"preparing {directory} for fast starts; this takes about 20 seconds, once")
     if is_private() and not os.environ.get("XDG_CACHE_HOME"):

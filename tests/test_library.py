@@ -280,6 +280,20 @@ def test_what_is_wrong_is_told_as_by_the_commands(directory, tmp_path):
         library.Captioner.load(directory)
 
 
+@pytest.mark.parametrize("change", [{"image_size": 2048}, {"network": "ConvNeXtXLarge"}])
+@pytest.mark.parametrize("load", [captioner.Captioner.load, networks.load_networks])
+def test_an_encoder_that_would_take_too_much_memory_is_refused_before_it_is_built(directory, built, load, change):
+    """Evaluation, exports, `--init-from` and `--teacher` come through `load_networks`."""
+    path = directory / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config["model"]["encoder"] |= change
+    del config["digest"]
+    path.write_text(json.dumps(config), "utf-8")
+    with pytest.raises(CaptionerError, match=r"config.json: the encoder \w+ with an image_size of \d+ would"):
+        load(directory)
+    assert built == []
+
+
 def test_the_package_is_imported_at_once_and_a_warm_start_needs_no_framework(directory, photos, tmp_path):
     library.Captioner.load(directory)
     Image.fromarray(photos[0]).save(tmp_path / "photo.png")

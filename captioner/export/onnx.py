@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from captioner.checksums import checksum_vocabulary
 from captioner.config import save_config
+from captioner.data.encoder_memory import check_conversion
 from captioner.data.model_files import CONFIG, VOCABULARY, read_checksums
 from captioner.export.directory import replacing_directory
 from captioner.layers.decoder import Memory
@@ -33,7 +34,8 @@ def export_onnx(model: Path, encoder_weights: str, output: Path) -> None:
         output: the directory to make; a former export there is replaced, whole or not at all.
 
     Raises:
-        CaptionerError: the model or the weights cannot be read, or `output` holds something else.
+        CaptionerError: the model or the weights cannot be read, the conversion would take too much memory, or `output`
+            holds something else.
         OSError: `output` cannot be made.
     """
     saved, encoder = load_networks(model, encoder_weights)
@@ -52,6 +54,9 @@ def convert_encoder(encoder: keras.Model) -> bytes:
 
     Constants are folded, and batch normalisation is part of the weights, by ONNX Runtime: it would do so each time that
     it loads the network, in the time that ten photos take. What it fits to the processor it does as it loads this one.
+
+    Raises:
+        CaptionerError: the conversion would take too much memory.
     """
     return _optimised(_encoder(encoder))
 
@@ -70,6 +75,7 @@ def _optimised(network: bytes) -> bytes:
 
 
 def _encoder(encoder: keras.Model) -> bytes:
+    check_conversion(encoder.count_params())
     images = tf.TensorSpec(encoder.input_shape, tf.float32, "images")
     return _converted(lambda images: {"features": encoder(images, training=False)}, [images])
 

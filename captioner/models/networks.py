@@ -6,7 +6,16 @@ import keras
 
 from captioner.checksums import read_checked
 from captioner.config import EncoderConfig
-from captioner.data.model_files import CONFIG, NETWORK, TUNED, check_features, is_compact, read_files
+from captioner.data.encoder_memory import check_encoder
+from captioner.data.model_files import (
+    CONFIG,
+    NETWORK,
+    TUNED,
+    check_features,
+    is_compact,
+    read_config,
+    read_files,
+)
 from captioner.data.network_trial import refuse_harmful
 from captioner.errors import CaptionerError
 from captioner.models.compact_file import load_compact
@@ -20,8 +29,9 @@ def load_networks(directory: Path, encoder_weights: str | Path = "imagenet") -> 
     A compact encoder's weights are those in the directory, and so are those of layers that were trained along.
 
     Raises:
-        CaptionerError: the directory or the weights cannot be used.
+        CaptionerError: the directory or the weights cannot be used, or the encoder would take too much memory.
     """
+    check_encoder(directory / CONFIG, read_config(directory).encoder)
     model = load_model(directory)
     if is_compact(model.config):
         encoder = _compact(directory, model.config.encoder)

@@ -5,7 +5,9 @@ import numpy as np
 import onnx
 import pytest
 
+from captioner.data.encoder_memory import ALLOWED
 from captioner.decoding.captions import generate
+from captioner.errors import CaptionerError
 from captioner.export import litert
 from captioner.export.onnx import convert_encoder, export_onnx
 from captioner.models import networks
@@ -56,6 +58,19 @@ def test_onnxruntime_finds_what_keras_finds(tmp_path, save_captioner, encoder, n
         for one, other in zip(beam, same, strict=True):
             assert one.score == pytest.approx(other.score, abs=1e-4)
             np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
+
+
+def test_a_conversion_that_would_take_too_much_memory_is_refused(
+    tmp_path, save_captioner, encoder, monkeypatch, layered_encoder
+):
+    monkeypatch.setattr(networks, "build_encoder", lambda config, weights: encoder)
+    monkeypatch.setattr(networks, "check_encoder", lambda path, config: None)
+    monkeypatch.setenv(ALLOWED, "0")
+    with pytest.raises(CaptionerError, match=r"million weights into ONNX would take 0\.0 GB, expected at most 0;"):
+        export_onnx(save_captioner(tmp_path / "model", "rnn"), "imagenet", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(CaptionerError, match="into ONNX would take"):
+        convert_encoder(layered_encoder)
 
 
 @pytest.fixture(scope="module")
