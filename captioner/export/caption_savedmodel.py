@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from captioner.config import DecodingConfig, ModelConfig
+from captioner.config import LONGEST_SEARCH, DecodingConfig, ModelConfig
 from captioner.decoding.captions import BANNED
 from captioner.export.beam import beam_search
 from captioner.export.photos import read_photos
@@ -51,7 +51,8 @@ class CaptionSavedModel(tf.Module):
 
     Both also take the scalars `num_captions` int32, 1 where it is not given, and `beam_width` int32, `length_penalty`
     float32, `max_length` and `no_repeat_ngram_size` int32, which are the model's own where they are not given; the beam
-    is as wide as captions are asked for, at least. Both return, for each photo the best caption first,
+    is as wide as captions are asked for, at least. Its width times `max_length` is at most `LONGEST_SEARCH`, else an
+    InvalidArgumentError says so. Both return, for each photo the best caption first,
 
         captions: string (B, N).
         scores: float32 (B, N), log-probability / length ** length_penalty, natural logarithm; -inf, with "" for a
@@ -105,15 +106,22 @@ class CaptionSavedModel(tf.Module):
             max_length: Any = settings["max_length"],
             no_repeat_ngram_size: Any = settings["no_repeat_ngram_size"],
         ) -> dict[str, Any]:
+            wanted = tf.maximum(beam_width, num_captions)
             checks = [
                 tf.debugging.assert_positive(num_captions, "num_captions: expected 1 or more"),
                 tf.debugging.assert_positive(beam_width, "beam_width: expected 1 or more"),
                 tf.debugging.assert_non_negative(length_penalty, "length_penalty: expected 0 or more"),
                 tf.debugging.assert_positive(max_length, "max_length: expected 1 or more"),
                 tf.debugging.assert_non_negative(no_repeat_ngram_size, "no_repeat_ngram_size: expected 0 or more"),
+                tf.debugging.assert_less_equal(
+                    tf.cast(wanted, tf.int64) * tf.cast(max_length, tf.int64),
+                    tf.constant(LONGEST_SEARCH, tf.int64),
+                    f"beam_width, or num_captions, times max_length: expected at most {LONGEST_SEARCH} words to "
+                    "follow; ask for a narrower beam, fewer captions, or shorter ones",
+                ),
             ]
             with tf.control_dependencies(checks):
-                photos, beam_width = tf.identity(photos), tf.maximum(beam_width, num_captions)
+                photos, beam_width = tf.identity(photos), tf.identity(wanted)
             how = num_captions, beam_width, length_penalty, max_length, no_repeat_ngram_size
             images = read(photos)
             count = tf.shape(images)[0]

@@ -177,6 +177,9 @@ def test_what_goes_in_and_comes_out(exported):
         ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size: expected 0 or more"),
         ({"length_penalty": -0.5}, "length_penalty: expected 0 or more"),
         ({"length_penalty": math.nan}, "length_penalty: expected 0 or more"),
+        ({"beam_width": 2001, "max_length": 5}, r"times max_length: expected at most 10000 words to follow; ask for"),
+        ({"num_captions": 10_001, "max_length": 1}, r"expected at most 10000 words to follow"),
+        ({"beam_width": 1 << 16, "max_length": 1 << 16}, r"expected at most 10000 words to follow"),  # 0 in int32
     ],
     ids=repr,
 )
