@@ -1,7 +1,6 @@
 """A small convolutional network of our own that reads photos: random at first, taught by this project alone."""
 
-import functools
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -44,57 +43,56 @@ def build_compact(size: int = SIZE, dtype: Any = "float32", folded: bool = False
         a model from images float32 (B, S, S, 3) in [-1, 1] to features (B, L, D).
     """
     image = keras.Input((size, size, 3), name="image", dtype="float32")
-    convolved = functools.partial(_convolved, dtype=dtype, folded=folded)
-    grid = convolved(image, STEM, 3, 2, "stem")  # (B, S/2, S/2, C)
+    build = _Builder(dtype, folded)
+    grid = build.convolved(image, STEM, 3, 2, "stem")  # (B, S/2, S/2, C)
     for stage, (width, blocks, gated) in enumerate(STAGES, 1):
         for block in range(1, blocks + 1):
-            name = f"stage_{stage}_block_{block}"
-            grid = _block(grid, width, 2 if block == 1 else 1, gated, name, dtype, convolved)
+            grid = build.block(grid, width, 2 if block == 1 else 1, gated, f"stage_{stage}_block_{block}")
     grid = layers.Conv2D(CHANNELS, 2, use_bias=True, name=GRID, dtype=dtype)(grid)  # (B, S/16 - 1, S/16 - 1, D)
     places = (size // 16 - 1) ** 2
     features = layers.Reshape((places, CHANNELS), name="features", dtype=dtype)(grid)
     return keras.Model(image, features, name="encoder")
 
 
-def _block(
-    grid: keras.KerasTensor,
-    width: int,
-    stride: int,
-    gated: bool,
-    name: str,
-    dtype: Any,
-    convolved: Callable[..., keras.KerasTensor],
-) -> keras.KerasTensor:
-    """Two convolutions, and what they were given added to what they make of it."""
-    inside = convolved(grid, width, 3, stride, f"{name}_first")
-    inside = convolved(inside, width, 3, 1, f"{name}_second", activation=False)
-    if gated:
-        mean = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean", dtype=dtype)(inside)  # (B, 1, 1, C)
-        narrow = layers.Dense(width // 4, activation="relu", name=f"{name}_squeeze", dtype=dtype)(mean)
-        gate = layers.Dense(width, activation="sigmoid", name=f"{name}_excite", dtype=dtype)(narrow)
-        inside = layers.Multiply(name=f"{name}_gated", dtype=dtype)([inside, gate])
-    if stride > 1:
-        grid = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool", dtype=dtype)(grid)
-        grid = convolved(grid, width, 1, 1, f"{name}_skip", activation=False)
-    total = layers.Add(name=f"{name}_sum", dtype=dtype)([inside, grid])
-    return layers.Activation("relu", name=name, dtype=dtype)(total)
+@dataclass(frozen=True)
+class _Builder:
+    """What all parts of the network have in common: see `build_compact`."""
 
+    dtype: Any
+    folded: bool
 
-def _convolved(
-    grid: keras.KerasTensor,
-    width: int,
-    kernel: int,
-    stride: int,
-    name: str,
-    *,
-    dtype: Any,
-    folded: bool,
-    activation: bool = True,
-) -> keras.KerasTensor:
-    """Convolve, normalise over the batch and, where `activation` says so, keep what is positive."""
-    grid = layers.Conv2D(
-        width, kernel, stride, padding="same", use_bias=folded, kernel_initializer="he_normal", name=name, dtype=dtype
-    )(grid)
-    if not folded:
-        grid = layers.BatchNormalization(momentum=0.97, name=f"{name}{NORM}", dtype=dtype)(grid)
-    return layers.Activation("relu", name=f"{name}_relu", dtype=dtype)(grid) if activation else grid
+    def block(self, grid: keras.KerasTensor, width: int, stride: int, gated: bool, name: str) -> keras.KerasTensor:
+        """Two convolutions, and what they were given added to what they make of it."""
+        dtype = self.dtype
+        inside = self.convolved(grid, width, 3, stride, f"{name}_first")
+        inside = self.convolved(inside, width, 3, 1, f"{name}_second", activation=False)
+        if gated:
+            mean = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean", dtype=dtype)(
+                inside
+            )  # (B, 1, 1, C)
+            narrow = layers.Dense(width // 4, activation="relu", name=f"{name}_squeeze", dtype=dtype)(mean)
+            gate = layers.Dense(width, activation="sigmoid", name=f"{name}_excite", dtype=dtype)(narrow)
+            inside = layers.Multiply(name=f"{name}_gated", dtype=dtype)([inside, gate])
+        if stride > 1:
+            grid = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool", dtype=dtype)(grid)
+            grid = self.convolved(grid, width, 1, 1, f"{name}_skip", activation=False)
+        total = layers.Add(name=f"{name}_sum", dtype=dtype)([inside, grid])
+        return layers.Activation("relu", name=name, dtype=dtype)(total)
+
+    def convolved(
+        self, grid: keras.KerasTensor, width: int, kernel: int, stride: int, name: str, *, activation: bool = True
+    ) -> keras.KerasTensor:
+        """Convolve, normalise over the batch unless that is folded and, where `activation` says so, drop negatives."""
+        grid = layers.Conv2D(
+            width,
+            kernel,
+            stride,
+            padding="same",
+            use_bias=self.folded,
+            kernel_initializer="he_normal",
+            name=name,
+            dtype=self.dtype,
+        )(grid)
+        if not self.folded:
+            grid = layers.BatchNormalization(momentum=0.97, name=f"{name}{NORM}", dtype=self.dtype)(grid)
+        return layers.Activation("relu", name=f"{name}_relu", dtype=self.dtype)(grid) if activation else grid
