@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from captioner.config import DecodingConfig
 from captioner.decoding.hypothesis import Hypothesis, ranked
-from captioner.decoding.step import Step, allowed_log_probs, check_best, count_images
+from captioner.decoding.step import SpecialTokens, Step, allowed_log_probs, check_best, count_images
 
 # What one step chose: the slots to extend (B, K), and the attention of their step (B, K, L).
 _Move = tuple[np.ndarray, np.ndarray | None]
@@ -14,15 +15,8 @@ _Move = tuple[np.ndarray, np.ndarray | None]
 def beam_search(
     step: Step,
     state: Sequence[np.ndarray],
-    *,
-    start: int,
-    end: int,
-    beam_width: int,
-    length_penalty: float = 0.0,
-    banned: Sequence[int] = (),
-    max_length: int,
-    allow_repeats: bool = False,
-    no_repeat_ngram_size: int = 0,
+    special: SpecialTokens,
+    decoding: DecodingConfig,
 ) -> list[list[Hypothesis]]:
     """Return for each image at least one and at most K = `beam_width` hypotheses, best first.
 
@@ -36,24 +30,21 @@ def beam_search(
     Args:
         step: the model; called with K = `beam_width`, for finished images too.
         state: the initial state, arrays (B, 1, ...).
-        start: the token fed first.
-        end: the token that finishes a caption; it may come first (an empty caption).
-        beam_width: K, the hypotheses kept for each image.
-        length_penalty: see `length_normalised`; it orders the hypotheses found, and does not steer the search.
-        banned: tokens never chosen, such as padding, start and unknown.
-        max_length: the most tokens of a caption, its end token counted.
-        allow_repeats: whether a token may follow itself.
-        no_repeat_ngram_size: see `allowed_log_probs`.
+        special: the tokens that start and end a caption, and those that it must not hold.
+        decoding: how to search. `beam_width` is K; `length_penalty` orders the hypotheses found, and does not steer
+            the search.
 
     Raises:
         ValueError: `state` has the wrong shapes, `beam_width` or `max_length` is below 1, the model diverged, or
             an image's captions can neither go on nor end.
     """
-    if beam_width < 1 or max_length < 1:
-        raise ValueError(f"`beam_width` and `max_length` must be at least 1, got {beam_width} and {max_length}")
-    B, K = count_images(state), beam_width
+    if decoding.beam_width < 1 or decoding.max_length < 1:
+        raise ValueError(
+            f"`beam_width` and `max_length` must be at least 1, got {decoding.beam_width} and {decoding.max_length}"
+        )
+    B, K = count_images(state), decoding.beam_width
     state = [np.repeat(array, K, axis=1) for array in state]
-    tokens = np.full((B, K), start, np.int32)
+    tokens = np.full((B, K), special.start, np.int32)
     log_prob = np.zeros((B, K))  # float64: sums in float32 make ties where the step made none
     alive = np.tile(np.arange(K) == 0, (B, 1))  # (B, K): one hypothesis at first, or all slots would hold the same
     room = np.full((B, 1), K)  # places that no finished hypothesis has taken
@@ -62,11 +53,9 @@ def beam_search(
     trail: list[_Move] = []
     ends: list[list[tuple[np.ndarray, int, float, bool]]] = [[] for _ in range(B)]  # (said, slot, log_prob, finished)
 
-    for time in range(max_length):
+    for time in range(decoding.max_length):
         log_probs, state, attention = step(tokens, state)
-        allowed = allowed_log_probs(
-            log_probs, said, banned, allow_repeats=allow_repeats, no_repeat_ngram_size=no_repeat_ngram_size
-        )  # (B*K, V)
+        allowed = allowed_log_probs(log_probs, said, special.banned, decoding.no_repeat_ngram_size)  # (B*K, V)
         gains, words = _best_of_rows(allowed, K)  # (B*K, R)
         check_best(gains[:, 0], alive.reshape(-1))
 
@@ -78,11 +67,11 @@ def beam_search(
         parent_rows = flat // R  # (B, K)
         log_prob = totals.reshape(-1)[flat]  # (B, K)
         kept = (log_prob > -np.inf) & (np.arange(K) < room)  # (B, K)
-        tokens = np.where(kept, words.reshape(-1)[flat], end).astype(np.int32)  # (B, K)
+        tokens = np.where(kept, words.reshape(-1)[flat], special.end).astype(np.int32)  # (B, K)
         said = np.concatenate([said.reshape(B * K, time)[parent_rows], tokens[..., None]], axis=2)
         trail.append((parent_rows - first_row, None if attention is None else np.array(attention)))
 
-        ended = kept & (tokens == end)  # (B, K)
+        ended = kept & (tokens == special.end)  # (B, K)
         for b, k in np.argwhere(ended):
             ends[b].append((said[b, k], k, float(log_prob[b, k]), True))
         room -= ended.sum(axis=1, keepdims=True)
@@ -104,7 +93,7 @@ def beam_search(
             weights = _trace(trail[: len(sequence)], b, k)
             attended = None if weights is None else weights[:T]  # (T, L)
             hypotheses.append(Hypothesis(tuple(sequence[:T].tolist()), total, total, finished, attended))
-        found.append(ranked(hypotheses, length_penalty))
+        found.append(ranked(hypotheses, decoding.length_penalty))
     return found
 
 

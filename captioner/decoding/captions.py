@@ -7,12 +7,14 @@ import numpy as np
 from captioner.config import DecodingConfig
 from captioner.decoding.beam import beam_search
 from captioner.decoding.hypothesis import Hypothesis
-from captioner.decoding.step import Step
+from captioner.decoding.step import SpecialTokens, Step
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
 
 BANNED = (Vocabulary.pad, Vocabulary.start, Vocabulary.unknown)
 """Tokens that no caption may hold."""
+
+SPECIAL = SpecialTokens(Vocabulary.start, Vocabulary.end, BANNED)
 
 
 class Network(Protocol):
@@ -31,16 +33,6 @@ def generate(network: Network, features: np.ndarray, decoding: DecodingConfig) -
     """
     step, states = network.start(features)
     try:
-        return beam_search(
-            step,
-            states,
-            start=Vocabulary.start,
-            end=Vocabulary.end,
-            beam_width=decoding.beam_width,
-            length_penalty=decoding.length_penalty,
-            max_length=decoding.max_length,
-            banned=BANNED,
-            no_repeat_ngram_size=decoding.no_repeat_ngram_size,
-        )
+        return beam_search(step, states, SPECIAL, decoding)
     except ValueError as error:
         raise CaptionerError(f"the model cannot caption ({error}); take another model, or train again") from error

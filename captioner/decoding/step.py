@@ -1,9 +1,23 @@
 """One step of a model as the searches see it, and the tokens that a search must not choose."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+
+
+class SpecialTokens(NamedTuple):
+    """The tokens that a search treats unlike words.
+
+    Attributes:
+        start: the token fed first.
+        end: the token that finishes a caption; it may come first (an empty caption).
+        banned: tokens never chosen, such as padding, start and unknown.
+    """
+
+    start: int
+    end: int
+    banned: Sequence[int] = ()
 
 
 class Step(Protocol):
@@ -48,19 +62,17 @@ def allowed_log_probs(
     log_probs: np.ndarray,
     said: np.ndarray,
     banned: Sequence[int],
-    *,
-    allow_repeats: bool = False,
     no_repeat_ngram_size: int = 0,
 ) -> np.ndarray:
     """Return a copy of `log_probs` (B, K, V) as rows (B*K, V), with -inf where a search must not go.
 
-    A phrase said again ("a red shirt and a red shirt") is the commonest fault of a small captioner.
+    No token follows itself. A phrase said again ("a red shirt and a red shirt") is the commonest fault of a small
+    captioner.
 
     Args:
         log_probs: those of the next token.
         said: (B, K, T), the tokens of each slot so far, T of them.
         banned: tokens never chosen.
-        allow_repeats: whether a token may follow itself.
         no_repeat_ngram_size: so many tokens in a row that stand in `said` must not come again (Paulus et al. 2018,
             section 2.5, for trigrams); 0 lets them.
     """
@@ -69,7 +81,7 @@ def allowed_log_probs(
     said = said.reshape(len(rows), T)
     if len(banned):
         rows[:, list(banned)] = -np.inf
-    if T and not allow_repeats:
+    if T:
         rows[np.arange(len(rows)), said[:, -1]] = -np.inf
     if 1 <= n <= T:
         begun = np.ones((len(rows), T - n + 1), bool)  # where the n - 1 last tokens also stood before, and went on

@@ -5,12 +5,32 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from captioner.decoding.step import SpecialTokens
+
 Step = Callable[[Any, list[Any]], tuple[Any, list[Any], Any]]
 """What `captioner.decoding.step` describes, on tensors: tokens (B, K), states -> log_probs, states, attention."""
 
 _NO_TOKEN = -1  # stands before the first token of a caption
 
 _FINISHED, _CUT, _NOTHING = range(3)  # what ended in a slot at a step, in the order in which they are ranked
+
+
+class Search(NamedTuple):
+    """How to search, in tensors, so that a graph takes it as inputs.
+
+    Attributes:
+        beam_width: int32 (), K, the hypotheses kept for each image; at least 1.
+        length_penalty: float64 (); a score is the log-probability / length ** length_penalty.
+        max_length: int32 (), the most tokens of a caption, its end token counted; at least 1.
+        no_repeat_ngram_size: int32 (); so many tokens in a row never come again, 0 lets them.
+        num_captions: int32 (), N, the hypotheses that are returned for each image; at most K.
+    """
+
+    beam_width: Any
+    length_penalty: Any
+    max_length: Any
+    no_repeat_ngram_size: Any
+    num_captions: Any
 
 
 class Hypotheses(NamedTuple):
@@ -42,45 +62,32 @@ class _Trail(NamedTuple):
 def beam_search(
     step: Step,
     states: Sequence[Any],
-    *,
-    start: int,
-    end: int,
-    beam_width: Any,
-    length_penalty: Any,
-    max_length: Any,
-    num_captions: Any,
-    banned: Sequence[int],
-    no_repeat_ngram_size: Any,
+    special: SpecialTokens,
+    search: Search,
 ) -> Hypotheses:
     """Search as `captioner.decoding.beam.beam_search` does, which says how; no token follows itself.
 
     Args:
         step: the model; called with K = `beam_width`, for finished images too.
         states: the initial states, (B, 1, ...).
-        start: the token fed first.
-        end: the token that finishes a caption; it may come first (an empty caption).
-        beam_width: int32 (), K, the hypotheses kept for each image; at least 1.
-        length_penalty: float64 (); a score is the log-probability / length ** length_penalty.
-        max_length: int32 (), the most tokens of a caption, its end token counted; at least 1.
-        num_captions: int32 (), N, at most K.
-        banned: tokens never chosen, such as padding, start and unknown.
-        no_repeat_ngram_size: int32 (); so many tokens in a row never come again, 0 lets them.
+        special: the tokens that start and end a caption, and those that it must not hold.
+        search: how to search.
 
     Raises, when the graph runs:
         InvalidArgumentError: the model diverged, or an image's captions can neither go on nor end.
     """
-    K = beam_width
+    K = search.beam_width
     B = tf.shape(states[0])[0]
     states = [tf.repeat(state, K, axis=1) for state in states]
     shapes = [state.shape for state in states]
     slots = tf.range(K)
 
     def go_on(time: Any, said: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
-        return (time < max_length) & (tf.equal(time, 0) | tf.reduce_any(alive))
+        return (time < search.max_length) & (tf.equal(time, 0) | tf.reduce_any(alive))
 
     def body(time: Any, said: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
-        log_probs, after, attention = step(tf.where(time > 0, said[:, :, -1], start), list(states))
-        log_probs = _allowed(log_probs, said, banned, no_repeat_ngram_size)  # (B, K, V)
+        log_probs, after, attention = step(tf.where(time > 0, said[:, :, -1], special.start), list(states))
+        log_probs = _allowed(log_probs, said, special.banned, search.no_repeat_ngram_size)  # (B, K, V)
         _check_finite(log_probs, alive)
 
         # The K best extensions of an image are among the K best of each of its slots; top_k keeps the order of equals.
@@ -90,8 +97,8 @@ def beam_search(
         log_prob, order = tf.math.top_k(tf.reshape(totals, (B, K * R)), k=K)  # (B, K)
         parents = order // R  # (B, K)
         kept = (log_prob > -float("inf")) & (slots < room)  # (B, K)
-        tokens = tf.where(kept, _pick(tf.reshape(words, (B, K * R)), order), end)  # (B, K)
-        ended = kept & tf.equal(tokens, end)  # (B, K)
+        tokens = tf.where(kept, _pick(tf.reshape(words, (B, K * R)), order), special.end)  # (B, K)
+        ended = kept & tf.equal(tokens, special.end)  # (B, K)
         chosen = _Trail(tokens, parents, log_prob, ended, _pick(attention, parents))
         trail = _Trail(*(array.write(time, value) for array, value in zip(trail, chosen, strict=True)))
         said = tf.concat([_pick(said, parents)[:, :, 1:], tokens[:, :, None]], axis=2)
@@ -105,7 +112,7 @@ def beam_search(
         body,
         (
             0,
-            tf.fill((B, K, max_length), _NO_TOKEN),
+            tf.fill((B, K, search.max_length), _NO_TOKEN),
             tf.zeros((B, K), tf.float64),  # sums in float32 make ties where the step made none
             tf.tile(tf.equal(slots, 0)[None], (B, 1)),  # one hypothesis at first, or all slots would hold the same
             tf.fill((B, 1), K),  # places that no finished hypothesis has taken
@@ -114,7 +121,7 @@ def beam_search(
         ),
     )
     steps = _Trail(*(array.stack() for array in trail))  # (T, B, K), (T, B, K, L)
-    return _best(steps, alive, length_penalty, num_captions)
+    return _best(steps, alive, search.length_penalty, search.num_captions)
 
 
 def _allowed(log_probs: Any, said: Any, banned: Sequence[int], no_repeat_ngram_size: Any) -> Any:

@@ -12,8 +12,8 @@ import keras
 import tensorflow as tf
 
 from captioner.config import LONGEST_SEARCH, DecodingConfig, ModelConfig
-from captioner.decoding.captions import BANNED
-from captioner.export.beam import beam_search
+from captioner.decoding.captions import SPECIAL
+from captioner.export.beam import Search, beam_search
 from captioner.export.photos import read_photos
 from captioner.export.savedmodel import save, scalar_inputs
 from captioner.models.captioner import CaptionModel
@@ -122,41 +122,23 @@ class CaptionSavedModel(tf.Module):
             ]
             with tf.control_dependencies(checks):
                 photos, beam_width = tf.identity(photos), tf.identity(wanted)
-            how = num_captions, beam_width, length_penalty, max_length, no_repeat_ngram_size
+            penalty = tf.cast(length_penalty, tf.float64)
+            search = Search(beam_width, penalty, max_length, no_repeat_ngram_size, num_captions)
             images = read(photos)
             count = tf.shape(images)[0]
             # No convolution takes an empty batch in every graph that TensorFlow rewrites
             blank = tf.zeros((tf.cast(tf.equal(count, 0), tf.int32), *images.shape[1:]))
             images = tf.concat([images, blank], axis=0)
-            found = self._search(self._encode(images), *how)
+            found = self._search(self._encode(images), search)
             return {name: value[:count] for name, value in found.items()}
 
         inputs = [tf.TensorSpec(shape, kind, name), *scalar_inputs(settings)]
         return tf.function(caption, input_signature=inputs, autograph=False)
 
-    def _search(
-        self,
-        features: Any,
-        num_captions: Any,
-        beam_width: Any,
-        length_penalty: Any,
-        max_length: Any,
-        no_repeat_ngram_size: Any,
-    ) -> dict[str, Any]:
+    def _search(self, features: Any, search: Search) -> dict[str, Any]:
         """Find the captions of images with features (B, L, D), and put them in words."""
         step, states = self._begin(features)
-        found = beam_search(
-            step,
-            states,
-            start=Vocabulary.start,
-            end=Vocabulary.end,
-            beam_width=beam_width,
-            length_penalty=tf.cast(length_penalty, tf.float64),
-            max_length=max_length,
-            num_captions=num_captions,
-            banned=BANNED,
-            no_repeat_ngram_size=no_repeat_ngram_size,
-        )
+        found = beam_search(step, states, SPECIAL, search)
         words = tf.gather(self.words, found.tokens)  # (B, N, T)
         captions = tf.strings.strip(tf.strings.reduce_join(words, axis=-1, separator=" "))
         for pattern in self._false_spaces:

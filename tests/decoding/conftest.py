@@ -6,6 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from captioner.config import DecodingConfig
+from captioner.decoding import beam
+from captioner.decoding.hypothesis import Hypothesis, length_normalised
+from captioner.decoding.step import SpecialTokens, allowed_log_probs
+
 END, START = 0, 1
 
 
@@ -69,6 +74,45 @@ class TableStep:
         return frozen(self.log_probs[tokens]), state, None
 
 
+def search_by_beam(step, state, *, banned=(), start=START, **settings) -> list[list[Hypothesis]]:
+    """Search with settings by name; length penalty and phrases that come again are left out unless given."""
+    decoding = DecodingConfig(**{"length_penalty": 0.0, "no_repeat_ngram_size": 0, **settings})
+    return beam.beam_search(step, state, SpecialTokens(start, END, banned), decoding)
+
+
+def search_greedily(
+    step, state, *, max_length, banned=(), no_repeat_ngram_size=0, length_penalty=0.0
+) -> list[Hypothesis]:
+    """Take the likeliest token, again and again; of equals, the lowest number."""
+    said = np.full((len(state[0]), 1, 1), START, np.int32)  # (B, 1, T), behind an end only ends
+    log_prob, ended, attended = np.zeros(len(said)), np.zeros(len(said), bool), []
+    while said.shape[2] <= max_length and not ended.all():
+        log_probs, state, attention = step(said[:, :, -1], state)
+        rows = allowed_log_probs(log_probs, said[:, :, 1:], banned, no_repeat_ngram_size)  # (B, V)
+        best = np.where(ended, END, rows.argmax(axis=1)).astype(np.int32)
+        log_prob += np.where(ended, 0, rows.max(axis=1))
+        ended |= best == END
+        said = np.concatenate([said, best[:, None, None]], axis=2)
+        attended.append(attention)
+    found = []
+    for image, tokens in enumerate(said[:, 0, 1:].tolist()):
+        words = tuple(tokens[: tokens.index(END)] if ended[image] else tokens)
+        score = length_normalised(log_prob[image], len(words) + ended[image], length_penalty)
+        weights = None if attended[0] is None else np.stack([each[image, 0] for each in attended])[: len(words)]
+        found.append(Hypothesis(words, log_prob[image], score, bool(ended[image]), weights))
+    return found
+
+
+@pytest.fixture(scope="module")
+def beam_search() -> Callable[..., list[list[Hypothesis]]]:
+    return search_by_beam
+
+
+@pytest.fixture(scope="module")
+def greedy_search() -> Callable[..., list[Hypothesis]]:
+    return search_greedily
+
+
 @pytest.fixture
 def random_step() -> type[RandomStep]:
     return RandomStep
@@ -118,12 +162,12 @@ def finder_of_repeats() -> Callable[[Sequence[int], int], bool]:
 def exhaustive() -> Callable[..., list[SimpleNamespace]]:
     """Every caption that RandomStep can say about the image with this seed, best first."""
 
-    def search(seed, *, max_length, length_penalty, banned=(), allow_repeats=False, no_repeat_ngram_size=0):
+    def search(seed, *, max_length, length_penalty, banned=(), no_repeat_ngram_size=0):
         found = {}
         for letters in product(range(RandomStep.vocabulary), repeat=max_length):
             said = letters[: letters.index(END) + 1] if END in letters else letters
             repeats = any(a == b for a, b in pairwise(said))
-            if set(said) & set(banned) or (repeats and not allow_repeats) or says_twice(said, no_repeat_ngram_size):
+            if set(said) & set(banned) or repeats or says_twice(said, no_repeat_ngram_size):
                 continue
             answers = [RandomStep.answer(seed, (START, *said[:t])) for t in range(len(said))]
             log_prob = sum(float(log_probs[token]) for token, (log_probs, _) in zip(said, answers, strict=True))

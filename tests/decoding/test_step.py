@@ -35,10 +35,10 @@ def test_allowed_log_probs_without_bans_is_a_writable_copy():
     ],
 )
 def test_what_would_say_a_phrase_again(size, forbidden):
-    said = np.array([[[4, 1, 2, 3, 2, 4, 1, 2], [0, 0, 0, 0, 0, 0, 0, 5]]], np.int32)
+    said = np.array([[[4, 1, 2, 3, 2, 4, 1, 2], [0, 0, 0, 0, 0, 0, 0, 5]]], np.int32)  # 2 never follows itself
     log_probs = np.zeros((1, 2, 7), np.float32)
-    rows = allowed_log_probs(log_probs, said, (), allow_repeats=True, no_repeat_ngram_size=size)
-    assert set(np.flatnonzero(rows[0] == MINUS_INFINITY)) == forbidden
+    rows = allowed_log_probs(log_probs, said, (), size)
+    assert set(np.flatnonzero(rows[0] == MINUS_INFINITY)) == {2} | forbidden
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

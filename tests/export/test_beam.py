@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from captioner.config import DecodingConfig
 from captioner.decoding import beam as numpy_beam
-from captioner.decoding.captions import BANNED, generate
-from captioner.export.beam import beam_search
-from captioner.text import Vocabulary
+from captioner.decoding.captions import SPECIAL, generate
+from captioner.decoding.step import SpecialTokens
+from captioner.export.beam import Search, beam_search
 
 END, START, A, B, C = range(5)
 CELLS = ["rnn", "gru", "lstm"]
@@ -33,14 +33,8 @@ def graph(size):
         return beam_search(
             step,
             [tf.zeros((images, 1, 2))],
-            start=START,
-            end=END,
-            beam_width=width,
-            length_penalty=tf.cast(penalty, tf.float64),
-            max_length=longest,
-            num_captions=number,
-            banned=(START,),
-            no_repeat_ngram_size=size,
+            SpecialTokens(START, END, (START,)),
+            Search(width, tf.cast(penalty, tf.float64), longest, size, number),
         )
 
     return run
@@ -68,13 +62,8 @@ def in_numpy(probabilities, width, longest, penalty=0.0, images=1, size=0):
     return numpy_beam.beam_search(
         step,
         [np.zeros((images, 1, 2))],
-        start=START,
-        end=END,
-        beam_width=width,
-        length_penalty=penalty,
-        max_length=longest,
-        banned=(START,),
-        no_repeat_ngram_size=size,
+        SpecialTokens(START, END, (START,)),
+        DecodingConfig(width, penalty, longest, size),
     )
 
 
@@ -139,18 +128,7 @@ def test_networks_give_what_numpy_finds(network, cell):
     @tf.function(input_signature=[tf.TensorSpec((None, 4, 6)), *scalars], autograph=False)
     def search(features, width, penalty, longest, size):
         step, states = model.begin(features)
-        return beam_search(
-            step,
-            states,
-            start=Vocabulary.start,
-            end=Vocabulary.end,
-            beam_width=width,
-            length_penalty=penalty,
-            max_length=longest,
-            num_captions=width,
-            banned=BANNED,
-            no_repeat_ngram_size=size,
-        )
+        return beam_search(step, states, SPECIAL, Search(width, penalty, longest, size, width))
 
     cut = finished = 0
     for seed in range(3):
@@ -177,14 +155,8 @@ def test_the_search_stops_when_nothing_is_alive():
         return beam_search(
             step,
             [tf.zeros((images, 1, 2))],
-            start=1,
-            end=0,
-            beam_width=width,
-            length_penalty=tf.constant(0.0, tf.float64),
-            max_length=50,
-            num_captions=1,
-            banned=(),
-            no_repeat_ngram_size=0,
+            SpecialTokens(1, 0),
+            Search(width, tf.constant(0.0, tf.float64), 50, 0, 1),
         )
 
     found = search(tf.constant(3), tf.constant(1))
