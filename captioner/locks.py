@@ -3,7 +3,7 @@
 What is locked is the file or the directory itself, so that no lock file lies beside people's photos, and a file that
 may be written to can be locked in a folder that is read-only. The system lifts a lock when its process ends, however it
 ends. Where a file system knows no locks, the work goes on without: one process alone needs none. Windows locks no
-directories.
+directories; in those that only this program writes, a file stands for them there.
 """
 
 import errno
@@ -23,6 +23,9 @@ except ImportError:  # Windows
 
 _BYTE = (1 << 31) - 2
 """Windows locks bytes, and nobody else can read or write those: this is the last that its C library can lock."""
+
+_STAND_IN = ".lock"
+"""The file that Windows locks in the place of its directory."""
 
 _PAUSE = 0.02
 """Seconds between two attempts where the system cannot wait by itself."""
@@ -66,6 +69,28 @@ def _locked_byte(handle: int) -> Iterator[None]:
         os.lseek(handle, _BYTE, os.SEEK_SET)
         with suppress(OSError):
             msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+
+
+@contextmanager
+def locked_directory(directory: Path) -> Iterator[None]:
+    """Make a directory and keep others from it while the block runs; wait until nobody else has it.
+
+    Only those that ask in the same way are kept out.
+
+    Args:
+        directory: one that only this program writes, such as a cache.
+
+    Raises:
+        OSError: it cannot be made, or not be opened.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    place, access = (directory, os.O_RDONLY) if fcntl else (directory / _STAND_IN, os.O_RDWR | os.O_CREAT)
+    handle = os.open(place, access)
+    try:
+        with locked(handle):
+            yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

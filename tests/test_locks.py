@@ -1,12 +1,13 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from captioner.errors import UsageError
-from captioner.locks import alone_in
+from captioner.locks import alone_in, locked_directory
 
 HOLD = """
 import sys
@@ -55,6 +56,26 @@ def test_a_directory_that_stays_empty_goes_again_if_it_was_not_there(tmp_path):
     with alone_in(tmp_path / "old", "training"):
         pass
     assert (tmp_path / "old").is_dir()
+
+
+def test_one_at_a_time_has_a_directory_of_ours(tmp_path):
+    """Threads stand for processes: each opens the directory by itself, and the lock is that of what was opened."""
+    directory, order, entered = tmp_path / "cache" / "features", [], threading.Event()
+
+    def work():
+        entered.wait(60)
+        with locked_directory(directory):
+            order.append("second")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with locked_directory(directory):
+        entered.set()
+        thread.join(0.2)  # without a lock it is done by then
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert list(directory.iterdir()) == []
 
 
 @pytest.mark.parametrize("task", ["captions", "text"])

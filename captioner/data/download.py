@@ -19,6 +19,8 @@ class WrongFileError(ValueError):
 def obtain(url: str, path: Path, md5: str) -> None:
     """Download `url` to `path`, by way of a file beside it, which the next call goes on with.
 
+    The caller keeps other processes from the directory (`captioner.locks.locked_directory`).
+
     Raises:
         WrongFileError: the MD5 of what came is another one.
         OSError, HTTPException, ValueError: no network, no such file there, a full disk.

@@ -8,6 +8,7 @@ from captioner.data.download import WrongFileError, obtain, verify
 from captioner.data.encoder_weights import BY_OTHER_MEANS, NAME, keras_file
 from captioner.errors import CaptionerError
 from captioner.files import tells_of_no_room
+from captioner.locks import locked_directory
 
 URL = f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/{NAME}"
 MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
@@ -24,14 +25,14 @@ def download_encoder(environ: Mapping[str, str] = os.environ) -> bool:
     """
     path, url = keras_file(environ), environ.get("CAPTIONER_ENCODER_URL") or URL
     try:
-        if path.exists():
-            try:
-                verify(path, MD5, "it is downloaded again")
-                return False
-            except WrongFileError:
-                pass
-        path.parent.mkdir(parents=True, exist_ok=True)
-        obtain(url, path, MD5)
+        with locked_directory(path.parent):  # a second download finds what the first has brought
+            if path.exists():
+                try:
+                    verify(path, MD5, "it is downloaded again")
+                    return False
+                except WrongFileError:
+                    pass
+            obtain(url, path, MD5)
     except (OSError, HTTPException, ValueError) as error:
         if tells_of_no_room(error):
             raise

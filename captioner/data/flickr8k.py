@@ -19,6 +19,7 @@ from captioner.data.folder import leads_out
 from captioner.data.formats import detect_format, read_dataset
 from captioner.errors import CaptionerError
 from captioner.files import naming, tells_of_no_room
+from captioner.locks import locked_directory
 from captioner.progress import progress_bar
 
 HOME = Path("datasets", "flickr8k")
@@ -98,12 +99,12 @@ def download(home: Path, base_url: str = BASE_URL) -> None:
     )
     for archive, url in zip(ARCHIVES, urls, strict=True):
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            packed = home / archive.name
-            if not (home / archive.folder).is_dir():
-                _obtain(url, packed, archive)
-                _unpack(packed, home / archive.folder)
-            packed.unlink(missing_ok=True)
+            with locked_directory(home):  # a second download finds what the first has brought
+                packed = home / archive.name
+                if not (home / archive.folder).is_dir():
+                    _obtain(url, packed, archive)
+                    _unpack(packed, home / archive.folder)
+                packed.unlink(missing_ok=True)
         except (OSError, HTTPException, ValueError) as error:
             if tells_of_no_room(error):
                 raise

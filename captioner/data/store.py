@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from captioner.errors import CaptionerError
 from captioner.files import NO_ROOM, replacing, sweep, write_json
+from captioner.locks import locked_directory
 from captioner.progress import progress_bar
 
 
@@ -42,7 +43,7 @@ class FeatureStore:
     `features.npy` holds the rows and `checksums.npy` the CRC-32 of each, 0 where it is missing. A row counts as
     there only when its checksum holds, so a run that was killed, or a disk that lied, costs just those rows.
     Rows are written with plain writes, not through the map: on a full disk a write says so, while a map would kill
-    the process.
+    the process. Several processes may fill one store; each makes the rows that were missing when it opened the store.
 
     Args:
         directory: where the two files lie; made when missing.
@@ -64,9 +65,7 @@ class FeatureStore:
         sweep(directory)
         try:
             if not self._usable(shape):
-                write_json(directory / "about.json", about)
-                _allocate(self._features, shape, self._dtype)
-                _allocate(self._checksums, shape[:1], np.dtype(np.uint32))
+                self._make(shape, about)
         except OSError as error:
             raise self._refused(error) from error
         self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D)
@@ -75,6 +74,14 @@ class FeatureStore:
         rows = progress_bar(self._sums, desc="compare the cache with its checksums", unit="row", delay=2, leave=False)
         good = [row_sum != 0 and row_sum == self._sum(row) for row, row_sum in enumerate(rows)]
         self.present = np.array(good, bool)
+
+    def _make(self, shape: tuple[int, ...], about: dict[str, str]) -> None:
+        """Make the files, unless another process has just done so: it fills those that it has made."""
+        with locked_directory(self._features.parent):
+            if not self._usable(shape):
+                write_json(self._features.with_name("about.json"), about)
+                _allocate(self._features, shape, self._dtype)
+                _allocate(self._checksums, shape[:1], np.dtype(np.uint32))
 
     def missing(self) -> np.ndarray:
         """Return the numbers of the rows that are still to be made."""

@@ -2,6 +2,7 @@ import hashlib
 import inspect
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -30,9 +31,19 @@ def served() -> list[bytes]:
 
 
 @pytest.fixture
-def url(served, monkeypatch) -> Iterator[str]:
+def asked() -> list[str]:
+    """What was asked of the server."""
+    return []
+
+
+@pytest.fixture
+def url(served, asked, monkeypatch) -> Iterator[str]:
+    second = threading.Event()
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            asked.append(self.path)
+            second.wait(0.2) if len(asked) == 1 else second.set()
             first = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
             self.send_response(206 if first else 200)
             if first:
@@ -94,6 +105,15 @@ def test_it_is_fetched_once(url, monkeypatch):
     assert [path.name for path in keras_file().parent.iterdir()] == [encoder_weights.NAME]
     monkeypatch.setattr(download, "urlopen", lambda *_, **__: pytest.fail("went to the network"))
     assert download_encoder() is False
+
+
+def test_two_that_begin_at_once_fetch_it_once(url, asked):
+    """The server waits a moment with its first answer, so that a second request would come before it ends."""
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: download_encoder(), range(2)))
+    assert sorted(found) == [False, True]
+    assert len(asked) == 1
+    assert keras_file().read_bytes() == CONTENT
 
 
 def test_what_was_cut_off_goes_on(url, served):

@@ -6,6 +6,7 @@ import stat
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -173,6 +174,15 @@ class TestDownload:
         server.asked.clear()
         assert get() == WHOLE
         assert server.asked == []
+
+    def test_two_that_begin_at_once_ask_once(self, get, server):
+        server.answers.clear()  # the second asks before the first is answered, if it asks at all
+        with ThreadPoolExecutor(2) as pool:
+            found = [pool.submit(get) for _ in range(2)]
+            wait(found, 0.3)
+            server.answers.set()
+        assert [each.result() for each in found] == [WHOLE, WHOLE]
+        assert server.asked == [(PHOTOS_ZIP, None), (TEXT_ZIP, None)]
 
     @pytest.mark.parametrize(("folder", "name"), [("Flicker8k_Dataset", PHOTOS_ZIP), ("Flickr8k_text", TEXT_ZIP)])
     def test_gets_only_the_folder_that_is_missing(self, get, server, home, folder, name):

@@ -3,12 +3,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from captioner.data import store as store_module
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
 
@@ -196,6 +198,44 @@ for row in range(200):
     assert there.tolist() == list(range(len(there)))
     assert len(there) >= 21
     np.testing.assert_array_equal(store.features[: len(there), 0, 0], there)
+
+
+def test_two_runs_that_begin_at_once_fill_one_file(directory, monkeypatch):
+    """The second run finds no file, and would make its own once the first has mapped one and filled rows of it."""
+    second_has_looked, first_has_written = threading.Event(), threading.Event()
+    allocate, usable = store_module._allocate, FeatureStore._usable
+    stores: dict[str, FeatureStore] = {}
+
+    def allocate_in_turn(*arguments):
+        in_turn = first_has_written if threading.current_thread().name == "second" else second_has_looked
+        assert in_turn.wait(60)
+        allocate(*arguments)
+
+    def look(store, shape):
+        found = usable(store, shape)
+        if threading.current_thread().name == "second":
+            second_has_looked.set()
+        return found
+
+    def run():
+        stores[threading.current_thread().name] = FeatureStore(directory, SHAPE, ABOUT)
+
+    monkeypatch.setattr(store_module, "_allocate", allocate_in_turn)
+    monkeypatch.setattr(FeatureStore, "_usable", look)
+    first, second = (threading.Thread(target=run, name=name) for name in ("first", "second"))
+    first.start()
+    second.start()
+    first.join()
+    stores["first"].write([0, 1], rows_of(2))
+    first_has_written.set()
+    second.join()
+    stores["first"].write([2], rows_of(1, start=100))
+    stores["second"].write([3, 4], rows_of(2, start=200))
+
+    expected = np.concatenate([rows_of(2), rows_of(1, 100), rows_of(2, 200)])
+    for store in (stores["first"], stores["second"], FeatureStore(directory, SHAPE, ABOUT)):
+        np.testing.assert_array_equal(store.features, expected)
+    assert FeatureStore(directory, SHAPE, ABOUT).missing().size == 0
 
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
