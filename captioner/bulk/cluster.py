@@ -38,7 +38,10 @@ IN_LINE = 2
 TRIES = 10
 """How often a task is begun again whose worker was lost, by a machine that went or by a photo that took all memory."""
 
-MEND = "--output must be a place that every worker reads and writes: mend that, and run the same command again"
+MEND = (
+    "--output must be a place that every worker reads and writes, and to which no other run writes: mend that, and run "
+    "the same command again"
+)
 
 
 class Found(NamedTuple):

@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -111,12 +111,13 @@ class Output:
     storage: Storage
     style: str
 
-    def check(self, settings: dict[str, Any], overwrite: bool) -> None:
+    def check(self, settings: dict[str, Any], overwrite: bool, parts: Mapping[str, str] | None = None) -> None:
         """Refuse a folder that a run cannot go on with.
 
         Args:
             settings: what it must have in common with the one before.
             overwrite: whether the parts that are there will be removed.
+            parts: those that are there, if they are listed already.
 
         Raises:
             UsageError: there are parts that were made with other settings, or nobody knows with which, or it is no
@@ -124,7 +125,7 @@ class Output:
         """
         if self.storage.kind(self.place) is FileType.File:
             raise UsageError(f"--output {self.place}: is a file; expected a folder, or a name that is free")
-        if overwrite or not self.parts():
+        if overwrite or not (self.parts() if parts is None else parts):
             return
         try:
             before = {**json.loads(self.storage.read(self.at(SETTINGS)))}
@@ -142,12 +143,15 @@ class Output:
             )
 
     def alone(self) -> AbstractContextManager[None]:
-        """Refuse a second run into a local folder while the block runs; an object store has no locks.
+        """Refuse a second run into a local folder while the block runs.
+
+        An object store has no locks: there a run looks for the other's parts (`known_parts.KnownParts`).
 
         Raises:
             UsageError: another run has the folder.
         """
-        return nullcontext() if is_url(self.place) else alone_in(self.storage.path(self.place), "bulk run")
+        place = self.place.removeprefix("file://")
+        return nullcontext() if is_url(place) else alone_in(self.storage.path(place), "bulk run")
 
     def begin(self, settings: dict[str, Any], overwrite: bool) -> None:
         """Make it ready for the first part: write down how it is made, and, with `overwrite`, remove what is there."""
@@ -158,9 +162,9 @@ class Output:
         self.storage.write(self.at(SETTINGS), json.dumps(settings, indent=2, ensure_ascii=False).encode() + b"\n")
 
     def tidy(self) -> None:
-        """Remove the plan, and what workers that were lost have left half-written."""
+        """Remove what workers that were lost have left half-written."""
         for name in self.storage.names(self.place):
-            if name == PLAN or _HALF.fullmatch(name):
+            if _HALF.fullmatch(name):
                 self.storage.remove(self.at(name))
 
     def at(self, name: str) -> str:

@@ -1,8 +1,10 @@
 """The work, cut into blocks: each becomes one part of the output, whoever captions it, and however often."""
 
 import json
+import secrets
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from itertools import groupby, islice
@@ -104,10 +106,12 @@ class Plan:
     Attributes:
         place: the file.
         storage: reads and writes it.
+        run: stands before each line, so that nobody takes the plan of another run for this one.
     """
 
     place: str
     storage: Storage
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def write(self, blocks: Iterable[Block]) -> tuple["array[int]", int]:
         """Write the blocks down.
@@ -118,7 +122,7 @@ class Plan:
         ends, photos = array("Q", [0]), 0
         with self.storage.writing(self.place) as file:
             for block in blocks:
-                line = block.to_line()
+                line = self._prefix + block.to_line()
                 file.write(line)
                 ends.append(ends[-1] + len(line))
                 photos += block.photos
@@ -129,7 +133,7 @@ class Plan:
 
         Raises:
             OSError: the file cannot be read.
-            CaptionerError: it is damaged.
+            CaptionerError: it is damaged, or that of another run.
         """
         with self.storage.open(self.place) as file:
             file.seek(begin)
@@ -138,8 +142,20 @@ class Plan:
             raise CaptionerError(f"{self.place}: {DAMAGED}")
         for line in lines:
             try:
-                block = Block.from_line(line)
+                if not line.startswith(self._prefix):
+                    raise ValueError("of another run")
+                block = Block.from_line(line.removeprefix(self._prefix))
             except ValueError as error:
                 raise CaptionerError(f"{self.place}: {DAMAGED}") from error
             yield begin, block
             begin += len(line)
+
+    def remove(self) -> None:
+        """Delete the plan, unless another run has put its own in its place."""
+        with suppress(FileNotFoundError):
+            if self.storage.read(self.place, len(self._prefix)) in (self._prefix, b""):
+                self.storage.remove(self.place)
+
+    @property
+    def _prefix(self) -> bytes:
+        return f"{self.run} ".encode()

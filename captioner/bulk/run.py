@@ -1,12 +1,13 @@
 """The whole of a bulk run: what there is, what is done of it, the rest on the cluster, and a count of it all."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from captioner.bulk.cluster import caption, cluster
 from captioner.bulk.inputs import Inputs
+from captioner.bulk.known_parts import KnownParts
 from captioner.bulk.model import PackedModel
 from captioner.bulk.output import PLAN, Output
 from captioner.bulk.plan import Block, Plan, cut
@@ -64,7 +65,8 @@ def bulk(
 
     Raises:
         UsageError: see `Output.check` and `Output.alone`.
-        CaptionerError: some photos could not be captioned however often they were begun, or nothing can be written.
+        CaptionerError: some photos could not be captioned however often they were begun, nothing can be written, or
+            another run writes to the same folder.
     """
     seen, summary = Seen(), Summary()
     output.check(settings, overwrite)
@@ -73,8 +75,11 @@ def bulk(
         for paths in output.paths() if done else ():
             seen.add(paths, as_written=str)
             summary.held += len(paths)
+        known = KnownParts(output, settings)
+        for digest in done:
+            known.add(digest)
         plan = Plan(output.at(PLAN), output.storage)
-        ends, photos = plan.write(cut(inputs, seen, lambda block: block.digest in done))
+        ends, photos = plan.write(_noted(cut(inputs, seen, lambda block: block.digest in done), known))
         todo = range(len(ends) - 1)
         if summary.held:
             going_on = "going on with the others" if todo else "nothing more to do"
@@ -84,9 +89,28 @@ def bulk(
             with cluster(address) as cores:
                 output.begin(settings, overwrite)  # now that nothing is missing
                 summary.cores = cores
-                _caption_all(todo, ends, plan, model, inputs, output, summary, watch(photos))
+                _caption_all(todo, ends, plan, model, inputs, output, summary, _watching(known, watch(photos)))
+            known.check(complete=True)
+        plan.remove()
         output.tidy()
         return summary
+
+
+def _noted(blocks: Iterable[Block], known: KnownParts) -> Iterator[Block]:
+    """Let blocks through; their parts will be known."""
+    for block in blocks:
+        known.add(block.digest)
+        yield block
+
+
+def _watching(known: KnownParts, advance: Callable[[int], object]) -> Callable[[int], object]:
+    """Look for another run's parts now and then, as the photos are counted."""
+
+    def counted(photos: int) -> None:
+        advance(photos)
+        known.check_at_times()
+
+    return counted
 
 
 def _caption_all(

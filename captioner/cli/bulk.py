@@ -64,7 +64,12 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "no other machine can reach (default: local)",
     )
     output = parser.add_argument_group("output")
-    output.add_argument("--output", metavar="OUT", required=True, help="a folder, by path or URL")
+    output.add_argument(
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="a folder, by path or URL; nothing locks a URL, so let one run at a time write there",
+    )
     output.add_argument(
         "--format", choices=("parquet", "json"), help="json writes one line per photo (default: parquet)"
     )
