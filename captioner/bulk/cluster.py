@@ -156,9 +156,9 @@ def caption(
             max_task_retries=TRIES,
         )
     for row in found.iter_rows():
-        errors = dict(zip(row["kinds"], row["counts"], strict=True))
         tally = Tally(row["photos"])
-        tally.errors.update(errors)
+        tally.errors.update(dict(zip(row["errors"], row["error_counts"], strict=True)))
+        tally.notes.update(dict(zip(row["notes"], row["note_counts"], strict=True)))
         yield Found(row["line"], tally, row["worker"], row["megabytes"], row["processor"], row["failure"])
 
 
@@ -189,8 +189,10 @@ class _Actor:
         return {
             "line": [line],
             "photos": [tally.photos],
-            "kinds": [list(tally.errors)],
-            "counts": [list(tally.errors.values())],
+            "errors": [list(tally.errors)],
+            "error_counts": [list(tally.errors.values())],
+            "notes": [list(tally.notes)],
+            "note_counts": [list(tally.notes.values())],
             "worker": [self._name],
             "megabytes": [peak_memory() / 1e6],
             "processor": [time.process_time()],

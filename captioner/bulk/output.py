@@ -50,6 +50,7 @@ SCHEMA = pa.schema(
         ("score", pa.float64()),
         ("candidates", pa.list_(pa.struct([("caption", pa.string()), ("score", pa.float64())]))),
         ("error", pa.string()),
+        ("note", pa.string()),
     ]
 )
 
@@ -69,10 +70,12 @@ class Row:
     Attributes:
         path: its name, as it stands in UTF-8 text.
         found: what came of it, once that is known.
+        note: what is odd about its file, which was used all the same.
     """
 
     path: str
     found: Found | None = None
+    note: str | None = None
 
     @property
     def error(self) -> str | None:
@@ -85,11 +88,11 @@ class Row:
         if isinstance(self.found, Caption):
             row["caption"], row["score"] = self.found.text, float(self.found.score)
             row["candidates"] = [{"caption": each.text, "score": float(each.score)} for each in self.found.candidates]
-        return {**row, "error": self.error}
+        return {**row, "error": self.error, "note": self.note}
 
     def as_features(self, file: BinaryIO) -> dict[str, Any]:
         """Append the features to a file; return the fields of the line about them (`captioner.data.feature_parts`)."""
-        line: dict[str, Any] = {"path": self.path, "checksum": None, "error": self.error}
+        line: dict[str, Any] = {"path": self.path, "checksum": None, "error": self.error, "note": self.note}
         if isinstance(self.found, np.ndarray):
             content = self.found.astype(DTYPE).tobytes()
             file.write(content)
@@ -200,7 +203,7 @@ class Output:
             with numbers as file, _writer(content, self.style) as write:
                 for row in rows:
                     write(row.as_features(file) if file else row.as_caption())
-                    counted.add(Tally.of([row.error]))
+                    counted.add(Tally.of([row.error], [row.note]))
             content.seek(0)
             with self.storage.writing(self.part(block)) as part:
                 shutil.copyfileobj(content, part)
@@ -226,7 +229,7 @@ class Output:
 
     def tally(self, block: Block) -> Tally:
         """Count what a finished part holds."""
-        return Tally.of(self.read(self.part(block), "error"))
+        return Tally.of(*(self.read(self.part(block), field) for field in ("error", "note")))
 
 
 @contextmanager

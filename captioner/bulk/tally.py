@@ -13,10 +13,12 @@ class Tally:
     Attributes:
         photos: all of them.
         errors: how many by kind.
+        notes: how many were odd and used all the same, by kind.
     """
 
     photos: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     @property
     def good(self) -> int:
@@ -24,17 +26,20 @@ class Tally:
         return self.photos - self.errors.total()
 
     @classmethod
-    def of(cls, errors: Iterable[str | None]) -> "Tally":
-        """Count photos by what was wrong with each, or None."""
-        counted = Counter(error and kind_of(error) for error in errors)
-        photos = counted.total()
-        counted.pop(None, None)
-        return cls(photos, Counter({str(kind): count for kind, count in counted.items()}))
+    def of(cls, errors: Iterable[str | None], notes: Iterable[str | None] = ()) -> "Tally":
+        """Count photos by what was wrong with each, and by what was odd about it, or None."""
+        found = list(errors)
+        return cls(
+            len(found),
+            Counter(kind_of(error) for error in found if error),
+            Counter(kind_of(note) for note in notes if note),
+        )
 
     def add(self, other: "Tally") -> None:
         """Count in what another has counted."""
         self.photos += other.photos
         self.errors += other.errors
+        self.notes += other.notes
 
 
 def kind_of(error: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from captioner.ahead import ahead
 from captioner.bulk.inputs import Shard
 from captioner.bulk.limits import GROUP_BYTES, HEADER_BYTES, NAME_BYTES, PHOTO_BYTES, size
-from captioner.bulk.output import FEATURES, Found, Output, Row
+from captioner.bulk.output import FEATURES, Output, Row
 from captioner.bulk.plan import PHOTOS_A_BLOCK, Block
 from captioner.bulk.storage import Storage, is_url, reason
 from captioner.bulk.tables import TableError, Tables
@@ -62,11 +62,19 @@ class Worker:
             group.clear()  # before the next are read
 
     def _captioned(self, group: Sequence[tuple[str, Source]]) -> Iterator[Row]:
+        notes: dict[int, str] = {}
+        self.captioner.on_note = lambda photo, note: notes.update({id(photo): note})
         look = self.captioner.features if self.output.style == FEATURES else self.captioner.stream
         found = look([source for _, source in group if not isinstance(source, PhotoError)], threads=1)
         for name, source in group:
-            result = source if isinstance(source, PhotoError) else _shortened(next(found)[1], source)
-            yield Row(written(name), result)
+            if isinstance(source, PhotoError):
+                yield Row(written(name), source)
+                continue
+            result = next(found)[1]
+            if isinstance(result, PhotoError):
+                result = PhotoError(_shortened(str(result), source))
+            note = notes.get(id(source))
+            yield Row(written(name), result, note and _shortened(note, source))
 
     def _sources(self, block: Block) -> Iterator[tuple[str, Source]]:
         if block.shard is not None:
@@ -150,8 +158,6 @@ def _group(sources: Iterator[tuple[str, Source]]) -> list[tuple[str, Source]]:
     return group
 
 
-def _shortened(found: Found, source: Path | bytes) -> Found:
-    """Leave the photo's name out of an error; the row has it."""
-    if not isinstance(found, PhotoError):
-        return found
-    return PhotoError(str(found).removeprefix(f"{source}: " if isinstance(source, Path) else "the image: "))
+def _shortened(line: str, source: Path | bytes) -> str:
+    """Leave the photo's name out of what is said of it; the row has it."""
+    return line.removeprefix(f"{source}: " if isinstance(source, Path) else "the image: ")

@@ -30,7 +30,8 @@ reads). Download photos from the web first, for instance with img2dataset, which
   a tar file  shards of WebDataset: .tar, .tar.gz
 
 OUT is a folder of parts. Each photo has a row with path, caption, score and candidates, or with the error if it could
-not be used. After an interruption, run the same command again: it resumes, and skips photos that OUT already holds.
+not be used. The column "note" tells what is odd about a file that was used all the same. After an interruption, run the
+same command again: it resumes, and skips photos that OUT already holds.
 Workers need only this package and its requirements: the model comes from the machine that runs this command.
 Needs Ray: pip install -r requirements-cluster.txt
 
@@ -165,6 +166,8 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
         )
         for kind, count in tally.errors.most_common():
             complain(f"{count:,} left out: {kind}")
+        for kind, count in tally.notes.most_common():
+            complain(f"{count:,} used all the same: {kind}")
     return 1 if tally.errors or complaints else 0
 
 

@@ -261,7 +261,7 @@ def _captions(
             backend=arguments.backend,
             report=complain,
         )
-    captioner.on_note = on_note
+    captioner.on_note = lambda photo, note: on_note(note)
     remaining = _Remaining(photos, is_done)
     captions = captioner.stream(_WithContents(remaining, streams))
     results = _begun((Path(each.name) if isinstance(each, NamedContent) else each, found) for each, found in captions)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeGuard, TypeVar, cast, overload
@@ -49,8 +50,8 @@ class Captioner:
     A photo's caption depends on the photo alone, not on those before or beside it, but for the rounding of a score.
 
     Attributes:
-        on_note: takes a line about each file that is odd, and was captioned all the same: a JPEG without its end
-            marker. Called from several threads; None, as at first, for nobody.
+        on_note: takes a photo, as it was given, and a line about its file, where that is odd and was captioned all the
+            same: a JPEG without its end marker. Called from several threads; None, as at first, for nobody.
 
     Args:
         vocabulary: the words behind the decoder's numbers.
@@ -80,7 +81,7 @@ class Captioner:
         self._for_many: Encoder | None = None
         self._loading = threading.Lock()
         self._opener: PhotoOpener | None = None
-        self.on_note: Callable[[str], object] | None = None
+        self.on_note: Callable[[Photo, str], object] | None = None
 
     @overload
     def __call__(self, photos: Photo) -> Caption: ...  # type: ignore[overload-overlap]  # a str is a sequence of str
@@ -183,7 +184,7 @@ class Captioner:
             return error
 
     def _describe(self, photo: Photo) -> Caption:
-        pixels = open_photo(_read(photo), size=self.encoder.image_size, on_note=self.on_note)
+        pixels = open_photo(_read(photo), size=self.encoder.image_size, on_note=self._noting(photo))
         return self._captions(self.encoder(scale(pixels))[None])[0]
 
     def _read_among_others(self, photo: Photo, encoder: Encoder, stopped: threading.Event) -> np.ndarray | PhotoError:
@@ -194,11 +195,14 @@ class Captioner:
                 size=encoder.image_size,
                 opener=self._opener or shared_opener(),
                 cancelled=stopped,
-                on_note=self.on_note,
+                on_note=self._noting(photo),
             )
         except PhotoError as error:
             return error
         return encoder(scale(pixels), among_others=True)
+
+    def _noting(self, photo: Photo) -> Callable[[str], object] | None:
+        return self.on_note and partial(self.on_note, photo)
 
     def _search(
         self, group: Sequence[tuple[AnyPhoto, np.ndarray | PhotoError]]

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -92,7 +93,8 @@ class Desk:
         Returns:
             `{"caption", "score", "words", "candidates": [{"caption", "score", "words"}]}`. With `attention` each
             candidate, and the answer itself, has "attention" too: T rows of L weights. With `pictures` there is a
-            "photo", and each candidate has "pictures", one a word: data URLs.
+            "photo", and each candidate has "pictures", one a word: data URLs. Where the file is odd and was captioned
+            all the same, "notes" tells why.
 
         Raises:
             Refused: the photo cannot be used (422) or has too many pixels (413); too many wait, or the server
@@ -133,8 +135,9 @@ class Desk:
         self._jobs.pop(future, None)
 
     def _describe(self, job: _Job, attention: bool, pictures: bool) -> dict[str, Any]:
+        notes: list[str] = []
         try:
-            pixels, *shown = self._decode(job, pictures)
+            pixels, *shown = self._decode(job, pictures, notes.append)
             if job.cancelled.is_set():
                 raise OpeningCancelledError
             caption = self._captioner(pixels)
@@ -151,12 +154,14 @@ class Desk:
             raise Refused(503, "out_of_memory", str(error)) from None
         candidates = [_as_json(each, attention, pictures) for each in caption.candidates]
         answer = _as_json(caption, attention, pictures=False) | {"candidates": candidates}
-        return answer | {"photo": _data_url(Image.fromarray(shown[0]), 85)} if shown else answer
+        if shown:
+            answer["photo"] = _data_url(Image.fromarray(shown[0]), 85)
+        return answer | {"notes": notes} if notes else answer
 
-    def _decode(self, job: _Job, pictures: bool) -> list[np.ndarray]:
+    def _decode(self, job: _Job, pictures: bool, on_note: Callable[[str], object]) -> list[np.ndarray]:
         """Return the photo as the encoder wants it, uint8 (S, S, 3), and where it is wanted as the page shows it."""
         size, shown = self._captioner.encoder.image_size, SHOWN if pictures else None
-        return self._opener.open(job.take(), Wanted(self._limits.pixels, size, shown, job.cancelled))
+        return self._opener.open(job.take(), Wanted(self._limits.pixels, size, shown, job.cancelled, on_note))
 
 
 def _as_json(candidate: Candidate, attention: bool, pictures: bool) -> dict[str, Any]:

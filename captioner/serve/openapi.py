@@ -110,7 +110,16 @@ def _schemas() -> JSON:
     url = {**text, "description": "A data URL of a JPEG."}
     candidate = {**said, "pictures": {"type": "array", "items": url, "description": "With `pictures`: one a word."}}
     candidates = {"type": "array", "items": {"$ref": "#/components/schemas/Candidate"}}
-    answer = {**said, "candidates": candidates, "photo": {**url, "description": "With `pictures`: the photo, upright."}}
+    answer = {
+        **said,
+        "candidates": candidates,
+        "photo": {**url, "description": "With `pictures`: the photo, upright."},
+        "notes": {
+            "type": "array",
+            "items": text,
+            "description": "Where the file is odd and was captioned all the same: why, such as a JPEG without its end.",
+        },
+    }
     needed = ["caption", "score", "words"]
     health = {
         "status": {"const": "ok"},

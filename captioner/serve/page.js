@@ -71,6 +71,7 @@ async function describe(file) {
     result.classList.remove("waiting");
     drop.classList.add("done");
     tell(`It says: ${answer.caption}`, false);
+    complain((answer.notes || []).join("; "));
   } catch (reason) {
     if (mine !== asked) return;
     show(result, false);
@@ -109,8 +110,12 @@ function spell(candidate, row) {
   choose(null);
   caption = candidate.caption;
   sentence.replaceChildren();
+  let end = 0; // of the word before, in the sentence
   candidate.words.forEach((word, place) => {
     const made = button("word", word);
+    const start = candidate.caption.indexOf(word, end);
+    made.classList.toggle("joined", place > 0 && start === end); // Chinese and others have no spaces
+    end = start + word.length;
     const again = () => made.getAttribute("aria-pressed") === "true";
     made.addEventListener("click", () => choose(again() ? null : made, candidate.pictures[place], word));
     sentence.append(made);

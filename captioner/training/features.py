@@ -51,7 +51,7 @@ def extract_features(photos: Sequence[Path], encoder: keras.Model, feature_layer
     lots = np.split(np.arange(total), range(BATCH_SIZE, total, BATCH_SIZE))
     with _FeatureMaker(photos, drawn, encoder, feature_layer) as maker:
         fill(store, lots, maker)
-    return PhotoRows(store.features, range(0, total, views), maker.bad, source)
+    return PhotoRows(store.features, range(0, total, views), maker.bad, source, maker.notes)
 
 
 class _FeatureMaker(PhotoRowMaker):
@@ -124,7 +124,7 @@ def read_pixels(photos: Sequence[Path], size: int) -> PhotoRows:
     store = FeatureStore(cache_directory() / "pixels" / source, (len(photos), size, size, 3), about, np.uint8)
     with _PixelMaker(photos, size) as maker:
         fill(store, np.arange(len(photos))[:, None], maker)
-    return PhotoRows(store.features, range(len(photos)), maker.bad, source)
+    return PhotoRows(store.features, range(len(photos)), maker.bad, source, maker.notes)
 
 
 class _PixelMaker(PhotoRowMaker):

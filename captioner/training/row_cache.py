@@ -28,12 +28,14 @@ class PhotoRows:
         rows: the first row of each photo.
         bad: for each photo that has none, the reason.
         source: names photos, networks and preprocessing; "" where the rows were not made here.
+        notes: lines about photos that are odd, and were read all the same.
     """
 
     array: Any
     rows: Sequence[int]
     bad: dict[int, str]
     source: str = ""
+    notes: Sequence[str] = ()
 
 
 class RowMaker(ABC):
@@ -102,6 +104,7 @@ class PhotoRowMaker(RowMaker):
 
     Attributes:
         bad: for each photo that could not be opened, the reason.
+        notes: lines about photos that are odd, and were opened all the same.
     """
 
     def __init__(self, photos: Sequence[Path], rows_per_photo: int = 1) -> None:
@@ -109,6 +112,7 @@ class PhotoRowMaker(RowMaker):
         self.rows_per_photo = rows_per_photo
         self.threads = available_cores()
         self.bad: dict[int, str] = {}
+        self.notes: list[str] = []
         self._opener, self._stopped = PhotoOpener(), threading.Event()
 
     def __enter__(self) -> Self:
@@ -136,7 +140,9 @@ class PhotoRowMaker(RowMaker):
         images: dict[int, np.ndarray] = {}
         for number, of_photo in groupby(rows.tolist(), lambda row: row // self.rows_per_photo):
             try:
-                photo = open_photo(self.photos[number], opener=self._opener, cancelled=self._stopped)
+                photo = open_photo(
+                    self.photos[number], opener=self._opener, cancelled=self._stopped, on_note=self.notes.append
+                )
             except PhotoError as error:
                 self.bad[number] = str(error)
                 continue

@@ -19,6 +19,7 @@ def test_a_kind_leaves_out_details_and_advice(error, kind):
 
 def test_counts_add_up():
     tally = Tally.of([None, "no such file", None])
-    tally.add(Tally.of(["no such file", "the file is empty"]))
-    assert (tally.photos, tally.good) == (5, 2)
+    tally.add(Tally.of(["no such file", "the file is empty", None], [None, None, "odd (a)"]))
+    assert (tally.photos, tally.good) == (6, 3)
     assert tally.errors == {"no such file": 2, "the file is empty": 1}
+    assert tally.notes == {"odd": 1}

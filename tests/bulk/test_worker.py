@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pa = pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r requirements-cluster.txt")
 
@@ -66,6 +67,40 @@ def test_each_photo_becomes_a_row_in_its_order(work, captioner, photos, style):
     }
     assert tally.errors == {"not an image that can be read": 1, "no such file": 1}
     assert tally.good == 7
+
+
+NO_END = "the file lacks its end marker, but no pixel is missing"
+
+
+@pytest.fixture
+def odd(photos):
+    """A JPEG that lacks its end marker."""
+    with Image.open(photos / "a" / "0.png") as photo:
+        photo.save(photos / "whole.jpg")
+    (photos / "odd.jpg").write_bytes((photos / "whole.jpg").read_bytes().removesuffix(b"\xff\xd9"))
+    return photos / "odd.jpg"
+
+
+@pytest.mark.parametrize("style", ["parquet", "json"])
+def test_what_is_odd_about_a_photo_stands_in_its_row_and_is_counted(work, captioner, odd, tmp_path, style):
+    shard = tmp_path / "odd.tar"
+    with tarfile.open(shard, "w") as archive:
+        archive.add(odd.with_name("whole.jpg"), "whole.jpg")
+        archive.add(odd, "odd.jpg")
+    for block in (Block(0, (str(odd.with_name("whole.jpg")), str(odd))), Block(1, shard=Shard(str(shard)))):
+        (whole, without_end), tally = work(block, style)
+        assert (whole["note"], without_end["note"]) == (None, NO_END)
+        check(without_end, captioner, odd)
+        assert (tally.notes, tally.errors, tally.good) == ({NO_END: 1}, {}, 2)
+        assert work(block, style)[1] == tally  # as it is read from the part
+
+
+def test_features_of_an_odd_photo_tell_it(captioner, odd, tmp_path):
+    output = Output(str(tmp_path / "out"), Storage(), "features")
+    block = Block(0, (str(odd),))
+    assert Worker(captioner, Storage(), output)(block).notes == {NO_END: 1}
+    assert json.loads(Path(output.part(block)).read_text())["note"] == NO_END
+    assert output.tally(block).notes == {NO_END: 1}
 
 
 def test_relative_names_stay_relative(work, captioner, photos):

@@ -30,7 +30,7 @@ class Named:
                 raise KeyboardInterrupt
             self.asked.append(photo.name)
             if photo.name.startswith("odd"):
-                self.on_note(f"{photo}: odd")
+                self.on_note(photo, f"{photo}: odd")
             if photo.name.startswith("bad"):
                 yield photo, PhotoError(f"{photo}: broken")
                 continue

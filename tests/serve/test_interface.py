@@ -140,7 +140,7 @@ def test_the_document_describes_what_there_is(server, photos):
 
     schemas = document["components"]["schemas"]
     answer = server.caption(photos[0], "?attention=true&pictures=true")
-    assert set(answer) == set(schemas["Answer"]["properties"])
+    assert set(answer) | {"notes"} == set(schemas["Answer"]["properties"])  # of an odd file
     assert set(answer["candidates"][0]) == set(schemas["Candidate"]["properties"])
     assert set(server.caption(photos[0])) == set(schemas["Answer"]["required"])
     assert set(server.ask("GET", "/health")[1]) == set(schemas["Health"]["required"])

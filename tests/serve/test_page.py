@@ -1,6 +1,7 @@
 """The page in a real browser: Chromium without a window. Skipped where none is installed."""
 
 import io
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,3 +259,23 @@ def test_a_server_that_has_gone_is_told(browser, start, photos):
     page.upload(photos[0])
     assert page.error() == "The server cannot be reached. Is it still running?"
     page.context.close()
+
+
+def test_words_of_scripts_without_spaces_stand_together_and_notes_are_shown(browser, server, photos):
+    """Characters keep a button and a picture each, but nothing stands between them where the caption has no space."""
+    words = ["一", "只", "狗", "and", "cat", "'s", "一"]
+    pictures = [f"data:image/gif;base64,{number}" for number in range(len(words))]
+    answer = {"caption": "一只狗 and cat 's 一", "score": -1.0, "words": words, "pictures": pictures}
+    answer |= {"candidates": [dict(answer)], "photo": "data:,", "notes": ["the image: odd"]}
+    page = Page(browser, server)
+    page.tab.route("**/caption?*", lambda route: route.fulfill(json=answer))
+    page.upload(photos[0])
+    page.sentence()
+    boxes = [box.bounding_box() for box in page.tab.locator(".word").all()]
+    gaps = [round(right["x"] - left["x"] - left["width"]) for left, right in itertools.pairwise(boxes)]
+    assert [gap <= 0 for gap in gaps] == [True, True, False, False, False, False]
+    assert page.tab.inner_text(".error") == "the image: odd"
+    page.tab.locator(".word").nth(6).click()
+    assert page.tab.get_attribute(".looked", "src") == pictures[6]
+    page.tab.locator(".word").nth(1).click()
+    assert page.tab.get_attribute(".looked", "src") == pictures[1]

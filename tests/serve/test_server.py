@@ -80,6 +80,15 @@ def test_the_endpoint_says_what_the_captioner_says(server, tiny, photos):
         assert each["attention"] == [pytest.approx(row, abs=1e-5) for row in candidate.attention.tolist()]
 
 
+def test_what_is_odd_about_a_photo_is_told(server):
+    file = io.BytesIO()
+    Image.effect_noise((40, 40), 80).save(file, "JPEG")
+    whole = server.caption(file.getvalue())
+    without_end = server.caption(file.getvalue().removesuffix(b"\xff\xd9"))
+    notes = ["the image: the file lacks its end marker, but no pixel is missing"]
+    assert without_end == {**whole, "notes": notes}
+
+
 def test_the_pictures_are_the_photo_and_one_for_each_word(server, photos):
     found = server.caption(photos[0], "?pictures=1")
     assert found["photo"].startswith("data:image/jpeg;base64,")

@@ -130,6 +130,15 @@ def test_a_bad_photo_is_told_and_the_others_are_made(photos, opened):
     assert sorted(opened) == ["blue", "missing"]
 
 
+def test_a_photo_without_its_end_marker_is_told(photos, tmp_path):
+    Image.new("RGB", (30, 20), COLOURS["red"]).save(tmp_path / "red.jpg")
+    odd = tmp_path / "odd.jpg"
+    odd.write_bytes((tmp_path / "red.jpg").read_bytes().removesuffix(b"\xff\xd9"))
+    found = extract_features([*photos, odd], make_encoder(), "layer")
+    assert found.notes == [f"{odd}: the file lacks its end marker, but no pixel is missing"]
+    assert found.bad == {}
+
+
 @pytest.mark.usefixtures("by_two")
 def test_after_an_interruption_only_the_missing_photos_are_read(photos, opened, monkeypatch):
     original = FeatureStore.write

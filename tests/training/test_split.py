@@ -16,14 +16,14 @@ from captioner.training.split import read_split
 def read(monkeypatch):
     """Returns a function that reads a split of these captions, whose photos at `bad` cannot be opened."""
 
-    def run(captions, bad=()):
+    def run(captions, bad=(), notes=()):
         examples = tuple(Example(Path("photos", f"{n}.jpg"), tuple(each)) for n, each in enumerate(captions))
         array = np.zeros((len(examples), 1, 1), np.float16)
 
         def extract_features(photos, encoder, feature_layer, views):
             assert (feature_layer, encoder) == ("mixed3", "the encoder")
             assert list(photos) == [example.image for example in examples]
-            return PhotoRows(array, range(len(photos)), {row: f"{photos[row]}: broken" for row in bad})
+            return PhotoRows(array, range(len(photos)), {row: f"{photos[row]}: broken" for row in bad}, "", notes)
 
         monkeypatch.setattr(split_module, "extract_features", extract_features)
         dataset = CaptionDataset("made-up", {"train": examples, "dev": (), "test": ()})
@@ -54,6 +54,15 @@ def test_many_bad_photos_do_not_fill_the_screen(read, caplog):
     read([["a dog"]] * 9, bad=range(8))
     assert len(caplog.messages) == 6
     assert caplog.messages[-1] == "left out: 3 more photos that cannot be read"
+
+
+def test_odd_photos_are_counted_with_an_example(read, caplog):
+    read([["a dog"]], notes=["b.jpg: odd", "a.jpg: odd", "b.jpg: odd"])
+    read([["a dog"]], notes=["c.jpg: odd"])
+    assert caplog.messages == [
+        "2 photos were odd and used all the same, such as a.jpg: odd",
+        "1 photo was odd and used all the same, such as c.jpg: odd",
+    ]
 
 
 def test_no_photo_at_all_is_an_error(read):
