@@ -15,6 +15,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from captioner.data.holes import printable
 from captioner.data.photos import is_photo
 from captioner.errors import CaptionerError
+from captioner.files import walk_once
 
 # Lower case, since folder names are compared without case. "Flicker8k" is how the official archive spells it.
 PHOTO_FOLDERS = frozenset(
@@ -222,22 +223,16 @@ class Folder:
 
     @cached_property
     def _everywhere(self) -> list[Path]:
-        """The root and all folders within, hidden ones excepted, linked ones too, each once by whatever path."""
-        found = [self.root]
-        seen = {self._first_path(self.root)}
-        for folder in found:  # grows as it is read
-            try:
-                listing = self._listing(folder)
-            except CaptionerError as error:
-                self.unreadable[folder] = str(error)
-                self._listings[folder] = _Listing(frozenset(), ())
-                continue
-            for name in listing.folders:
-                inner = folder / name
-                if not name.startswith(".") and (first := self._first_path(inner)) not in seen:
-                    seen.add(first)
-                    found.append(first)
+        """The root and all folders that `walk_once` finds within, each by the path by which it was first met."""
+        found = []
+        for parent, folders, files in walk_once(self.root, self._note_unreadable):
+            folder = self._first_path(Path(parent))
+            self._listings.setdefault(folder, _Listing(frozenset(files), tuple(folders)))
+            found.append(folder)
         return found
+
+    def _note_unreadable(self, error: OSError) -> None:
+        self.unreadable[Path(error.filename)] = _cannot_list(error.filename, error)
 
     def _places(self, names: frozenset[str]) -> list[Path]:
         """The root, then its folders called one of `names`, and the same once more within those; each once."""
@@ -272,9 +267,7 @@ class Folder:
                     kinds = [(entry.name, _is_folder(entry)) for entry in entries]
             except OSError as error:
                 if error.errno not in _NO_SUCH_FOLDER:
-                    raise CaptionerError(
-                        f"cannot list the folder {folder}: {error.strerror}; allow reading it"
-                    ) from error
+                    raise CaptionerError(_cannot_list(folder, error)) from error
                 kinds = []
             self._listings[folder] = _Listing(
                 files=frozenset(name for name, is_folder in kinds if not is_folder),
@@ -328,6 +321,10 @@ def leads_out(name: str) -> bool:
 def folded(name: str) -> str:
     """What is equal for two names that differ by case or Unicode form only."""
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def _cannot_list(folder: str | Path, error: OSError) -> str:
+    return f"cannot list the folder {folder}: {error.strerror}; allow reading it"
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

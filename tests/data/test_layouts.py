@@ -358,13 +358,20 @@ class TestLinks:
         (root / "y").symlink_to(root / "x")
         assert [len(part) for part in read_dataset(root).splits.values()] == [1, 0, 0]
 
+    def test_a_linked_folder_goes_by_its_own_name_where_it_has_one(self, make_files):
+        """As in predict and bulk, though the link comes first in the alphabet and is nearer to the root."""
+        root = make_files({"captions.csv": "image,caption\n1.jpg,A dog\n"}, "z/deep/1.jpg")
+        (root / "a").symlink_to(root / "z" / "deep")
+        (example,) = read_dataset(root).split("train")
+        assert example.image == root / "z" / "deep" / "1.jpg"
+
     def test_a_folder_that_cannot_be_listed_is_told(self, make_files, monkeypatch):
         root = make_files({"captions.csv": "image,caption\na.jpg,A dog\nb.jpg,A cat\n"}, "x/a.jpg y/b.jpg")
         scandir = os.scandir
 
         def refused(folder: Path):
             if Path(folder) == root / "y":
-                raise PermissionError(errno.EACCES, "Permission denied")
+                raise PermissionError(errno.EACCES, "Permission denied", str(folder))
             return scandir(folder)
 
         monkeypatch.setattr(os, "scandir", refused)
