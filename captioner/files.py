@@ -124,7 +124,11 @@ def _make_stand_in(path: Path) -> tuple[Path, int]:
     if len(os.fsencode(suffix)) > LONGEST:
         suffix = "-"
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=STAND_IN, suffix=suffix, dir=path.parent))
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=STAND_IN, suffix=suffix, dir=path.parent))
+        except OSError as error:
+            error.filename = str(path)  # which the user knows
+            raise
         if not fcntl:
             return folder, -1
         with suppress(FileNotFoundError):

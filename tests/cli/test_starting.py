@@ -114,6 +114,37 @@ def test_every_command_starts_for_an_unknown_user(folder, stranger, name):
     assert done.stdout.startswith("usage: ")
 
 
+CHARACTERS = f"--model {ROOT / 'saved_models' / 'char-lm'} --prompt ROMEO: --length 5 --seed 1"
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        (f"{ROOT}/predict.py {CHARACTERS}", 0, ""),
+        (f"-m captioner export --format litert --output o {' '.join(MODEL)}", 0, "o: "),
+        ("-m captioner download encoder", 1, "captioner: cannot get InceptionV3's weights from http://127.0.0.1:9/w: "),
+    ],
+)
+@pytest.mark.parametrize("writable", [True, False])
+def test_other_commands_work_for_an_unknown_user_where_nothing_has_to_be_written(
+    folder, stranger, line, status, said, writable
+):
+    """Those that start without TensorFlow; what must write into a folder that is read-only says so."""
+    stranger["environment"] |= {"CAPTIONER_ENCODER_URL": "http://127.0.0.1:9/w", "PYTHONPATH": str(ROOT)}
+    if not writable:
+        folder.chmod(0o755)
+        stranger["environment"]["TMPDIR"] = "/nonexistent"
+    done = shell(f"{sys.executable} {line}", folder, **stranger)
+    assert "Traceback" not in done.stderr
+    if not writable and "export" in line:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.splitlines()[-1] == f"captioner: {folder}/o: Permission denied"
+    else:
+        assert done.returncode == status
+        assert done.stderr.startswith(said), done.stderr
+        assert said or done.stderr == ""
+
+
 def test_closed_descriptors_never_become_files_of_ours(folder, caption):
     done = shell('"$@" a.jpg nothing.jpg --format csv --output o.csv <&- >&- 2>&-', folder)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
