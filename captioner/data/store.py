@@ -119,7 +119,7 @@ class FeatureStore:
         return (features.shape, features.dtype, sums.shape) == (shape, self._dtype, shape[:1])
 
     def _refused(self, error: OSError) -> CaptionerError:
-        reason, remedy = NO_ROOM.get(error.errno or 0, (error.strerror, "make room"))
+        reason, remedy = NO_ROOM.get(error.errno or 0, (error.strerror, "allow writing there"))
         return CaptionerError(
             f"cannot write to {self._features.parent}: {reason}; {remedy} ({self._size / 2**20:,.0f} MiB in "
             "all), or set XDG_CACHE_HOME to a disk that has it. What was made so far is kept"

@@ -240,7 +240,7 @@ def test_two_runs_that_begin_at_once_fill_one_file(directory, monkeypatch):
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(CaptionerError, match=r"cannot write to .*file.*; make room .* or set XDG_CACHE_HOME"):
+    with pytest.raises(CaptionerError, match=r"cannot write to .*file.*; allow writing there .* or set XDG_CACHE_HOME"):
         FeatureStore(tmp_path / "file" / "store", SHAPE, ABOUT)
 
 
