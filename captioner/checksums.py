@@ -4,7 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from captioner.config import added, holds_config, load_config
+from captioner.config import added
+from captioner.config_io import holds_config, load_config
 from captioner.errors import CaptionerError
 from captioner.files import open_regular
 

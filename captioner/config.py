@@ -1,19 +1,10 @@
-"""What a model and a run are: frozen dataclasses that become JSON and come back checked."""
+"""What a model and a training are: frozen dataclasses whose fields have bounds."""
 
-import dataclasses
-import hashlib
-import json
-import types
-import typing
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from captioner.errors import CaptionerError
-from captioner.files import read_json, write_json
 
-FORMAT_VERSION = 1
 CELLS = ("rnn", "gru", "lstm")
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 """Products of a cell's input, side by side (G)."""
@@ -34,10 +25,6 @@ ENCODERS = (
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 LONGEST_SEARCH = 10_000
 """The most words that a search may follow for a photo: sentences kept alive times words of the longest."""
-LARGEST_SEARCH = 1 << 30
-"""Bytes that a search may take."""
-
-T = TypeVar("T")
 
 
 def _between(least: float, most: float, default: Any, **more: Any) -> Any:
@@ -309,158 +296,3 @@ class GenerationConfig:
     top_p: float = _between(1e-6, 1.0, 1.0)
     num_samples: int = _between(1, 10_000, 1)
     seed: int = _between(0, 2**31 - 1, 0)
-
-
-def to_json(config: Any) -> dict[str, Any]:
-    """Turn a configuration into nested dictionaries for JSON."""
-    return dataclasses.asdict(config)
-
-
-def from_json(kind: type[T], value: Any, where: str) -> T:
-    """Build the dataclass `kind` from nested dictionaries, checking every name, type and bound.
-
-    Args:
-        kind: one of the classes of this module.
-        value: what `to_json` gave, perhaps from a stranger's file.
-        where: the file and the path of keys to `value`, for error messages.
-
-    Raises:
-        CaptionerError: an unknown or missing setting, a wrong type, a value out of bounds.
-    """
-    if not isinstance(value, dict):
-        raise CaptionerError(f"{where}: expected an object of settings, found {type(value).__name__}")
-    hints = typing.get_type_hints(kind)
-    fields = {each.name: each for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    value = {name: each.metadata["before"] for name, each in fields.items() if "before" in each.metadata} | value
-    unknown, missing = sorted(value.keys() - fields.keys()), sorted(fields.keys() - value.keys())
-    if unknown or missing:
-        raise CaptionerError(
-            f"{where}: unknown settings {unknown or 'none'}, missing settings {missing or 'none'}; "
-            "this file was written by another version of captioner, or changed by hand"
-        )
-    checked = {name: _checked(fields[name], hints[name], value[name], f"{where}: {name}") for name in value}
-    try:
-        return kind(**checked)
-    except CaptionerError as error:  # each of its values is allowed, but not all of them together
-        raise CaptionerError(f"{where}: {error}") from error
-
-
-def _checked(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return from_json(hint, value, where)  # type: ignore[arg-type]
-    if hint == dict[str, int]:
-        if not isinstance(value, dict) or not all(type(each) is int for each in value.values()):
-            raise CaptionerError(f"{where}: expected an object of whole numbers, found {str(value)[:40]!r}")
-        return value
-    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if float in allowed and type(value) is int and abs(value) < 2**53:  # a larger one changes, or overflows
-        value = float(value)
-    if type(value) not in allowed:
-        names = " or ".join(kind.__name__ for kind in allowed)
-        raise CaptionerError(f"{where}: expected {names}, found {type(value).__name__} {str(value)[:40]!r}")
-    check_bounds(about, value, where)
-    return value
-
-
-def listed(choices: Sequence[str], most: int = 5) -> str:
-    """Name some choices for a message of one line."""
-    more = f" or {len(choices) - most} more" if len(choices) > most else ""
-    return f"{', '.join(choices[:most])}{more}"
-
-
-def check_bounds(about: dataclasses.Field[Any], value: Any, where: str) -> None:
-    """Raise CaptionerError when `value` lies outside the bounds or choices of the field `about`."""
-    choices = about.metadata.get("choices")
-    if choices and value not in choices:
-        raise CaptionerError(f"{where}: expected one of {listed(choices)}, found {str(value)[:40]!r}")
-    if "least" in about.metadata and not about.metadata["least"] <= value <= about.metadata["most"]:
-        raise CaptionerError(
-            f"{where}: expected a value from {about.metadata['least']} to {about.metadata['most']}, found {value}"
-        )
-
-
-def check_search(decoder: DecoderConfig, decoding: DecodingConfig, photos: int) -> None:
-    """Raise where a search would take too much memory, since its sizes may be a stranger's.
-
-    Args:
-        decoder: the sizes.
-        decoding: how to search.
-        photos: those whose captions are searched together (B).
-
-    Raises:
-        CaptionerError: it would take more than `LARGEST_SEARCH`.
-    """
-    B, K, T = photos, decoding.beam_width, decoding.max_length
-    L, V = decoder.locations, decoder.vocabulary_size
-    U, A, G = decoder.hidden_size, decoder.attention_dim, GATES[decoder.cell]
-    images = 3 * B * L * (U + A)  # values and keys, and what they are made of
-    looks = 2 * K * L * A + B * K * L * T  # the fit of an image's places to its states, and the attention of each word
-    words = B * K * (4 * V + 3 * (G + 2) * U)  # probabilities and states, before and after
-    if (asked := 4 * (images + looks + words)) > LARGEST_SEARCH:
-        raise CaptionerError(
-            f"a search with beam_width {K} and max_length {T} in a model of {V} words, {L} places and {U} units would "
-            f"take {asked / 1e9:.1f} GB, expected at most {LARGEST_SEARCH / 1e9:.1f}; ask for a narrower beam or fewer "
-            "captions, or take another model"
-        )
-
-
-DIGEST = "digest"
-"""What a configuration file calls the checksum of all else in it."""
-
-
-def save_config(path: str | Path, **configs: Any) -> None:
-    """Write named configurations into one JSON file with its format version and a checksum of itself."""
-    value = {"format_version": FORMAT_VERSION} | {name: to_json(each) for name, each in configs.items()}
-    write_json(path, value | {DIGEST: digest(value)})
-
-
-def digest(value: Any) -> str:
-    """Return BLAKE2b of a JSON value, however it is indented and ordered: 32 hexadecimal digits.
-
-    Raises:
-        RecursionError: it is nested too deep.
-    """
-    text = json.dumps(value, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def holds_config(path: str | Path, name: str) -> bool:
-    """Tell whether a configuration file holds the configuration `name`, whatever else may be wrong with it.
-
-    Raises:
-        CaptionerError: the file is missing or not JSON.
-    """
-    value = read_json(path, "configuration")
-    return isinstance(value, dict) and name in value
-
-
-def load_config(path: str | Path, name: str, kind: type[T]) -> T:
-    """Read the configuration `name` from a file that `save_config` wrote.
-
-    Raises:
-        CaptionerError: the file is missing, not JSON, of a newer format, damaged, or holds unusable settings.
-    """
-    value = read_json(path, "configuration")
-    version = value.get("format_version") if isinstance(value, dict) else None
-    if type(version) is not int or version != FORMAT_VERSION:  # True == 1
-        raise CaptionerError(
-            f"{path}: format version {str(version)[:40]} cannot be read, this captioner reads {FORMAT_VERSION}; "
-            "install the captioner that wrote it, or train again"
-        )
-    if name not in value:
-        raise CaptionerError(f"{path}: the settings {name!r} are missing; restore the file from where it came")
-    config = from_json(kind, value[name], f"{path}: {name}")
-    # Last, since whoever changed a value by hand wants to know what is wrong with it. Older files have no checksum.
-    if not _is_whole(value):
-        raise CaptionerError(
-            f"{path} is damaged or was changed by hand (its checksum differs); restore it from where it came. How to "
-            "search can be said on the command line"
-        )
-    return config
-
-
-def _is_whole(value: dict[str, Any]) -> bool:
-    try:
-        return DIGEST not in value or value[DIGEST] == digest({key: value[key] for key in value if key != DIGEST})
-    except RecursionError:  # whoever nested it so deep did not write it with us
-        return False

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from captioner.checksums import Checksums
-from captioner.config import DecodingConfig, ModelConfig, check_search, load_config
+from captioner.config import DecodingConfig, ModelConfig
+from captioner.config_io import load_config
 from captioner.data.encoder_memory import check_encoder
 from captioner.data.encoder_weights import (
     BY_OTHER_MEANS,
@@ -22,6 +23,7 @@ from captioner.data.encoder_weights import (
 )
 from captioner.data.model_files import CONFIG, check_features, check_networks, read_config, read_words
 from captioner.data.shipped import shipped_model
+from captioner.decoding.limits import check_search
 from captioner.errors import CaptionerError
 from captioner.files import current_directory, sweep
 from captioner.home import home, is_private

@@ -5,18 +5,9 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 
 import pytest
 
-from captioner.config import (
-    DecoderConfig,
-    DecodingConfig,
-    EncoderConfig,
-    ModelConfig,
-    TrainingConfig,
-    check_search,
-    from_json,
-    load_config,
-    save_config,
-    to_json,
-)
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
+from captioner.config_io import from_json, load_config, save_config, to_json
+from captioner.decoding.limits import check_search
 from captioner.errors import CaptionerError
 
 CONFIGS = [EncoderConfig, DecoderConfig, DecodingConfig, ModelConfig, TrainingConfig]

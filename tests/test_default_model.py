@@ -11,7 +11,8 @@ import captioner
 from captioner import library
 from captioner.checksums import BundleChecksums
 from captioner.cli.main import main
-from captioner.config import EncoderConfig, ModelConfig, save_config
+from captioner.config import EncoderConfig, ModelConfig
+from captioner.config_io import save_config
 from captioner.errors import CaptionerError
 from captioner.library import default_model
 from captioner.runtime import bundle

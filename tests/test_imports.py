@@ -15,6 +15,7 @@ ROOT = Path(captioner.__file__).parent
 ROWS = {
     "checksums": 1,
     "config": 1,
+    "config_io": 1,
     "text": 1,
     "errors": 1,
     "files": 1,

@@ -13,7 +13,8 @@ import captioner
 from captioner import library
 from captioner.checksums import BundleChecksums, checksum
 from captioner.cli.main import main
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, load_config, save_config
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config_io import load_config, save_config
 from captioner.cores import available_cores
 from captioner.errors import CaptionerError
 from captioner.export import onnx as export_onnx

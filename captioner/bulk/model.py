@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from captioner.checksums import checksum
-from captioner.config import DecodingConfig, ModelConfig, check_search
+from captioner.config import DecodingConfig, ModelConfig
 from captioner.data.model_files import CONFIG, read_config, read_words
+from captioner.decoding.limits import check_search
 from captioner.library import encoder_path, from_cache, read_for_many, search_settings
 from captioner.runtime import bundle
 from captioner.runtime.captioner import AT_ONCE, Captioner, Encoder

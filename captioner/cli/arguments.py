@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from captioner.config import check_bounds
+from captioner.config_io import check_bounds
 from captioner.data.encoder_weights import default_encoder_weights
 from captioner.errors import CaptionerError, UsageError
 

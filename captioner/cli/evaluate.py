@@ -11,9 +11,10 @@ from captioner.cli.arguments import add_data, add_encoder_weights, add_search, c
 from captioner.cli.beside import PICTURES
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
-from captioner.config import DecodingConfig, check_search
+from captioner.config import DecodingConfig
 from captioner.data.dataset import Example
 from captioner.data.photos import open_photo
+from captioner.decoding.limits import check_search
 from captioner.errors import UsageError
 from captioner.files import write_json
 from captioner.quiet import load_keras, stderr_closed

@@ -86,7 +86,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say what was written."""
-    from captioner.config import holds_config
+    from captioner.config_io import holds_config
     from captioner.export.directory import check_output
     from captioner.runtime.char_directory import CONFIG, is_char_model
 

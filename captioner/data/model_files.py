@@ -10,7 +10,8 @@ than the other.
 from pathlib import Path
 
 from captioner.checksums import Checksums, CompactFiles, check_vocabulary, check_weights, read_checked
-from captioner.config import COMPACT, ModelConfig, load_config
+from captioner.config import COMPACT, ModelConfig
+from captioner.config_io import load_config
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
 

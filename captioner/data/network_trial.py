@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from captioner.checksums import CompactFiles
-from captioner.config import load_config
+from captioner.config_io import load_config
 from captioner.data.model_files import COMPACT_FILES, CONFIG
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from captioner.checksums import Checksums, checksum_vocabulary
-from captioner.config import ModelConfig, load_config, save_config
+from captioner.config import ModelConfig
+from captioner.config_io import load_config, save_config
 from captioner.data.model_files import ARRAYS, CONFIG, NETWORK, VOCABULARY, is_compact
 from captioner.export.directory import replacing_directory
 from captioner.runtime.bundle import write_ready

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from captioner.checksums import CompactFiles, checksum, checksum_vocabulary
-from captioner.config import ModelConfig, save_config
+from captioner.config import ModelConfig
+from captioner.config_io import save_config
 from captioner.data.model_files import ARRAYS, COMPACT_FILES, CONFIG, NETWORK, VOCABULARY
 from captioner.data.network_trial import remember
 from captioner.data.weights_file import save_weights

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from captioner.checksums import checksum_vocabulary
-from captioner.config import save_config
+from captioner.config_io import save_config
 from captioner.data.encoder_memory import check_conversion
 from captioner.data.model_files import CONFIG, VOCABULARY, read_checksums
 from captioner.export.directory import replacing_directory

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from captioner.config import DecoderConfig, from_json, to_json
+from captioner.config import DecoderConfig
+from captioner.config_io import from_json, to_json
 from captioner.decoding.step import Step
 from captioner.layers.decoder import Decoder
 from captioner.text import SPECIAL_TOKENS

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from captioner.config import CharModelConfig, from_json, to_json
+from captioner.config import CharModelConfig
+from captioner.config_io import from_json, to_json
 from captioner.layers.stack import RecurrentStack
 
 

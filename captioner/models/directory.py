@@ -10,7 +10,8 @@ from pathlib import Path
 import keras
 
 from captioner.checksums import checksum_vocabulary, checksum_weights
-from captioner.config import ModelConfig, save_config
+from captioner.config import ModelConfig
+from captioner.config_io import save_config
 from captioner.data.decoder_weights import weight_shapes
 from captioner.data.model_files import (
     ARRAYS,

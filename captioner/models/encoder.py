@@ -12,7 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from captioner.config import COMPACT, ENCODERS, EncoderConfig, listed
+from captioner.config import COMPACT, ENCODERS, EncoderConfig
+from captioner.config_io import listed
 from captioner.errors import CaptionerError
 from captioner.models.compact import build_compact
 

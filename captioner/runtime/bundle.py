@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from captioner.checksums import BundleChecksums, Checksums, CompactFiles, checksum, checksum_file, read_checked
-from captioner.config import DecoderConfig, EncoderConfig, ModelConfig, load_config, save_config
+from captioner.config import DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config_io import load_config, save_config
 from captioner.data.model_files import ARRAYS, BUNDLE, CONFIG, NETWORK, is_compact, read_files
 from captioner.data.network_trial import refuse_harmful, remember
 from captioner.data.weights_file import read_weights, save_weights

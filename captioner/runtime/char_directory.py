@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from captioner.checksums import check_vocabulary, check_weights, checksum_vocabulary, checksum_weights
-from captioner.config import CharModelConfig, holds_config, load_config, save_config
+from captioner.config import CharModelConfig
+from captioner.config_io import holds_config, load_config, save_config
 from captioner.data.weights_file import read_weights, save_weights
 from captioner.errors import CaptionerError
 from captioner.runtime.char_network import weight_shapes

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from captioner.checksums import checksum_file
-from captioner.config import digest
+from captioner.config_io import digest
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import read_json, write_json
 from captioner.models.directory import save_weights

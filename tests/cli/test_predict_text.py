@@ -7,7 +7,8 @@ import pytest
 
 from captioner.cli.main import main
 from captioner.cli.surprise import surprise_page
-from captioner.config import CharModelConfig, save_config
+from captioner.config import CharModelConfig
+from captioner.config_io import save_config
 from captioner.runtime.char_directory import save_char_model
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import weight_shapes

@@ -6,7 +6,8 @@ import pytest
 
 from captioner.cli.train_options import make_parser
 from captioner.cli.train_settings import INIT_FROM_MIN_COUNT, INIT_FROM_RATE, configure
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig, save_config
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
+from captioner.config_io import save_config
 from captioner.errors import CaptionerError, UsageError
 
 BASE = ModelConfig(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from captioner.config import digest
+from captioner.config_io import digest
 from captioner.files import write_json
 from captioner.models.directory import load_model
 from captioner.training import captioning

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from captioner.checksums import BundleChecksums, Checksums
-from captioner.config import load_config
+from captioner.config_io import load_config
 from captioner.errors import CaptionerError
 from captioner.export.bundle import export_bundle
 from captioner.models.directory import load_model

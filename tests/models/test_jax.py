@@ -7,7 +7,8 @@ import sys
 import keras
 import numpy as np
 
-from captioner.config import DecodingConfig, save_config
+from captioner.config import DecodingConfig
+from captioner.config_io import save_config
 from captioner.decoding.captions import generate
 
 CELLS = ["rnn", "gru", "lstm"]
@@ -17,7 +18,8 @@ import sys
 from pathlib import Path
 import keras
 import numpy as np
-from captioner.config import DecoderConfig, DecodingConfig, load_config
+from captioner.config import DecoderConfig, DecodingConfig
+from captioner.config_io import load_config
 from captioner.models.captioner import CaptionModel
 from captioner.decoding.captions import generate
 assert keras.backend.backend() == "jax"

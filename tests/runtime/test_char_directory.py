@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from captioner.checksums import checksum_weights
-from captioner.config import CharModelConfig, save_config
+from captioner.config import CharModelConfig
+from captioner.config_io import save_config
 from captioner.errors import CaptionerError
 from captioner.runtime.char_directory import (
     CONFIG,

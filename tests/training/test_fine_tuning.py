@@ -3,14 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.config import (
-    DecoderConfig,
-    DecodingConfig,
-    EncoderConfig,
-    FineTuningConfig,
-    ModelConfig,
-    TrainingConfig,
-)
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, FineTuningConfig, ModelConfig, TrainingConfig
 from captioner.models.tuned_model import TunedModel
 from captioner.training import loop
 from captioner.training.checkpoint import Checkpoint

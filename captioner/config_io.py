@@ -1,0 +1,145 @@
+"""Configurations as JSON: written with a checksum, and read back with every name, type and bound checked."""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from captioner.errors import CaptionerError
+from captioner.files import read_json, write_json
+
+FORMAT_VERSION = 1
+DIGEST = "digest"
+"""What a configuration file calls the checksum of all else in it."""
+
+T = TypeVar("T")
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """Turn a configuration into nested dictionaries for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_json(kind: type[T], value: Any, where: str) -> T:
+    """Build the dataclass `kind` from nested dictionaries, checking every name, type and bound.
+
+    Args:
+        kind: a settings class, such as those of `captioner.config`.
+        value: what `to_json` gave, perhaps from a stranger's file.
+        where: the file and the path of keys to `value`, for error messages.
+
+    Raises:
+        CaptionerError: an unknown or missing setting, a wrong type, a value out of bounds.
+    """
+    if not isinstance(value, dict):
+        raise CaptionerError(f"{where}: expected an object of settings, found {type(value).__name__}")
+    hints = typing.get_type_hints(kind)
+    fields = {each.name: each for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    value = {name: each.metadata["before"] for name, each in fields.items() if "before" in each.metadata} | value
+    unknown, missing = sorted(value.keys() - fields.keys()), sorted(fields.keys() - value.keys())
+    if unknown or missing:
+        raise CaptionerError(
+            f"{where}: unknown settings {unknown or 'none'}, missing settings {missing or 'none'}; "
+            "this file was written by another version of captioner, or changed by hand"
+        )
+    checked = {name: _checked(fields[name], hints[name], value[name], f"{where}: {name}") for name in value}
+    try:
+        return kind(**checked)
+    except CaptionerError as error:  # each of its values is allowed, but not all of them together
+        raise CaptionerError(f"{where}: {error}") from error
+
+
+def _checked(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return from_json(hint, value, where)  # type: ignore[arg-type]
+    if hint == dict[str, int]:
+        if not isinstance(value, dict) or not all(type(each) is int for each in value.values()):
+            raise CaptionerError(f"{where}: expected an object of whole numbers, found {str(value)[:40]!r}")
+        return value
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if float in allowed and type(value) is int and abs(value) < 2**53:  # a larger one changes, or overflows
+        value = float(value)
+    if type(value) not in allowed:
+        names = " or ".join(kind.__name__ for kind in allowed)
+        raise CaptionerError(f"{where}: expected {names}, found {type(value).__name__} {str(value)[:40]!r}")
+    check_bounds(about, value, where)
+    return value
+
+
+def listed(choices: Sequence[str], most: int = 5) -> str:
+    """Name some choices for a message of one line."""
+    more = f" or {len(choices) - most} more" if len(choices) > most else ""
+    return f"{', '.join(choices[:most])}{more}"
+
+
+def check_bounds(about: dataclasses.Field[Any], value: Any, where: str) -> None:
+    """Raise CaptionerError when `value` lies outside the bounds or choices of the field `about`."""
+    choices = about.metadata.get("choices")
+    if choices and value not in choices:
+        raise CaptionerError(f"{where}: expected one of {listed(choices)}, found {str(value)[:40]!r}")
+    if "least" in about.metadata and not about.metadata["least"] <= value <= about.metadata["most"]:
+        raise CaptionerError(
+            f"{where}: expected a value from {about.metadata['least']} to {about.metadata['most']}, found {value}"
+        )
+
+
+def save_config(path: str | Path, **configs: Any) -> None:
+    """Write named configurations into one JSON file with its format version and a checksum of itself."""
+    value = {"format_version": FORMAT_VERSION} | {name: to_json(each) for name, each in configs.items()}
+    write_json(path, value | {DIGEST: digest(value)})
+
+
+def digest(value: Any) -> str:
+    """Return BLAKE2b of a JSON value, however it is indented and ordered: 32 hexadecimal digits.
+
+    Raises:
+        RecursionError: it is nested too deep.
+    """
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def holds_config(path: str | Path, name: str) -> bool:
+    """Tell whether a configuration file holds the configuration `name`, whatever else may be wrong with it.
+
+    Raises:
+        CaptionerError: the file is missing or not JSON.
+    """
+    value = read_json(path, "configuration")
+    return isinstance(value, dict) and name in value
+
+
+def load_config(path: str | Path, name: str, kind: type[T]) -> T:
+    """Read the configuration `name` from a file that `save_config` wrote.
+
+    Raises:
+        CaptionerError: the file is missing, not JSON, of a newer format, damaged, or holds unusable settings.
+    """
+    value = read_json(path, "configuration")
+    version = value.get("format_version") if isinstance(value, dict) else None
+    if type(version) is not int or version != FORMAT_VERSION:  # True == 1
+        raise CaptionerError(
+            f"{path}: format version {str(version)[:40]} cannot be read, this captioner reads {FORMAT_VERSION}; "
+            "install the captioner that wrote it, or train again"
+        )
+    if name not in value:
+        raise CaptionerError(f"{path}: the settings {name!r} are missing; restore the file from where it came")
+    config = from_json(kind, value[name], f"{path}: {name}")
+    # Last, since whoever changed a value by hand wants to know what is wrong with it. Older files have no checksum.
+    if not _is_whole(value):
+        raise CaptionerError(
+            f"{path} is damaged or was changed by hand (its checksum differs); restore it from where it came. How to "
+            "search can be said on the command line"
+        )
+    return config
+
+
+def _is_whole(value: dict[str, Any]) -> bool:
+    try:
+        return DIGEST not in value or value[DIGEST] == digest({key: value[key] for key in value if key != DIGEST})
+    except RecursionError:  # whoever nested it so deep did not write it with us
+        return False
