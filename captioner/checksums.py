@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from captioner.config import added
+from captioner.config import setting
 from captioner.config_io import holds_config, load_config
 from captioner.errors import CaptionerError
 from captioner.files import open_regular
@@ -20,7 +20,7 @@ class Checksums:
     """
 
     weights: str
-    encoder: str = added("")
+    encoder: str = setting("", absent="")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,14 @@
-"""What a model and a training are: frozen dataclasses whose fields have bounds."""
+"""What a model and a training are: frozen dataclasses in which each setting is declared once.
 
+A field of `setting` has its default, its bounds and the sentence about it that `train.py --help-all` prints. The
+options of the commands, the checks of configuration files and the recipes all come from these fields.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypedDict, Unpack
 
 from captioner.errors import CaptionerError
 
@@ -24,83 +31,150 @@ ENCODERS = (
 """What may read photos: the compact encoder, and all networks of `keras.applications`."""
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 LONGEST_SEARCH = 10_000
-"""The most words that a search may follow for a photo: sentences kept alive times words of the longest."""
+"""The most words that a search may follow for a photo: the beam width times the words of the longest caption."""
+
+CAPTION, CHAR_LM = "caption", "char-lm"
+"""What can be trained."""
+
+DATA, MODEL, TRAINING = "data", "model", "training"
+FINE_TUNING, TEACHERS, SELF_CRITICAL = "fine-tuning the encoder", "teachers", "self-critical training"
+COMPACT_ENCODER, CHARACTERS = "compact encoder", "character language model"
+SEARCH, GENERATION = "search", "generation"
+"""The groups in which the help lists settings. The last two belong to commands that use a model."""
+
+COMPACT_ALONE, COMPACT_TAUGHT, INIT_FROM = "compact without --teacher", "compact with --teacher", "with --init-from"
+"""The trainings in which some settings have another default."""
 
 
-def _between(least: float, most: float, default: Any, **more: Any) -> Any:
-    """Give a number's field its default and its bounds, which `from_json` and the command line check."""
-    return field(default=default, metadata={"least": least, "most": most}, **more)
+class About(TypedDict, total=False):
+    """What `setting` knows of a field beside its default and its help.
+
+    Attributes:
+        ge, le: the bounds of a number.
+        choices: the values that are allowed.
+        group: where the help lists it; a field without a group follows from the data and has no option.
+        flag: the option, where it is not called like the field.
+        metavar: what stands for the value in the help.
+        first: whether the short help lists it.
+        needs: a setting without which, empty or 0, this one has no effect.
+        task: the only task that has it, where its class serves both.
+        otherwise: other defaults, by the training in which they hold.
+        default_help: what the help says of the default, where the value alone does not tell.
+        absent: what a configuration file without the setting means.
+    """
+
+    ge: float
+    le: float
+    choices: tuple[str, ...]
+    group: str
+    flag: str
+    metavar: str
+    first: bool
+    needs: str
+    task: str
+    otherwise: Mapping[str, Any]
+    default_help: str
+    absent: Any
 
 
-def added(default: Any, **metadata: Any) -> Any:
-    """Give a field that files of before lack its default, which is what they mean unless `metadata` has a `before`."""
-    return field(default=default, metadata={"before": default} | metadata)
+def setting(default: Any, help: str = "", **about: Unpack[About]) -> Any:
+    """Declare a setting as the field of a dataclass."""
+    return field(default=default, metadata={"help": help, **about})
+
+
+def like(kind: Any, name: str, default: Any, **about: Unpack[About]) -> Any:
+    """Declare a setting that another class has too, with a default of its own."""
+    return field(default=default, metadata={**settings_of(kind)[name].metadata, "otherwise": {}, **about})
+
+
+def settings_of(kind: Any) -> dict[str, dataclasses.Field[Any]]:
+    """Return the fields of a settings class by name."""
+    return {each.name: each for each in dataclasses.fields(kind)}
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Which network reads the photo, and where it is cut.
+    """Which network reads the photo, and where it is cut: at a grid of L regions with D channels."""
 
-    Attributes:
-        network: a name in `keras.applications`, or "compact" for the network of `captioner.models.compact`, whose
-            weights are part of the model.
-        feature_layer: the layer whose output is read, a grid of L places with D channels; "last" is the last such.
-        image_size: side of the square that a photo is resized to, in pixels.
-        fine_tune_after: the layers behind this one were trained along, and are part of the model; empty: none was.
-    """
-
-    network: str = field(default="InceptionV3", metadata={"choices": ENCODERS})
-    feature_layer: str = "mixed8"
-    image_size: int = _between(75, 2048, 299)
-    fine_tune_after: str = added("")
+    network: str = setting(
+        "InceptionV3",
+        f"the network that reads the photos: {COMPACT}, which is trained too and is part of the model, or one of "
+        "keras.applications, frozen",
+        choices=ENCODERS,
+        group=MODEL,
+        flag="encoder",
+        metavar="NAME",
+        first=True,
+    )
+    feature_layer: str = setting(
+        "mixed8",
+        "the encoder's layer whose output is used",
+        group=MODEL,
+        metavar="NAME",
+        default_help="mixed8; for encoders other than InceptionV3, the last one with a grid",
+    )
+    image_size: int = setting(
+        299,
+        "photos are resized to a square of this side, in pixels",
+        ge=75,
+        le=2048,
+        group=MODEL,
+        default_help=f"the network's own: 299, {COMPACT}: 144",
+    )
+    fine_tune_after: str = setting(
+        "",
+        "all layers after this one are trained, and become part of the model",
+        group=FINE_TUNING,
+        metavar="NAME",
+        needs="fine_tune_epochs",
+        default_help="mixed6 for InceptionV3; required for others",
+        absent="",
+    )
 
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """The sizes of the decoder.
+    """The sizes of the decoder."""
 
-    Attributes:
-        cell: the recurrence, one of `rnn` (tanh), `gru`, `lstm`.
-        hidden_size: units of the recurrent state, and of a projected place of the image (U).
-        embedding_dim: size of a word's vector (E).
-        attention_dim: size of the space in which the state is compared with the places (A).
-        dropout: share of activations dropped in training.
-        vocabulary_size: words, special tokens included (V).
-        locations: places of the feature grid (L).
-        channels: channels of the feature grid (D).
-    """
-
-    cell: str = field(default="rnn", metadata={"choices": CELLS})
-    hidden_size: int = _between(1, 16384, 512)
-    embedding_dim: int = _between(1, 16384, 256)
-    attention_dim: int = _between(1, 16384, 128)
-    dropout: float = _between(0.0, 0.95, 0.4)
-    vocabulary_size: int = _between(4, 1_000_000, 4)
-    locations: int = _between(1, 65536, 64)
-    channels: int = _between(1, 65536, 1280)
+    cell: str = setting("rnn", "the recurrent cell: rnn (tanh), gru or lstm", choices=CELLS, group=MODEL)
+    hidden_size: int = setting(512, "units of the recurrent state (U)", ge=1, le=16384, group=MODEL)
+    embedding_dim: int = setting(256, "size of a word's or character's embedding (E)", ge=1, le=16384, group=MODEL)
+    attention_dim: int = setting(128, "units of the attention (A)", ge=1, le=16384, group=MODEL)
+    dropout: float = setting(0.4, "share of activations that are dropped in training", ge=0.0, le=0.95, group=MODEL)
+    vocabulary_size: int = setting(4, "words, special tokens included (V)", ge=4, le=1_000_000)
+    locations: int = setting(64, "regions of the feature grid (L)", ge=1, le=65536)
+    channels: int = setting(1280, "channels of the feature grid (D)", ge=1, le=65536)
 
 
 @dataclass(frozen=True)
 class DecodingConfig:
     """How a sentence is searched for.
 
-    Attributes:
-        beam_width: sentences kept alive at each word; 1 is greedy search.
-        length_penalty: a sentence's score is its log-probability / length ** length_penalty.
-        max_length: the most tokens of a caption, its end included (T).
-        no_repeat_ngram_size: so many words in a row are never said twice in a sentence; 0 lets them.
-
     Raises:
         CaptionerError: `beam_width` times `max_length` is more than `LONGEST_SEARCH`.
     """
 
-    beam_width: int = _between(1, 1000, 4)
-    length_penalty: float = _between(0.0, 10.0, 0.7)
-    max_length: int = _between(1, 1000, 22)
-    no_repeat_ngram_size: int = added(2, before=0, least=0, most=1000)
+    beam_width: int = setting(4, "sentences that the beam search keeps; 1 is the fastest", ge=1, le=1000, group=SEARCH)
+    length_penalty: float = setting(
+        0.7,
+        "values above 0 favour longer captions: a score is the log-probability / length ** length_penalty",
+        ge=0.0,
+        le=10.0,
+        group=SEARCH,
+    )
+    max_length: int = setting(
+        22,
+        "the most words in a caption (characters where a language has no spaces), including the end token (T)",
+        ge=1,
+        le=1000,
+        group=DATA,
+    )
+    no_repeat_ngram_size: int = setting(
+        2, "no sequence of N words occurs twice in a caption; 0 allows it", ge=0, le=1000, group=SEARCH, absent=0
+    )
 
     def __post_init__(self) -> None:
-        """Look at what two of them ask for together."""
+        """Check the two settings that together decide how far a search goes."""
         if self.beam_width * self.max_length > LONGEST_SEARCH:
             raise CaptionerError(
                 f"a beam_width of {self.beam_width} with a max_length of {self.max_length} would follow "
@@ -120,179 +194,353 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a captioning model is trained.
+    """How a captioning model is trained."""
 
-    Attributes:
-        views: parts of each training photo that a frozen encoder, or a teacher, reads once: the whole, its mirror
-            image, then parts drawn at random. Each epoch one of them is learned from.
-        epochs: passes over the training photos; 0 leaves a model that one starts from as it is.
-        batch_size: photos a step; each brings all its captions.
-        learning_rate: the highest, after the warm-up and before the cosine decay.
-        warmup_steps: steps over which the learning rate rises from 0.
-        weight_decay: of AdamW, decoupled.
-        clip_norm: the gradient's global norm is cut to this.
-        label_smoothing: probability given to all words alike in the target.
-        ema_momentum: the weights that are scored and kept are a moving average of those trained; 0 switches it off.
-        min_count: a word seen less often in the training captions is `<unk>`.
-        logit_adjustment: so many times its log-frequency is taken off a word's logits at the end; above 0 brings up
-            rare words.
-        patience: epochs without a better dev CIDEr-D before training stops.
-        limit: photos used of each split; 0 means all.
-        precision: numbers that the layers compute with; the weights are float32 in either case. `auto` is
-            `mixed_bfloat16` where the processor is faster in it, else `float32`.
-        seed: of every random number.
-    """
+    views: int = setting(
+        1,
+        "views of each photo that a frozen encoder, or a teacher, reads: the whole, its mirror image, then crops; an "
+        "epoch learns from one of them",
+        ge=1,
+        le=1000,
+        group=TRAINING,
+        otherwise={COMPACT_TAUGHT: 4},
+    )
+    epochs: int = setting(
+        13,
+        "passes over the training photos or text; 0 leaves out this stage of a captioning model",
+        ge=0,
+        le=100_000,
+        group=TRAINING,
+        first=True,
+        otherwise={COMPACT_TAUGHT: 16, COMPACT_ALONE: 30},
+    )
+    batch_size: int = setting(
+        32,
+        "photos per step, each with all its captions; or streams of text (B)",
+        ge=1,
+        le=65536,
+        group=TRAINING,
+        first=True,
+        otherwise={COMPACT_ALONE: 64},
+    )
+    learning_rate: float = setting(
+        1e-3,
+        "the peak learning rate, after the warm-up and before the cosine decay",
+        ge=0.0,
+        le=100.0,
+        group=TRAINING,
+        first=True,
+        needs="epochs",
+        otherwise={COMPACT_TAUGHT: 3e-4, INIT_FROM: 2e-4},  # one that does not wash trained weights away
+    )
+    warmup_steps: int = setting(200, "steps over which the learning rate rises from 0", ge=0, le=10**9, group=TRAINING)
+    weight_decay: float = setting(0.01, "decoupled weight decay of AdamW", ge=0.0, le=100.0, group=TRAINING)
+    clip_norm: float = setting(5.0, "the largest global norm of a gradient", ge=1e-6, le=1e6, group=TRAINING)
+    label_smoothing: float = setting(
+        0.1, "probability in the training target that all words share alike", ge=0.0, le=0.99, group=TRAINING
+    )
+    ema_momentum: float = setting(
+        0.99,
+        "momentum of the moving average of the weights, which is scored and kept; 0 switches it off",
+        ge=0.0,
+        le=0.999999,
+        group=TRAINING,
+    )
+    min_count: int = setting(
+        5,
+        "leave words that occur less often out of the vocabulary",
+        ge=1,
+        le=10**9,
+        group=DATA,
+        otherwise={INIT_FROM: 1},  # one's own photos are few, and a name seen once is often what they are about
+    )
+    logit_adjustment: float = setting(
+        0.0,
+        "subtract X times a word's log-frequency from its logit at the end; 0.05 makes rare words more likely",
+        ge=0.0,
+        le=10.0,
+        group=TRAINING,
+    )
+    patience: int = setting(
+        5,
+        "stop a stage of a captioning model after N epochs without a better CIDEr-D on dev",
+        ge=1,
+        le=100_000,
+        group=TRAINING,
+    )
+    limit: int = setting(
+        0, "use only the first N photos of each split; 0 uses all", ge=0, le=10**9, group=DATA, first=True
+    )
+    precision: str = setting(
+        "auto",
+        "numbers that the layers compute with: auto is mixed_bfloat16 if the processor is faster in it, otherwise "
+        "float32; the weights are float32 in any case",
+        choices=PRECISIONS,
+        group=TRAINING,
+    )
+    seed: int = setting(0, "seed of every random number", ge=0, le=2**31 - 1, group=TRAINING)
 
-    views: int = _between(1, 1000, 1)
-    epochs: int = _between(0, 100_000, 13)
-    batch_size: int = _between(1, 65536, 32)
-    learning_rate: float = _between(0.0, 100.0, 1e-3)
-    warmup_steps: int = _between(0, 10**9, 200)
-    weight_decay: float = _between(0.0, 100.0, 0.01)
-    clip_norm: float = _between(1e-6, 1e6, 5.0)
-    label_smoothing: float = _between(0.0, 0.99, 0.1)
-    ema_momentum: float = _between(0.0, 0.999999, 0.99)
-    min_count: int = _between(1, 10**9, 5)
-    logit_adjustment: float = _between(0.0, 10.0, 0.0)
-    patience: int = _between(1, 100_000, 5)
-    limit: int = _between(0, 10**9, 0)
-    precision: str = field(default="auto", metadata={"choices": PRECISIONS})
-    seed: int = _between(0, 2**31 - 1, 0)
+
+_tuning = partial(setting, group=FINE_TUNING, needs="fine_tune_epochs")
 
 
 @dataclass(frozen=True)
 class FineTuningConfig:
-    """How the last layers of the encoder learn along with the decoder, after the cross-entropy on frozen features.
+    """How the last layers of the encoder learn along with the decoder, after the cross-entropy on frozen features."""
 
-    Attributes:
-        fine_tune_epochs: passes over the training photos; 0 leaves the stage out.
-        fine_tune_rate: the highest learning rate of the decoder in these passes.
-        encoder_rate: the highest learning rate of the encoder's layers.
-        fine_tune_views: parts of each photo that are read: the whole, its mirror image, then others.
-        distillation: share of the teachers' probabilities in the words that are to be predicted, where there are any.
-    """
+    fine_tune_epochs: int = setting(
+        0,
+        "passes that train the encoder's last layers too; 0 leaves out the stage",
+        ge=0,
+        le=100_000,
+        group=FINE_TUNING,
+        first=True,
+    )
+    fine_tune_rate: float = _tuning(
+        5e-4,
+        "the decoder's peak learning rate in these passes",
+        ge=1e-9,
+        le=100.0,
+    )
+    encoder_rate: float = _tuning(
+        1e-4,
+        "the peak learning rate of the encoder's layers",
+        ge=0.0,
+        le=100.0,
+    )
+    fine_tune_views: int = _tuning(
+        4,
+        "views of each photo: the whole, its mirror image, then crops",
+        ge=1,
+        le=1000,
+    )
+    distillation: float = setting(
+        0.5, "share of the teachers in the training target", ge=0.0, le=1.0, group=TEACHERS, needs="teachers"
+    )
 
-    fine_tune_epochs: int = _between(0, 100_000, 0)
-    fine_tune_rate: float = _between(1e-9, 100.0, 5e-4)
-    encoder_rate: float = _between(0.0, 100.0, 1e-4)
-    fine_tune_views: int = _between(1, 1000, 4)
-    distillation: float = _between(0.0, 1.0, 0.5)
+
+_critical = partial(setting, group=SELF_CRITICAL, needs="self_critical_epochs")
 
 
 @dataclass(frozen=True)
 class SelfCriticalConfig:
-    """How a captioning model learns from what it says itself, after the cross-entropy.
+    """How a captioning model learns from captions that it samples itself, after the cross-entropy."""
 
-    Attributes:
-        self_critical_epochs: passes over the training photos; 0 leaves the stage out.
-        self_critical_rate: the highest learning rate of these passes.
-        samples: captions drawn for each photo of a step, which are compared with each other.
-        caption_weight: how much the cross-entropy of the captions counts beside the reward.
-        captions_beside: captions of each photo whose cross-entropy is that, drawn anew each time.
-        bleu_weight: share of the photo's BLEU-4 in the reward, the rest is CIDEr-D; both from 0 to 10.
-    """
+    self_critical_epochs: int = setting(
+        0, "passes over the training photos; 0 leaves the stage out", ge=0, le=100_000, group=SELF_CRITICAL
+    )
+    self_critical_rate: float = _critical(
+        1e-4,
+        "the peak learning rate of these passes",
+        ge=0.0,
+        le=100.0,
+    )
+    samples: int = _critical(
+        5,
+        "captions sampled per photo, which are compared with each other",
+        ge=2,
+        le=1000,
+    )
+    caption_weight: float = _critical(
+        0.2,
+        "weight of the references' cross-entropy beside the reward",
+        ge=0.0,
+        le=1e6,
+    )
+    captions_beside: int = _critical(
+        1,
+        "references per photo in a step, drawn anew each time",
+        ge=1,
+        le=1000,
+    )
+    bleu_weight: float = _critical(
+        0.0,
+        "share of BLEU-4 in the reward; the rest is CIDEr-D, both from 0 to 10",
+        ge=0.0,
+        le=1.0,
+    )
 
-    self_critical_epochs: int = _between(0, 100_000, 0)
-    self_critical_rate: float = _between(0.0, 100.0, 1e-4)
-    samples: int = _between(2, 1000, 5)
-    caption_weight: float = _between(0.0, 1e6, 0.2)
-    captions_beside: int = _between(1, 1000, 1)
-    bleu_weight: float = _between(0.0, 1.0, 0.0)
+
+_imitation = partial(setting, group=COMPACT_ENCODER, needs="teachers")
 
 
 @dataclass(frozen=True)
 class ImitationConfig:
-    """How the compact encoder is trained, before and beside the captions.
+    """How the compact encoder is trained, before the captions and together with them."""
 
-    Attributes:
-        imitation_epochs: passes over the training photos in which it learns to see what the teacher sees.
-        imitation_rate: the highest learning rate of these passes.
-        imitation_weight: share of the imitation in the loss of the captions, where 1 weighs what is left unexplained
-            of the teacher's variance like a nat a word.
-        distillation: share of the teacher's probabilities in the words that are to be predicted.
-        captions_per_photo: captions that a photo brings to a step, drawn anew each time.
-    """
-
-    imitation_epochs: int = _between(0, 100_000, 48)
-    imitation_rate: float = _between(0.0, 100.0, 1.5e-3)
-    imitation_weight: float = _between(0.0, 1e6, 1.0)
-    distillation: float = _between(0.0, 1.0, 0.5)
-    captions_per_photo: int = _between(1, 1000, 2)
+    imitation_epochs: int = _imitation(
+        48,
+        "passes over the photos before the training on captions, in which the encoder imitates the teacher's",
+        ge=0,
+        le=100_000,
+    )
+    imitation_rate: float = _imitation(
+        1.5e-3,
+        "the peak learning rate of the imitation",
+        ge=0.0,
+        le=100.0,
+    )
+    imitation_weight: float = _imitation(
+        1.0,
+        "weight of the imitation beside the captions: 1 weighs the unexplained share of the teacher's variance like "
+        "a nat a word",
+        ge=0.0,
+        le=1e6,
+    )
+    distillation: float = like(FineTuningConfig, "distillation", 0.5)
+    captions_per_photo: int = setting(
+        2, "captions per photo in a step, drawn anew each time", ge=1, le=1000, group=COMPACT_ENCODER
+    )
 
 
 @dataclass(frozen=True)
 class CharModelConfig:
-    """The sizes of a character language model.
+    """The sizes of a character language model."""
 
-    Attributes:
-        cell: the recurrence, one of `rnn` (tanh), `gru`, `lstm`.
-        layers: recurrent layers, one above the other.
-        hidden_size: units of each layer's state (U).
-        embedding_dim: size of a character's vector (E).
-        dropout: share of each layer's output dropped in training.
-        layer_norm: whether each layer's output is normalised.
-        vocabulary_size: characters, `<start>` and `<unk>` included (V).
-        recurrent_dropout: share of the weights from state to state dropped in training, anew for each window.
-    """
-
-    cell: str = field(default="rnn", metadata={"choices": CELLS})
-    layers: int = _between(1, 64, 2)
-    hidden_size: int = _between(1, 16384, 512)
-    embedding_dim: int = _between(1, 16384, 64)
-    dropout: float = _between(0.0, 0.95, 0.25)
-    layer_norm: bool = True
-    vocabulary_size: int = _between(3, 1_114_114, 3)
-    recurrent_dropout: float = _between(0.0, 0.95, 0.0)
+    cell: str = like(DecoderConfig, "cell", "rnn")
+    layers: int = setting(2, "recurrent layers, one above the other", ge=1, le=64, group=CHARACTERS)
+    hidden_size: int = like(DecoderConfig, "hidden_size", 512)
+    embedding_dim: int = like(DecoderConfig, "embedding_dim", 64)
+    dropout: float = like(DecoderConfig, "dropout", 0.25)
+    layer_norm: bool = setting(True, "normalise each layer's output", group=CHARACTERS)
+    vocabulary_size: int = setting(3, "characters, `<start>` and `<unk>` included (V)", ge=3, le=1_114_114)
+    recurrent_dropout: float = setting(
+        0.0,
+        "share of the recurrent weights that are dropped in training, drawn anew for each window",
+        ge=0.0,
+        le=0.95,
+        group=CHARACTERS,
+    )
 
 
 @dataclass(frozen=True)
 class CharTrainingConfig:
-    """How a character language model is trained.
+    """How a character language model is trained."""
 
-    Attributes:
-        epochs: passes over the training text.
-        batch_size: places of the text that are read side by side (B).
-        sequence_length: characters read between two steps of the optimiser, and the farthest that a gradient goes
-            back (T).
-        split: shares of the text in hundredths, in the order in which they lie: training, validation, test.
-        learning_rate: the highest, after the warm-up and before the cosine decay.
-        warmup_steps: steps over which the learning rate rises from 0.
-        weight_decay: of AdamW, decoupled.
-        clip_norm: the gradient's global norm is cut to this.
-        ema_momentum: the weights that are scored and kept are a moving average of those trained; 0 switches it off.
-        precision: as for captioning.
-        seed: of every random number.
-    """
+    epochs: int = like(TrainingConfig, "epochs", 14, ge=1)
+    batch_size: int = like(TrainingConfig, "batch_size", 64)
+    sequence_length: int = setting(
+        128, "characters that gradients are propagated back through (T)", ge=1, le=4096, group=CHARACTERS
+    )
+    split: str = setting(
+        "90/10",
+        "percentages for training, validation and test, in the order of the text",
+        choices=("90/10", "90/5/5"),
+        group=CHARACTERS,
+    )
+    learning_rate: float = like(TrainingConfig, "learning_rate", 2e-3)
+    warmup_steps: int = like(TrainingConfig, "warmup_steps", 100)
+    weight_decay: float = like(TrainingConfig, "weight_decay", 0.01)
+    clip_norm: float = like(TrainingConfig, "clip_norm", 1.0)
+    ema_momentum: float = like(TrainingConfig, "ema_momentum", 0.99)
+    precision: str = like(TrainingConfig, "precision", "auto")
+    seed: int = like(TrainingConfig, "seed", 0)
 
-    epochs: int = _between(1, 100_000, 14)
-    batch_size: int = _between(1, 65536, 64)
-    sequence_length: int = _between(1, 4096, 128)
-    split: str = field(default="90/10", metadata={"choices": ("90/10", "90/5/5")})
-    learning_rate: float = _between(0.0, 100.0, 2e-3)
-    warmup_steps: int = _between(0, 10**9, 100)
-    weight_decay: float = _between(0.0, 100.0, 0.01)
-    clip_norm: float = _between(1e-6, 1e6, 1.0)
-    ema_momentum: float = _between(0.0, 0.999999, 0.99)
-    precision: str = field(default="auto", metadata={"choices": PRECISIONS})
-    seed: int = _between(0, 2**31 - 1, 0)
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run trains, what it starts from, and where it writes; paths are as the user gave them."""
+
+    task: str = setting(CAPTION, "what to train", choices=(CAPTION, CHAR_LM), group=DATA, first=True)
+    text: str | None = setting(
+        None,
+        "a text in UTF-8, in any language; the name tinyshakespeare downloads tiny Shakespeare, 1.1 MB",
+        group=CHARACTERS,
+        metavar="FILE",
+        first=True,
+        task=CHAR_LM,
+        default_help="the captions in --data, $CAPTIONER_DATA or datasets/flickr8k; if there are none, tinyshakespeare",
+    )
+    features: str | None = setting(
+        None,
+        "use the features that `captioner bulk --features` wrote, instead of extracting them here",
+        group=DATA,
+        metavar="DIR",
+        task=CAPTION,
+    )
+    init_from: str | None = setting(
+        None,
+        "start from a trained model; keeps its sizes, dropout and vocabulary",
+        group=MODEL,
+        metavar="DIR",
+        first=True,
+        task=CAPTION,
+    )
+    teachers: tuple[str, ...] = setting(
+        (),
+        "a trained model with a large encoder, such as saved_models/flickr8k, which uses --encoder-weights; for "
+        "fine-tuning, one or more with the same encoder and vocabulary, such as trainings with other seeds",
+        group=TEACHERS,
+        flag="teacher",
+        metavar="DIR",
+        first=True,
+        task=CAPTION,
+    )
+    strategy: str = setting(
+        "auto",
+        "mirrored trains on all GPUs of the machine, each with its part of a batch, in the stage of --epochs; auto "
+        "does so if there are several",
+        choices=("auto", "mirrored"),
+        group=TRAINING,
+        task=CAPTION,
+    )
+    output: str | None = setting(
+        None,
+        "model directory to write",
+        group=DATA,
+        metavar="DIR",
+        first=True,
+        default_help=f"saved_models/<data>-<cell>, or saved_models/<data>-{COMPACT}",
+    )
 
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """How a character language model goes on with a text.
+    """How a character language model goes on with a text."""
 
-    Attributes:
-        length: characters to make.
-        temperature: below 1 sharpens the probabilities, above 1 flattens them; 0 takes the likeliest character.
-        top_k: draw from this many likeliest characters; 0 means all.
-        top_p: draw from the fewest characters that hold this probability together; 1 means all.
-        num_samples: texts to make.
-        seed: of what is drawn.
-    """
+    length: int = setting(500, "characters to write", ge=0, le=100_000_000, group=GENERATION)
+    temperature: float = setting(
+        1.0,
+        "below 1 is more careful, above 1 more daring; 0 always takes the most likely character",
+        ge=0.0,
+        le=100.0,
+        group=GENERATION,
+    )
+    top_k: int = setting(
+        0, "sample from the N most likely characters; 0 means all", ge=0, le=1_114_112, group=GENERATION
+    )
+    top_p: float = setting(
+        1.0,
+        "sample from the most likely characters with a total probability of X; 1 means all",
+        ge=1e-6,
+        le=1.0,
+        group=GENERATION,
+    )
+    num_samples: int = setting(1, "texts to write", ge=1, le=10_000, group=GENERATION)
+    seed: int = setting(
+        0,
+        "the same seed writes the same text",
+        ge=0,
+        le=2**31 - 1,
+        group=GENERATION,
+        default_help="a new one each time",
+    )
 
-    length: int = _between(0, 100_000_000, 500)
-    temperature: float = _between(0.0, 100.0, 1.0)
-    top_k: int = _between(0, 1_114_112, 0)
-    top_p: float = _between(1e-6, 1.0, 1.0)
-    num_samples: int = _between(1, 10_000, 1)
-    seed: int = _between(0, 2**31 - 1, 0)
+
+_CLASSES: Mapping[str, Iterable[Any]] = {
+    CAPTION: (
+        *(RunConfig, EncoderConfig, DecoderConfig, DecodingConfig),
+        *(TrainingConfig, FineTuningConfig, SelfCriticalConfig, ImitationConfig),
+    ),
+    CHAR_LM: (RunConfig, CharModelConfig, CharTrainingConfig),
+}
+
+
+def task_settings(task: str) -> dict[str, dataclasses.Field[Any]]:
+    """Return the settings that a training of this task can be given, by name."""
+    return {
+        name: each
+        for kind in _CLASSES[task]
+        for name, each in settings_of(kind).items()
+        if each.metadata.get("group", SEARCH) != SEARCH and each.metadata.get("task", task) == task
+    }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from captioner.config import settings_of
 from captioner.errors import CaptionerError
 from captioner.files import read_json, write_json
 
@@ -38,28 +39,43 @@ def from_json(kind: type[T], value: Any, where: str) -> T:
     if not isinstance(value, dict):
         raise CaptionerError(f"{where}: expected an object of settings, found {type(value).__name__}")
     hints = typing.get_type_hints(kind)
-    fields = {each.name: each for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    value = {name: each.metadata["before"] for name, each in fields.items() if "before" in each.metadata} | value
+    fields = settings_of(kind)
+    value = {name: each.metadata["absent"] for name, each in fields.items() if "absent" in each.metadata} | value
     unknown, missing = sorted(value.keys() - fields.keys()), sorted(fields.keys() - value.keys())
     if unknown or missing:
         raise CaptionerError(
             f"{where}: unknown settings {unknown or 'none'}, missing settings {missing or 'none'}; "
             "this file was written by another version of captioner, or changed by hand"
         )
-    checked = {name: _checked(fields[name], hints[name], value[name], f"{where}: {name}") for name in value}
+    checked = {name: check_value(fields[name], hints[name], value[name], f"{where}: {name}") for name in value}
     try:
         return kind(**checked)
     except CaptionerError as error:  # each of its values is allowed, but not all of them together
         raise CaptionerError(f"{where}: {error}") from error
 
 
-def _checked(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
+def check_value(about: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
+    """Return a value from a file as the setting `about` holds it.
+
+    Args:
+        about: the field.
+        hint: its type.
+        value: what the file has.
+        where: the file and the path of keys to `value`, for error messages.
+
+    Raises:
+        CaptionerError: it is of another type or out of bounds.
+    """
     if dataclasses.is_dataclass(hint):
         return from_json(hint, value, where)  # type: ignore[arg-type]
     if hint == dict[str, int]:
         if not isinstance(value, dict) or not all(type(each) is int for each in value.values()):
             raise CaptionerError(f"{where}: expected an object of whole numbers, found {str(value)[:40]!r}")
         return value
+    if hint == tuple[str, ...]:
+        if not isinstance(value, list) or not all(type(each) is str for each in value):
+            raise CaptionerError(f"{where}: expected a list of strings, found {str(value)[:40]!r}")
+        return tuple(value)
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if float in allowed and type(value) is int and abs(value) < 2**53:  # a larger one changes, or overflows
         value = float(value)
@@ -81,9 +97,9 @@ def check_bounds(about: dataclasses.Field[Any], value: Any, where: str) -> None:
     choices = about.metadata.get("choices")
     if choices and value not in choices:
         raise CaptionerError(f"{where}: expected one of {listed(choices)}, found {str(value)[:40]!r}")
-    if "least" in about.metadata and not about.metadata["least"] <= value <= about.metadata["most"]:
+    if "ge" in about.metadata and not about.metadata["ge"] <= value <= about.metadata["le"]:
         raise CaptionerError(
-            f"{where}: expected a value from {about.metadata['least']} to {about.metadata['most']}, found {value}"
+            f"{where}: expected a value from {about.metadata['ge']} to {about.metadata['le']}, found {value}"
         )
 
 

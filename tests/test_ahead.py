@@ -38,15 +38,17 @@ def test_an_exception_comes_in_its_turn():
 
 
 def test_who_stops_early_leaves_nothing_running():
-    done, hold = [], threading.Event()
+    done, begun, hold = [], threading.Event(), threading.Event()
 
     def work(number):
         if number:
+            begun.set()
             hold.wait(20)
         done.append(number)
 
     results = ahead(work, range(100), lead=50)
     next(results)
+    assert begun.wait(20)
     threading.Timer(0.05, hold.set).start()
     results.close()
     assert done == [0, 1]  # what had begun was finished, the others were given up

@@ -62,7 +62,7 @@ def test_models_from_before_phrases_were_watched_say_them_as_they_come(written):
 def test_every_number_has_bounds_that_hold_its_default(kind):
     for each in fields(kind):
         if each.type in (int, float):
-            assert each.metadata["least"] <= each.default <= each.metadata["most"], each.name
+            assert each.metadata["ge"] <= each.default <= each.metadata["le"], each.name
 
 
 def test_a_whole_number_may_stand_for_a_float(written):

@@ -86,8 +86,8 @@ def test_a_second_training_into_one_directory_is_refused_before_it_loads_anythin
     def load():
         pytest.fail("it was not refused")
 
-    monkeypatch.setattr(train, "load_keras", load)
-    monkeypatch.setattr(train_text, "load_keras", load)
+    monkeypatch.setattr(train, "load_training", load)
+    monkeypatch.setattr(train_text, "load_training", load)
     (tmp_path / "book.txt").write_text("once upon a time there was a fox\n" * 9)
     (tmp_path / "data").mkdir()
     rows = []

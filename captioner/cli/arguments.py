@@ -1,67 +1,94 @@
-"""Arguments that several commands share, made from the configurations so that names, bounds and defaults agree."""
+"""Arguments that several commands share, made from the settings so that names, bounds and defaults agree."""
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Iterable
+import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from captioner.config import CAPTION, CHAR_LM, DecodingConfig, settings_of, task_settings
 from captioner.config_io import check_bounds
 from captioner.data.encoder_weights import default_encoder_weights
 from captioner.errors import CaptionerError, UsageError
 
+METAVARS = {int: "N", float: "X", str: "TEXT"}
+
+_FLAGS = {
+    name: each.metadata["flag"]
+    for task in (CAPTION, CHAR_LM)
+    for name, each in task_settings(task).items()
+    if "flag" in each.metadata
+}
+
 
 def add_setting(
-    group: argparse._ActionsContainer, config: Any, name: str, help_text: str, default: str | None = None
-) -> None:
-    """Add `--name` for a field of the configuration class `config`; not given, it is None.
+    group: argparse._ActionsContainer, about: dataclasses.Field[Any], default: str | None = None
+) -> argparse.Action:
+    """Add the option of a setting; not given, it is None.
 
-    The help tells the field's default, or what `default` says instead.
+    The help tells the setting's default, or what `default` says instead.
     """
-    field = next(field for field in dataclasses.fields(config) if field.name == name)
-    kind: Callable[[str], Any] = type(field.default)
+    kind = _value_type(about)
 
     def parse(text: str) -> Any:
         try:
             value = kind(text)
-            check_bounds(field, value, "value")
+            check_bounds(about, value, "value")
         except ValueError:
             raise argparse.ArgumentTypeError(f"expected {kind.__name__}, found {text!r}") from None
         except CaptionerError as error:
             raise argparse.ArgumentTypeError(str(error).removeprefix("value: ")) from None
         return value
 
-    choices = field.metadata.get("choices")
-    group.add_argument(
-        f"--{name.replace('_', '-')}",
-        type=str if choices else parse,
-        choices=choices,
-        metavar=None if choices else ("N" if kind is int else "X" if kind is float else "NAME"),
-        help=f"{help_text} (default: {field.default if default is None else default})",
-    )
+    options: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": parse}
+    if kind is not bool:
+        options["metavar"] = about.metadata.get("metavar", METAVARS[kind])
+    if choices := about.metadata.get("choices"):
+        shown = {} if "metavar" in about.metadata else {"metavar": None}
+        options |= {"type": str, "choices": choices} | shown
+    if about.type == tuple[str, ...]:
+        options["nargs"] = "+"
+    if default is None:
+        default = about.metadata.get("default_help") or default_text(about.default)
+    sentence = about.metadata["help"] + (f" (default: {default})" if default else "")
+    return group.add_argument(flags([about.name]), dest=about.name, help=sentence, default=None, **options)
 
 
-def chosen(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
-    """Return those fields of the configuration class `config` that the user gave.
+def _value_type(about: dataclasses.Field[Any]) -> type:
+    """Return the type of one value on the command line: that of the setting, or of what it is a list of."""
+    kind: Any = about.type
+    return kind if isinstance(kind, type) else typing.get_args(kind)[0]
+
+
+def default_text(value: Any) -> str:
+    """Return a default as the help shows it; one that is empty is not shown."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value in (None, (), "") else str(value)
+
+
+def chosen(values: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """Return those fields of the settings class `kind` that have a value among `values`.
 
     Raises:
-        UsageError: one is out of the bounds that this class has; the argument may serve another with wider ones.
+        UsageError: one is out of the bounds that this class has; the option may serve another with wider ones.
     """
     given = {}
-    for field in dataclasses.fields(config):
-        value = getattr(arguments, field.name, None)
+    for name, about in settings_of(kind).items():
+        value = values.get(name)
         if value is not None:
             try:
-                check_bounds(field, value, flags([field.name]))
+                check_bounds(about, value, flags([name]))
             except CaptionerError as error:
                 raise UsageError(str(error)) from None
-            given[field.name] = value
+            given[name] = value
     return given
 
 
 def flags(names: Iterable[str]) -> str:
-    """Name arguments as a user types them, for messages."""
-    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
+    """Name settings as a user types them, for messages."""
+    return ", ".join(f"--{_FLAGS.get(name, name).replace('_', '-')}" for name in names)
 
 
 def add_data(group: argparse._ActionsContainer) -> None:
@@ -97,15 +124,8 @@ def add_encoder_weights(group: argparse._ActionsContainer, downloads: bool = Tru
 
 def add_search(group: argparse._ActionsContainer) -> None:
     """Add `--beam-width`, `--length-penalty` and `--no-repeat-ngram-size`."""
-    from captioner.config import DecodingConfig
-
-    helps = {
-        "beam_width": "sentences that the beam search keeps; 1 is the fastest",
-        "length_penalty": "values above 0 favour longer captions",
-        "no_repeat_ngram_size": "no sequence of N words occurs twice in a caption; 0 allows it",
-    }
-    for name, help_text in helps.items():
-        add_setting(group, DecodingConfig, name, help_text, default="the model's own")
+    for name in ("beam_width", "length_penalty", "no_repeat_ngram_size"):
+        add_setting(group, settings_of(DecodingConfig)[name], default="the model's own")
 
 
 def add_model(group: argparse._ActionsContainer) -> None:

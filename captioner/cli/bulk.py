@@ -139,7 +139,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
                 directory,
                 arguments.encoder_weights,
                 published=published,
-                **chosen(arguments, DecodingConfig),
+                **chosen(vars(arguments), DecodingConfig),
                 num_captions=arguments.num_captions or 1,
                 report=complain,
             )

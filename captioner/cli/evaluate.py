@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     give_each_shard_its_core()
     model, encoder = load_networks(arguments.model, arguments.encoder_weights)
-    decoding = replace(model.config.decoding, **chosen(arguments, DecodingConfig))
+    decoding = replace(model.config.decoding, **chosen(vars(arguments), DecodingConfig))
     check_search(model.config.decoder, decoding, BATCH_SIZE)
     split = read_split(dataset, arguments.split, encoder, model.config.encoder)
     beams = caption_split(model.network, split, decoding)

@@ -256,7 +256,7 @@ def _captions(
         captioner = Captioner.load(
             arguments.model,
             arguments.encoder_weights,
-            **chosen(arguments, DecodingConfig),
+            **chosen(vars(arguments), DecodingConfig),
             num_captions=arguments.num_captions,
             backend=arguments.backend,
             report=complain,

@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from captioner.cli.arguments import add_setting, chosen
+from captioner.cli.arguments import add_setting, chosen, flags
 from captioner.cli.main import complain
-from captioner.config import GenerationConfig
+from captioner.config import GenerationConfig, settings_of
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_text
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from captioner.runtime.char_lm import LanguageModel
 
-GENERATION_OPTIONS = ("length", "temperature", "top_k", "top_p", "num_samples", "seed")
+GENERATION_OPTIONS = tuple(settings_of(GenerationConfig))
 TEXT_OPTIONS = ("prompt", "suggest", "score", "surprise", *GENERATION_OPTIONS)
 """What only language models have."""
 
@@ -29,22 +29,8 @@ def add_text(parser: argparse.ArgumentParser) -> None:
         "character language model", "A model of `train.py --task char-lm`; by default, --model is saved_models/char-lm."
     )
     group.add_argument("--prompt", metavar="TEXT", help="continue this text")
-    add_setting(group, GenerationConfig, "length", "characters to write")
-    add_setting(
-        group,
-        GenerationConfig,
-        "temperature",
-        "below 1 is more careful, above 1 more daring; 0 always takes the most likely character",
-    )
-    add_setting(group, GenerationConfig, "top_k", "sample from the N most likely characters; 0 means all")
-    add_setting(
-        group,
-        GenerationConfig,
-        "top_p",
-        "sample from the most likely characters with a total probability of X; 1 means all",
-    )
-    add_setting(group, GenerationConfig, "num_samples", "texts to write")
-    add_setting(group, GenerationConfig, "seed", "the same seed writes the same text", "a new one each time")
+    for each in settings_of(GenerationConfig).values():
+        add_setting(group, each)
     group.add_argument(
         "--suggest",
         metavar="N",
@@ -85,7 +71,7 @@ def run_text(arguments: argparse.Namespace, file: IO[str]) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Raise UsageError when the options do not make one request."""
-    generation = [f"--{name.replace('_', '-')}" for name in GENERATION_OPTIONS if getattr(arguments, name) is not None]
+    generation = flags(name for name in GENERATION_OPTIONS if getattr(arguments, name) is not None)
     if arguments.prompt is None and arguments.score is None:
         raise UsageError("a language model needs --prompt TEXT or --score FILE")
     if arguments.prompt is not None and arguments.score is not None:
@@ -93,7 +79,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.score is not None and arguments.suggest is not None:
         raise UsageError("--suggest goes with --prompt, not with --score")
     if generation and (arguments.score is not None or arguments.suggest is not None):
-        raise UsageError(f"{', '.join(generation)}: only for writing text: with --prompt and without --suggest")
+        raise UsageError(f"{generation}: only for writing text: with --prompt and without --suggest")
     if arguments.format == "csv":
         raise UsageError("--format csv: only for captions; give text or json")
     if arguments.surprise and (arguments.num_samples or 1) > 1:
@@ -115,7 +101,7 @@ def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace
 
     from captioner.cli.results import is_terminal
 
-    settings = GenerationConfig(**chosen(arguments, GenerationConfig))
+    settings = GenerationConfig(**chosen(vars(arguments), GenerationConfig))
     several = settings.num_samples > 1
     terminal = is_terminal(file)
     text = ""

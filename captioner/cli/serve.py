@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             captioner = Captioner.load(
                 model,
                 arguments.encoder_weights,
-                **chosen(arguments, DecodingConfig),
+                **chosen(vars(arguments), DecodingConfig),
                 num_captions=arguments.num_captions,
                 report=complain,
             )

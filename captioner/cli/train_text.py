@@ -6,7 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
-from captioner.cli.arguments import add_setting, chosen
+from captioner.cli.arguments import chosen
 from captioner.cli.table import likelihood_table
 from captioner.cli.training import load_training, run_training
 from captioner.config import CharModelConfig, CharTrainingConfig
@@ -14,69 +14,51 @@ from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
 from captioner.locks import alone_in
 from captioner.quiet import load_keras, stderr_closed
-
-TEXT_OPTIONS = ("text", "layers", "recurrent_dropout", "layer_norm", "sequence_length", "split")
-"""What only language models have."""
+from captioner.recipe import RunSettings
 
 log = logging.getLogger(__name__)
+
+TINY_SHAKESPEARE = "tinyshakespeare"
+"""What `--text` calls a text that is downloaded; a file of this name comes first."""
 
 SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
-def add_text_task(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that only `--task char-lm` has."""
-    group = parser.add_argument_group(
-        "character language model (--task char-lm)",
-        "--data, --cell, --hidden-size, --embedding-dim, --dropout and all options of training also apply.",
-    )
-    group.add_argument(
-        "--text",
-        metavar="FILE",
-        type=Path,
-        help="a text in UTF-8, in any language (default: the captions in --data, $CAPTIONER_DATA or datasets/flickr8k; "
-        "if there are none, tiny Shakespeare is downloaded, 1.1 MB)",
-    )
-    add_setting(group, CharModelConfig, "layers", "number of recurrent layers")
-    add_setting(
-        group, CharModelConfig, "recurrent_dropout", "share of the recurrent weights that are dropped in training"
-    )
-    group.add_argument(
-        "--layer-norm",
-        action=argparse.BooleanOptionalAction,
-        help="normalise each layer's output (default: yes)",
-    )
-    add_setting(group, CharTrainingConfig, "sequence_length", "characters that gradients are propagated back through")
-    add_setting(
-        group, CharTrainingConfig, "split", "percentages for training, validation and test, in the order of the text"
-    )
-
-
-def run_text_task(arguments: argparse.Namespace) -> int:
+def run_text_task(settings: RunSettings, arguments: argparse.Namespace) -> None:
     """Train a language model, and print how well it predicts the validation text."""
-    model = CharModelConfig(**chosen(arguments, CharModelConfig))
-    training = CharTrainingConfig(**chosen(arguments, CharTrainingConfig))
-    corpus = _find_corpus(arguments)
+    model = CharModelConfig(**chosen(settings.values, CharModelConfig))
+    training = CharTrainingConfig(**chosen(settings.values, CharTrainingConfig))
+    corpus = find_corpus(settings.path("text"), arguments.data, arguments.data_format)
 
-    output = arguments.output or Path("saved_models") / f"{corpus.name}-{model.cell}"
+    output = settings.path("output") or Path("saved_models") / f"{corpus.name}-{model.cell}"
     with alone_in(output, "training"):
         load_training()
         from captioner.training.characters import CharRun, CharTraining
 
         print(likelihood_table(run_training(CharTraining(CharRun(corpus, model, training, output)), arguments)))
-    return 0
 
 
-def _find_corpus(arguments: argparse.Namespace) -> Corpus:
-    if arguments.text is not None:
-        if arguments.data is not None:
+def find_corpus(text: Path | None, data: str | None, data_format: str) -> Corpus:
+    """Read the text to learn: `text`, else the captions of the data set, else tiny Shakespeare.
+
+    Raises:
+        UsageError: both a text and a data set were named.
+        CaptionerError: it cannot be read or downloaded.
+    """
+    if text is not None:
+        if data is not None:
             raise UsageError("--text and --data both name the text to learn; leave out one")
-        return read_corpus(arguments.text)
-    corpus = find_captions(arguments.data, arguments.data_format)
-    if corpus is None:
-        corpus = Corpus("tinyshakespeare", read_corpus(_download_shakespeare()).text)
+        if text != Path(TINY_SHAKESPEARE) or text.exists():
+            return read_corpus(text)
+        return _read_shakespeare()
+    corpus = find_captions(data, data_format) or _read_shakespeare()
     log.info("no --text was given; using %s, %d characters", corpus.name, len(corpus.text))
     return corpus
+
+
+def _read_shakespeare() -> Corpus:
+    return Corpus(TINY_SHAKESPEARE, read_corpus(_download_shakespeare()).text)
 
 
 def _download_shakespeare() -> Path:

@@ -5,15 +5,15 @@ import pytest
 
 from captioner.cli import evaluate, predict, train
 from captioner.cli.arguments import add_setting, chosen
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig, settings_of
 from captioner.data.shipped import shipped_model
 from captioner.errors import UsageError
 
 
 def parsed(config, name, *argv):
     parser = argparse.ArgumentParser(exit_on_error=False)
-    add_setting(parser, config, name, "help")
-    return chosen(parser.parse_args(argv), config)
+    add_setting(parser, settings_of(config)[name])
+    return chosen(vars(parser.parse_args(argv)), config)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_is_not_given_is_left_to_the_configuration():
 
 def test_help_names_the_default(capsys):
     with pytest.raises(SystemExit):
-        train.make_parser("train").parse_args(["--help"])
+        train.make_parser("train").parse_args(["--help-all"])
     text = " ".join(capsys.readouterr().out.split())
     assert "(default: 512)" in text
     assert "{rnn,gru,lstm}" in text
@@ -108,7 +108,7 @@ def test_every_data_format_can_be_chosen(name):
         pytest.param(["--data-format", "imagenet"], id="format"),
         pytest.param(["--task", "detect"], id="task"),
         pytest.param(["--epochs", "many"], id="number"),
-        pytest.param(["photo.jpg"], id="positional"),
+        pytest.param(["recipe.toml", "photo.jpg"], id="positional"),
         pytest.param(["--output"], id="no value"),
     ],
 )

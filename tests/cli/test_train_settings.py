@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli.train_options import make_parser
-from captioner.cli.train_settings import INIT_FROM_MIN_COUNT, INIT_FROM_RATE, configure
+from captioner.cli.train_options import given_settings, make_parser
+from captioner.cli.train_settings import check_runs, configure
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
 from captioner.config_io import save_config
 from captioner.errors import CaptionerError, UsageError
+from captioner.recipe import plan_runs, read_recipe
 
 BASE = ModelConfig(
     EncoderConfig(feature_layer="mixed5"),
@@ -18,7 +19,9 @@ BASE = ModelConfig(
 
 
 def configured(*argv):
-    return configure(make_parser("train").parse_args([str(each) for each in argv]))
+    arguments = make_parser("train").parse_args([str(each) for each in argv])
+    (run,) = plan_runs(arguments.recipe and read_recipe(arguments.recipe), given_settings(arguments))
+    return configure(run)
 
 
 @pytest.fixture
@@ -35,20 +38,32 @@ def test_arguments_become_settings():
     model, training = configured(
         *("--cell", "lstm", "--hidden-size", 100, "--embedding-dim", 50, "--attention-dim", 25, "--max-length", 9),
         *("--feature-layer", "mixed3", "--epochs", 3, "--batch-size", 7, "--learning-rate", 0.01, "--limit", 40),
-        *("--min-count", 2, "--seed", 5, "--patience", 9),
+        *("--min-count", 2, "--seed", 5, "--patience", 9, "--weight-decay", 0.5, "--label-smoothing", 0.2),
+        *("--warmup-steps", 3, "--clip-norm", 0.25, "--ema-momentum", 0),
     )
     assert model.encoder == EncoderConfig(feature_layer="mixed3")
     assert model.decoder == DecoderConfig("lstm", 100, 50, 25)
     assert model.decoding == DecodingConfig(max_length=9)
     assert training == TrainingConfig(
-        epochs=3, batch_size=7, learning_rate=0.01, limit=40, min_count=2, seed=5, patience=9
+        epochs=3,
+        batch_size=7,
+        learning_rate=0.01,
+        warmup_steps=3,
+        weight_decay=0.5,
+        clip_norm=0.25,
+        label_smoothing=0.2,
+        ema_momentum=0.0,
+        min_count=2,
+        patience=9,
+        limit=40,
+        seed=5,
     )
 
 
 def test_a_model_to_start_from_decides_the_sizes(base):
     model, training = configured("--init-from", base, "--epochs", 3)
     assert model == BASE
-    assert training == TrainingConfig(epochs=3, learning_rate=INIT_FROM_RATE, min_count=INIT_FROM_MIN_COUNT)
+    assert training == TrainingConfig(epochs=3, learning_rate=2e-4, min_count=1)
 
 
 def test_what_its_weights_do_not_decide_may_be_given(base):
@@ -90,7 +105,7 @@ def test_fine_tuning_begins_behind_a_layer_that_is_known_for_inception_alone(bas
     assert model.encoder == dataclasses.replace(BASE.encoder, fine_tune_after="mixed4")
     with pytest.raises(UsageError, match="name the layer of ResNet50 to train after, with --fine-tune-after"):
         configured("--encoder", "ResNet50", "--fine-tune-epochs", 2)
-    with pytest.raises(UsageError, match="nothing is fine-tuned without --fine-tune-epochs"):
+    with pytest.raises(UsageError, match="--fine-tune-after: no effect without --fine-tune-epochs"):
         configured("--fine-tune-after", "mixed3")
 
 
@@ -99,7 +114,7 @@ def test_teachers_are_for_fine_tuning_and_one_for_a_compact_encoder(base):
     assert model.encoder.fine_tune_after == "mixed6"
     with pytest.raises(UsageError, match="--teacher: nothing learns from it without --fine-tune-epochs or --encoder c"):
         configured("--teacher", base)
-    with pytest.raises(UsageError, match="--distillation: there is no teacher without --teacher"):
+    with pytest.raises(UsageError, match="--distillation: no effect without --teacher"):
         configured("--fine-tune-epochs", 2, "--distillation", 0.8)
     with pytest.raises(UsageError, match="--encoder compact takes one, whose encoder it imitates; found 2"):
         configured("--encoder", "compact", "--teacher", base, base)
@@ -122,7 +137,7 @@ def test_the_stages_after_the_cross_entropy_are_not_for_a_compact_encoder():
 
 
 def test_features_from_elsewhere_are_of_whole_photos():
-    with pytest.raises(UsageError, match="--features: no stage uses them with --epochs 0"):
+    with pytest.raises(UsageError, match="--features: no effect with --epochs 0"):
         configured("--features", "somewhere", "--epochs", 0, "--fine-tune-epochs", 2)
     with pytest.raises(UsageError, match="--views: --features holds features of whole photos only"):
         configured("--features", "parts", "--views", 4)
@@ -131,16 +146,16 @@ def test_features_from_elsewhere_are_of_whole_photos():
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ("--fine-tune-rate 1e-3", "--fine-tune-rate: nothing is fine-tuned without --fine-tune-epochs"),
-        ("--encoder-rate 1e-3 --fine-tune-views 2", "--encoder-rate, --fine-tune-views: nothing is fine-tuned"),
-        ("--samples 3", "--samples: the model does not learn from its own captions without --self-critical-epochs"),
-        ("--encoder compact --imitation-rate 0.1", "--imitation-rate: there is no teacher without --teacher"),
-        ("--encoder compact --views 2", "--views: there is no teacher without --teacher"),
+        ("--fine-tune-rate 1e-3", "--fine-tune-rate: no effect without --fine-tune-epochs"),
+        ("--encoder-rate 1e-3 --fine-tune-views 2", "--encoder-rate, --fine-tune-views: no effect without"),
+        ("--samples 3 --self-critical-epochs 0", "--samples: no effect with --self-critical-epochs 0"),
+        ("--encoder compact --imitation-rate 0.1", "--imitation-rate: no effect without --teacher"),
+        ("--encoder compact --views 2", "--views: no effect on a compact encoder without --teacher"),
         (
             "--epochs 0 --fine-tune-epochs 2 --learning-rate 0.1",
-            "--learning-rate: no stage uses it with --epochs 0",
+            "--learning-rate: no effect with --epochs 0",
         ),
-        ("--epochs 0 --fine-tune-epochs 2 --views 2", "--views: no stage uses them .*has --fine-tune-views"),
+        ("--epochs 0 --fine-tune-epochs 2 --views 2", "--views: no effect with --epochs 0; .*--fine-tune-views"),
         (
             "--epochs 0 --fine-tune-epochs 2 --strategy mirrored",
             "--strategy mirrored: no stage uses it with --epochs 0",
@@ -157,3 +172,45 @@ def test_without_epochs_of_its_own_a_training_may_have_other_stages(base):
     assert configured("--init-from", base, "--epochs", 0)[1].epochs == 0
     assert configured("--epochs", 0, "--self-critical-epochs", 2, "--views", 2)[1].views == 2
     assert configured("--epochs", 0, "--encoder", "compact", "--teacher", base, "--views", 2)[1].views == 2
+
+
+def test_defaults_depend_on_the_encoder_and_on_what_a_run_starts_from(tmp_path):
+    compact = dataclasses.replace(BASE, encoder=EncoderConfig("compact", "grid", 144))
+    save_config(tmp_path / "compact" / "config.json", model=compact)
+    save_config(tmp_path / "large" / "config.json", model=BASE)
+    alone = configured("--encoder", "compact")[1]
+    assert (alone.batch_size, alone.epochs, alone.views, alone.learning_rate) == (64, 30, 1, 1e-3)
+    taught = configured("--encoder", "compact", "--teacher", tmp_path / "large")[1]
+    assert (taught.batch_size, taught.epochs, taught.views, taught.learning_rate) == (32, 16, 4, 3e-4)
+    begun = configured("--init-from", tmp_path / "compact")[1]
+    assert (begun.batch_size, begun.epochs, begun.views, begun.learning_rate) == (32, 16, 4, 2e-4)
+    own = configured("--encoder", "compact", "--epochs", 3, "--batch-size", 5)[1]
+    assert (own.batch_size, own.epochs) == (5, 3)
+
+
+def test_a_later_run_is_checked_before_the_first_begins(base, tmp_path):
+    recipe = tmp_path / "chain.toml"
+
+    def check(own: str) -> None:
+        recipe.write_text(
+            f'[[run]]\noutput = "{tmp_path}/first"\ncell = "gru"\nhidden_size = 48\n'
+            f'[[run]]\noutput = "{tmp_path}/second"\n{own}\n'
+        )
+        check_runs(plan_runs(read_recipe(recipe), {}))
+
+    check(f'init_from = "{tmp_path}/first"\nhidden_size = 48')
+    with pytest.raises(UsageError, match=rf"{recipe}: run 2: --hidden-size 64: --init-from .*first has 48"):
+        check(f'init_from = "{tmp_path}/first"\nhidden_size = 64')
+    with pytest.raises(UsageError, match=rf"{recipe}: run 2: --samples: no effect without --self-critical-epochs"):
+        check("samples = 3")
+    check(f'teachers = ["{tmp_path}/first", "{base}"]\nfine_tune_epochs = 2')
+    with pytest.raises(CaptionerError, match=r"chain\.toml: run 2: .*third is no model directory"):
+        check(f'teachers = ["{tmp_path}/third"]\nfine_tune_epochs = 2')
+
+
+def test_flags_are_held_to_the_bounds_of_the_task_before_the_first_run(tmp_path):
+    recipe = tmp_path / "text.toml"
+    recipe.write_text('task = "char-lm"\nlayers = 1\n')
+    check_runs(plan_runs(read_recipe(recipe), {"epochs": 1}))
+    with pytest.raises(UsageError, match=r"text\.toml: --epochs: expected a value from 1 to 100000, found 0"):
+        check_runs(plan_runs(read_recipe(recipe), {"epochs": 0}))

@@ -1,15 +1,15 @@
 import json
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
 from captioner.cli import train as train_module
 from captioner.cli import train_text
+from captioner.cli.arguments import flags
 from captioner.cli.main import main
 from captioner.cli.table import likelihood_table
-from captioner.cli.train_options import CAPTION_OPTIONS, make_parser
-from captioner.cli.train_text import TEXT_OPTIONS
-from captioner.config import CharModelConfig, CharTrainingConfig
+from captioner.cli.train_options import make_parser
+from captioner.config import CAPTION, CHAR_LM, CharModelConfig, CharTrainingConfig, task_settings
 from captioner.data.corpus import Corpus
 from captioner.errors import CaptionerError, UsageError
 
@@ -67,30 +67,37 @@ def test_a_language_model_is_trained_for_an_epoch_at_least(trained, text, capsys
     assert not trained
 
 
-VALUES = {
-    "recurrent_dropout": "0.5",
-    "split": "90/10",
-    "feature_layer": "mixed3",
-    "network": "compact",
-    "image_size": "144",
-    "distillation": "0.5",
-    "bleu_weight": "0.5",
-    "strategy": "auto",
-}
-"""What the options are given that do not take a 3."""
+def value_of(about) -> list[str]:
+    """Return what an option is given so that its value is allowed."""
+    if about.type is bool:
+        return []
+    if choices := about.metadata.get("choices"):
+        return [choices[-1]]
+    return [str(about.metadata["ge"])] if "ge" in about.metadata else ["some/where"]
 
 
 @pytest.mark.parametrize(
-    ("task", "name"), [*(("caption", name) for name in TEXT_OPTIONS), *(("char-lm", name) for name in CAPTION_OPTIONS)]
+    ("task", "name"),
+    [
+        (task, name)
+        for task, other in ((CAPTION, CHAR_LM), (CHAR_LM, CAPTION))
+        for name in task_settings(other)
+        if name not in task_settings(task)
+    ],
 )
 def test_options_of_the_other_task_are_wrong_usage(task, name, capsys, monkeypatch):
-    monkeypatch.setattr(train_module, "configure", lambda arguments: pytest.fail("it began to train"))
-    option = "--encoder" if name == "network" else f"--{name.replace('_', '-')}"
-    value = [] if name == "layer_norm" else [VALUES.get(name, "3")]
-    assert main(["train", "--task", task, option, *value]) == 2
+    monkeypatch.setattr(train_module, "configure", lambda run: pytest.fail("it began to train"))
+    monkeypatch.setattr(train_text, "find_corpus", lambda *arguments: pytest.fail("it began to train"))
+    option, about = flags([name]), {**task_settings(CAPTION), **task_settings(CHAR_LM)}[name]
+    assert main(["train", "--task", task, option, *value_of(about)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"captioner: {option}: only for --task ")
     assert f"not for --task {task}" in error
+
+
+def test_weights_of_an_encoder_are_not_for_a_text(text, capsys):
+    assert main(["train", "--task", "char-lm", "--text", str(text), "--encoder-weights", "weights.h5"]) == 2
+    assert "--encoder-weights: not for --task char-lm" in capsys.readouterr().err
 
 
 def test_all_options_of_the_other_task_are_named(capsys):
@@ -98,13 +105,13 @@ def test_all_options_of_the_other_task_are_named(capsys):
     assert "--layers, --split: only for --task char-lm" in capsys.readouterr().err
 
 
-def test_help_tells_both_defaults_and_has_a_group(capsys):
+def test_help_tells_the_defaults_of_both_tasks(capsys):
     with pytest.raises(SystemExit):
-        make_parser("train").parse_args(["--help"])
+        make_parser("train").parse_args(["--help-all"])
     help_text = " ".join(capsys.readouterr().out.split())
-    assert "character language model (--task char-lm):" in help_text
-    assert "(default: 32; char-lm: 64; compact with --teacher: 32, alone: 64)" in help_text
-    assert "units of the recurrent state (default: 512)" in help_text
+    assert "(default: 32; char-lm: 64; compact without --teacher: 64)" in help_text
+    assert "units of the recurrent state (U) (default: 512)" in help_text
+    assert "(default: 0.001; char-lm: 0.002; compact with --teacher: 0.0003; with --init-from: 0.0002)" in help_text
 
 
 @pytest.mark.parametrize(
@@ -152,13 +159,13 @@ def test_from_text_to_generated_text(text, tmp_path, capsys):
 
 
 class TestWithoutText:
-    ARGUMENTS = SimpleNamespace(text=None, data=None, data_format="auto")
+    NOTHING = (None, None, "auto")
 
     def test_captions_come_first(self, monkeypatch, caplog):
         captions = Corpus("flickr8k-captions", "a dog .\n")
         monkeypatch.setattr(train_text, "find_captions", lambda data, data_format: captions)
-        with caplog.at_level("INFO", logger="captioner"):
-            assert train_text._find_corpus(self.ARGUMENTS) == captions
+        caplog.set_level("INFO", logger="captioner")
+        assert train_text.find_corpus(*self.NOTHING) == captions
         assert caplog.messages == ["no --text was given; using flickr8k-captions, 8 characters"]
 
     def test_else_shakespeare_is_downloaded_and_verified(self, monkeypatch, tmp_path):
@@ -174,9 +181,11 @@ class TestWithoutText:
 
         monkeypatch.setattr(keras.utils, "get_file", get_file)
         monkeypatch.setattr(train_text, "find_captions", lambda *arguments: None)
-        found = train_text._find_corpus(self.ARGUMENTS)
+        found = train_text.find_corpus(*self.NOTHING)
         assert found == Corpus("tinyshakespeare", "First Citizen:")
-        ((url, checks),) = asked
+        monkeypatch.chdir(tmp_path)
+        assert train_text.find_corpus(Path("tinyshakespeare"), None, "auto") == found
+        (url, checks), _ = asked
         assert url.endswith("tinyshakespeare/input.txt")
         assert (checks["hash_algorithm"], len(checks["file_hash"])) == ("sha256", 64)
 
@@ -195,7 +204,7 @@ class TestWithoutText:
         monkeypatch.setattr(keras.utils, "get_file", get_file)
         monkeypatch.setattr(train_text, "find_captions", lambda *arguments: None)
         with pytest.raises(CaptionerError, match=r"could not be downloaded.*no route to host.*--text FILE") as caught:
-            train_text._find_corpus(self.ARGUMENTS)
+            train_text.find_corpus(*self.NOTHING)
         assert not isinstance(caught.value, UsageError)
 
 

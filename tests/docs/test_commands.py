@@ -35,7 +35,19 @@ DOWNLOADED = "datasets/flickr8k"
 """What `train` and `evaluate` download where nothing is there."""
 
 PROGRAMS = ("python", "captioner", "make", "pip", "curl", "ray", "apt-get", ".venv/bin/python")
-INPUTS = ("paths", "inputs", "model", "init_from", "teacher", "data", "features", "text", "score", "encoder_weights")
+INPUTS = (
+    "paths",
+    "inputs",
+    "recipe",
+    "model",
+    "init_from",
+    "teachers",
+    "data",
+    "features",
+    "text",
+    "score",
+    "encoder_weights",
+)
 """Arguments that name what is read."""
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -56,7 +68,7 @@ with open(os.environ["CALLS"], "a") as file:
     file.write(json.dumps(call) + chr(10))
 made = [after for option, after in zip(arguments, arguments[1:]) if option in ("--output", "--attention", "--surprise")]
 if "train.py" in arguments:
-    made += ["{DOWNLOADED}"] + ([] if "--output" in arguments else ["saved_models/flickr8k-rnn"])
+    made += ["{DOWNLOADED}"] + ([] if "--output" in arguments else ["saved_models/flickr8k-rnn/metrics.json"])
 for path in made:
     if "://" in path:
         continue
@@ -94,7 +106,7 @@ def clone(tmp_path):
     clone = tmp_path / "clone"
     clone.mkdir()
     for each in ROOT.iterdir():
-        if each.is_file() or each.name in ("captioner", "docs", "tests", "benchmarks"):
+        if each.is_file() or each.name in ("captioner", "docs", "tests", "benchmarks", "recipes"):
             (clone / each.name).symlink_to(each)
     for name in ("saved_models", "datasets"):
         (clone / name).mkdir()

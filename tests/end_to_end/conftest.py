@@ -1,6 +1,5 @@
 """A made-up data set, an encoder with random weights, a model trained on both once, and the command line."""
 
-import argparse
 import contextlib
 import functools
 import io
@@ -8,15 +7,12 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import pytest
 from PIL import Image, ImageDraw
 
-from captioner.cli import train_settings
 from captioner.cli.main import main
-from captioner.config import TrainingConfig
 from captioner.models import encoder as encoder_module
 
 SHAPES, COLOURS = ("circle", "square", "triangle", "stripe"), ("red", "green", "blue", "yellow")
@@ -25,6 +21,7 @@ SPLITS = {"train": NAMES[0::2] + NAMES[1::8], "dev": NAMES[3::8] + NAMES[5::8], 
 SIZES = (
     *("--hidden-size", "16", "--embedding-dim", "8", "--attention-dim", "8", "--min-count", "1", "--max-length", "6"),
     *("--batch-size", "2", "--dropout", "0", "--seed", "1"),
+    *("--ema-momentum", "0", "--warmup-steps", "2"),  # a training of ten steps must get somewhere
 )
 LAYER = ("--feature-layer", "mixed2", "--image-size", "75")
 """Where the encoder is cut: a sixteenth of the work of the default."""
@@ -110,17 +107,8 @@ def encoder_weights(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def session_patch(folder: Path, quick_graphs: None) -> Iterator[Callable[[pytest.MonkeyPatch], None]]:
-    """What the tests need the commands to see.
-
-    An encoder takes seconds to build, so one serves all tests. A training of ten steps must get somewhere, which the
-    long warm-up and the slow moving average of a real one prevent.
-    """
+    """What the tests need the commands to see: an encoder takes seconds to build, so one serves all tests."""
     shared_encoder = functools.cache(encoder_module.build_encoder)
-    chosen = train_settings.chosen
-
-    def chosen_for_few_steps(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
-        quick = {"ema_momentum": 0.0, "warmup_steps": 2} if config is TrainingConfig else {}
-        return quick | chosen(arguments, config)
 
     def apply(patch: pytest.MonkeyPatch) -> None:
         from captioner.models import networks
@@ -128,7 +116,6 @@ def session_patch(folder: Path, quick_graphs: None) -> Iterator[Callable[[pytest
 
         for module in (encoder_module, networks, captioning):
             patch.setattr(module, "build_encoder", shared_encoder)
-        patch.setattr(train_settings, "chosen", chosen_for_few_steps)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.delenv("CAPTIONER_DATA", raising=False)
         patch.delenv("CAPTIONER_ENCODER_WEIGHTS", raising=False)

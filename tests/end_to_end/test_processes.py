@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli import arguments as arguments_module
-from captioner.cli import train_settings
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -38,12 +35,6 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture
-def as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train in this process with the settings of other processes."""
-    monkeypatch.setattr(train_settings, "chosen", arguments_module.chosen)
-
-
 def stopped(arguments: list[object], epoch: int, number: signal.Signals) -> tuple[int, str]:
     """Train until that epoch is reported, then send the signal: the exit status, and all that was said on stderr."""
     with start("train.py", *arguments) as process:
@@ -62,7 +53,7 @@ def stopped(arguments: list[object], epoch: int, number: signal.Signals) -> tupl
 
 @pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
-@pytest.mark.usefixtures("as_it_is", "trained")
+@pytest.mark.usefixtures("trained")
 def test_a_training_that_was_stopped_and_killed_goes_on(train_arguments, command, tmp_path):
     arguments = [*train_arguments, "--epochs", 5, "--output", tmp_path]
     status, said = stopped(arguments[1:], 1, signal.SIGINT)
