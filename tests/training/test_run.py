@@ -10,16 +10,20 @@ SETTINGS = {"hidden_size": 8}
 
 
 class NoStages(Training):
-    """A training without a stage, which counts how often it is finished."""
+    """A training without a stage, which counts how often it is finished; its input can be wrong."""
 
     later_stages = ("second",)
 
-    def __init__(self, output, settings=SETTINGS):
-        self.output, self._settings = output, settings
+    def __init__(self, output, settings=SETTINGS, wrong=False):
+        self.output, self._settings, self._wrong = output, settings, wrong
         self.finished = 0
 
     def settings(self):
         return self._settings
+
+    def check(self):
+        if self._wrong:
+            raise CaptionerError("no split")
 
     def stages(self, run):
         yield from ()
@@ -39,6 +43,21 @@ def test_a_finished_run_is_not_repeated(tmp_path, caplog):
     assert caplog.messages[-1] == f"{tmp_path / 'out'} is finished; nothing to train (--no-resume trains it again)"
     train(training, resume=False)
     assert training.finished == 2
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_wrong_input_is_refused_before_anything_is_written(tmp_path, resume):
+    with pytest.raises(CaptionerError, match="no split"):
+        train(NoStages(tmp_path / "out", wrong=True), resume=resume)
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_input_costs_no_finished_model(tmp_path):
+    metrics = train(NoStages(tmp_path))
+    wrong = NoStages(tmp_path, wrong=True)
+    with pytest.raises(CaptionerError, match="no split"):
+        train(wrong, resume=False)
+    assert train(wrong) == metrics  # what is finished is not checked again
 
 
 def test_other_settings_are_refused_by_name(tmp_path):
