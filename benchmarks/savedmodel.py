@@ -63,7 +63,7 @@ def main() -> None:
         exported = Path(name, "export")
         if captioner_command(["export", "--model", str(shipped_model()), "--output", str(exported)]):
             sys.exit("the model could not be exported")
-        captioner = Captioner.load(shipped_model(), report=lambda line: print(line, file=sys.stderr))
+        captioner = Captioner.load(shipped_model())
 
         import tensorflow as tf
 

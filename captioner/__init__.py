@@ -6,10 +6,13 @@ captioner = Captioner.load("saved_models/flickr8k")
 print(captioner("photo.jpg").text)
 """
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from captioner.library import Captioner
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless a program asks for its messages
 
 __version__ = "0.1.0"
 

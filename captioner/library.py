@@ -1,7 +1,7 @@
 """The `Captioner` that people import: it joins the runtime and the exports, which do not know each other."""
 
+import logging
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,8 @@ from captioner.runtime.captioner import Captioner as LoadedCaptioner
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
 
+log = logging.getLogger(__name__)
+
 BACKENDS = ("litert", "keras")
 
 
@@ -51,7 +53,6 @@ class Captioner(LoadedCaptioner):
         no_repeat_ngram_size: int | None = None,
         num_captions: int = 1,
         backend: str = "litert",
-        report: Callable[[str], object] = lambda line: None,
     ) -> "Captioner":
         """Load a model directory; settings of the search that are not given are the model's own.
 
@@ -71,7 +72,8 @@ class Captioner(LoadedCaptioner):
             no_repeat_ngram_size: so many words in a row are not said twice in a caption; 0 lets them.
             num_captions: candidates a photo.
             backend: `keras` runs the networks in Keras, for comparison.
-            report: takes lines for people, when something takes long or is not as usual.
+
+        What takes long or is not as usual is logged as a warning of `captioner.library`.
 
         Raises:
             CaptionerError: the directory or the weights cannot be used.
@@ -79,7 +81,7 @@ class Captioner(LoadedCaptioner):
         if backend not in BACKENDS:
             raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, found {backend!r}")
         weights = str(encoder_weights or default_encoder_weights())
-        directory = default_model(weights, report) if model is None else Path(model)
+        directory = default_model(weights) if model is None else Path(model)
         config, vocabulary = read_words(directory)
         decoding = search_settings(
             config.decoding,
@@ -98,7 +100,7 @@ class Captioner(LoadedCaptioner):
             saved, encoder = load_networks(directory, weights)
             return cls(vocabulary, KerasEncoder(encoder), saved.network, decoding, num_captions)
         ready = bundle.read_ready(directory, config)
-        network, arrays = ready or from_cache(directory, config, weights, report)
+        network, arrays = ready or from_cache(directory, config, weights)
         try:
             litert = LiteRTEncoder(network)
         except (ValueError, RuntimeError, LookupError) as error:  # whose checksum is right may still be no network
@@ -113,12 +115,12 @@ class Captioner(LoadedCaptioner):
             )
         check_features(directory, config, litert.feature_shape)
         path = None if ready else encoder_path(directory, config, weights)
-        load_for_many = partial(_load_for_many, path, report)
+        load_for_many = partial(_load_for_many, path)
         return cls(vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions, load_for_many)
 
 
-def default_model(weights: str, report: Callable[[str], object]) -> Path:
-    """Choose between the shipped models, and report which and how to get the other.
+def default_model(weights: str) -> Path:
+    """Choose between the shipped models, and log which and how to get the other.
 
     It is `saved_models/flickr8k` where that can be read: InceptionV3's weights are at hand, since a file is named, or
     Keras has them, or they have been prepared; or it needs none, since somebody put a compact model or an export with a
@@ -126,21 +128,20 @@ def default_model(weights: str, report: Callable[[str], object]) -> Path:
 
     Args:
         weights: the encoder's, a file, or "imagenet" for Keras's own.
-        report: takes the line.
     """
     large, compact = shipped_model(), shipped_model("compact")
     if not (compact / CONFIG).is_file():
         return large
     config = read_config(large) if (large / CONFIG).is_file() else None
     if config and bundle.is_ready(large, config):
-        report(f"captioning with {shown(large)}")
+        log.warning(f"captioning with {shown(large)}")
         return large
     prepared = encoder_path(large, config, IMAGENET) if config else None
     if prepared and (weights != IMAGENET or is_here() or prepared.is_file()):
-        report(f"captioning with {shown(large)}; --model {shown(compact)} is smaller and quicker")
+        log.warning(f"captioning with {shown(large)}; --model {shown(compact)} is smaller and quicker")
         return large
     more = "; `python -m captioner download encoder` gets them for saved_models/flickr8k, which describes photos better"
-    report(f"captioning with {shown(compact)}, since InceptionV3's weights are not here{more if prepared else ''}")
+    log.warning(f"captioning with {shown(compact)}, since InceptionV3's weights are not here{more if prepared else ''}")
     return compact
 
 
@@ -178,9 +179,7 @@ def search_settings(decoding: DecodingConfig, **given: Any) -> DecodingConfig:
     return replace(decoding, **{name: value for name, value in given.items() if value is not None})
 
 
-def read_or_make(
-    directory: Path, config: ModelConfig, weights: str, report: Callable[[str], object]
-) -> tuple[bytes, dict[str, np.ndarray]]:
+def read_or_make(directory: Path, config: ModelConfig, weights: str) -> tuple[bytes, dict[str, np.ndarray]]:
     """Return the encoder of a model directory as a LiteRT network, and the decoder's weights by name.
 
     They come from the directory's own bundle, or from the cache; what that has not is made.
@@ -189,17 +188,14 @@ def read_or_make(
         directory: what `train.py` or `captioner export --format litert` wrote.
         config: what the directory says about the model.
         weights: the encoder's, a file, or "imagenet" for Keras's own; not used where the directory has its own.
-        report: takes lines for people.
 
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
-    return bundle.read_ready(directory, config) or from_cache(directory, config, weights, report)
+    return bundle.read_ready(directory, config) or from_cache(directory, config, weights)
 
 
-def from_cache(
-    directory: Path, config: ModelConfig, weights: str, report: Callable[[str], object]
-) -> tuple[bytes, dict[str, np.ndarray]]:
+def from_cache(directory: Path, config: ModelConfig, weights: str) -> tuple[bytes, dict[str, np.ndarray]]:
     """Do as `read_or_make`, whatever bundle the directory has; the encoder is the one that `config` tells of."""
     check_networks(directory, config)
     path = encoder_path(directory, config, weights)
@@ -213,9 +209,9 @@ def from_cache(
     if network is None:
         check_encoder(directory / CONFIG, config.encoder)
         weights = needed_weights(directory, config, weights)
-    report(f"preparing {directory} for fast starts; this takes about 20 seconds, once")
+    log.warning(f"preparing {directory} for fast starts; this takes about 20 seconds, once")
     if is_private() and not os.environ.get("XDG_CACHE_HOME"):
-        report(
+        log.warning(
             f"no home directory is known, so what is prepared is kept in {home()}; XDG_CACHE_HOME names another place"
         )
     load_keras()
@@ -226,7 +222,7 @@ def from_cache(
     if network is None:
         encoder = load_encoder(directory, config.encoder, weights)
         check_features(directory, config, encoder.output_shape[1:])
-        network, onnx = _converted(encoder, report)
+        network, onnx = _converted(encoder)
         if path:
             keep.append(partial(bundle.save_encoder, path, network, onnx))
     arrays = saved.network.named_weights()
@@ -235,7 +231,7 @@ def from_cache(
         for save in keep:
             save()
     except OSError as error:
-        report(f"{decoder_path.parent}: {error.strerror}; what was prepared cannot be kept for the next time")
+        log.warning(f"{decoder_path.parent}: {error.strerror}; what was prepared cannot be kept for the next time")
     return network, arrays
 
 
@@ -254,7 +250,7 @@ def encoder_path(directory: Path, config: ModelConfig, weights: str) -> Path | N
     return bundle.encoder_path(config.encoder, weights, checksums.encoder if config.encoder.fine_tune_after else "")
 
 
-def _converted(encoder: Any, report: Callable[[str], object]) -> tuple[bytes, bytes | None]:
+def _converted(encoder: Any) -> tuple[bytes, bytes | None]:
     """Turn an encoder into a LiteRT network, and into one for ONNX Runtime if that can be done."""
     from captioner.export import litert
 
@@ -265,28 +261,29 @@ def _converted(encoder: Any, report: Callable[[str], object]) -> tuple[bytes, by
         return network, onnx.convert_encoder(encoder)
     except Exception as error:  # of an encoder that it does not know the converter may raise anything
         failure = error
-    report(f"the encoder cannot be turned into ONNX ({failure}); folders are read in LiteRT, which may take longer")
+    log.warning(
+        f"the encoder cannot be turned into ONNX ({failure}); folders are read in LiteRT, which may take longer"
+    )
     return network, None
 
 
-def read_for_many(path: Path | None, report: Callable[[str], object]) -> bytes | None:
+def read_for_many(path: Path | None) -> bytes | None:
     """Read the encoder that the cache keeps for ONNX Runtime; None where there is none, or a damaged one.
 
     Args:
         path: of the file in the cache; None where a model directory brings its own encoder.
-        report: takes a line for people where the file is damaged.
     """
     if path is None or not path.exists():  # not every cache can be written
         return None
     try:
         return bundle.read_onnx(path)
     except CaptionerError as error:
-        report(_slower(error, path))
+        log.warning(_slower(error, path))
         return None
 
 
-def _load_for_many(path: Path | None, report: Callable[[str], object]) -> Encoder | None:
-    network = read_for_many(path, report)
+def _load_for_many(path: Path | None) -> Encoder | None:
+    network = read_for_many(path)
     if network is None:
         return None
     from captioner.runtime.onnx_encoder import OnnxEncoder
@@ -294,7 +291,7 @@ def _load_for_many(path: Path | None, report: Callable[[str], object]) -> Encode
     try:
         return OnnxEncoder(network)
     except ValueError as error:
-        report(_slower(error, path))
+        log.warning(_slower(error, path))
         return None
 
 

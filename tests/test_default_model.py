@@ -1,5 +1,6 @@
 """Which of the shipped models captions photos when none is named."""
 
+import logging
 import subprocess
 import sys
 from dataclasses import replace
@@ -33,8 +34,15 @@ def shipped(tmp_path, monkeypatch, no_inception) -> Path:
 
 
 def chosen(weights="imagenet"):
+    """The choice, and the lines that are logged about it."""
     lines: list[str] = []
-    return default_model(weights, lines.append), lines
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    library.log.addHandler(handler)
+    try:
+        return default_model(weights), lines
+    finally:
+        library.log.removeHandler(handler)
 
 
 def test_without_weights_it_is_the_compact_one(shipped):
@@ -136,7 +144,7 @@ def test_the_choice_needs_no_framework_and_no_network(shipped):
 import socket, sys
 socket.socket.connect = None
 from captioner import library
-library.default_model("imagenet", print)
+library.default_model("imagenet")
 print(sorted({name.split(".")[0] for name in sys.modules} & {"tensorflow", "keras", "jax", "http"}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -92,29 +92,29 @@ def test_both_ways_say_the_same(directory, photos):
     assert len({each.text for each in keras_captions}) > 1
 
 
-def test_the_networks_are_prepared_once(directory, built, photos, cold, inception):
-    told = []
-    first = captioner.Captioner.load(str(directory), report=told.append)(photos[0])
+def test_the_networks_are_prepared_once(directory, built, photos, cold, inception, caplog):
+    caplog.clear()
+    first = captioner.Captioner.load(str(directory))(photos[0])
     assert built == [str(inception)]
-    (line,) = told
+    (line,) = caplog.messages
     assert line.startswith(f"preparing {directory} for fast starts")
     cold()
-    again = captioner.Captioner.load(directory, report=told.append)(photos[0])
+    again = captioner.Captioner.load(directory)(photos[0])
     assert (again.text, again.score) == (first.text, first.score)
-    assert len(told) == 1
+    assert len(caplog.messages) == 1
     assert built == [str(inception)]
 
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder"])
-def test_what_is_damaged_is_prepared_again(directory, built, photos, cold, tmp_path, kind):
+def test_what_is_damaged_is_prepared_again(directory, built, photos, cold, tmp_path, kind, caplog):
     first = library.Captioner.load(directory)(photos[0])
     (path,) = (tmp_path / "cache" / "captioner" / "litert").glob(f"{kind}-*")
     content = bytearray(path.read_bytes())
     content[len(content) // 4] ^= 1  # of the encoder's two networks, the one for LiteRT
     path.write_bytes(content)
-    told = []
-    assert library.Captioner.load(directory, report=told.append)(photos[0]).text == first.text
-    assert len(told) == 1
+    caplog.clear()
+    assert library.Captioner.load(directory)(photos[0]).text == first.text
+    assert len(caplog.messages) == 1
     assert len(built) == (2 if kind == "encoder" else 1)
     cold()
     library.Captioner.load(directory)
@@ -146,24 +146,26 @@ def test_models_share_their_encoder(directory, built, photos, inception):
 def export(directory, output):
     config, vocabulary = library.read_words(directory)
     export_bundle(
-        directory, config, vocabulary, *library.read_or_make(directory, config, "imagenet", lambda line: None), output
+        directory, config, vocabulary, *library.read_or_make(directory, config, "imagenet"), output
     )
     return output
 
 
-def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(directory, photos, tmp_path, monkeypatch, cold):
+def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(
+    directory, photos, tmp_path, monkeypatch, cold, caplog
+):
     first = library.Captioner.load(directory)(photos[0])
     ready = export(directory, tmp_path / "ready")
     assert not (ready / "decoder.weights.h5").exists()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
     monkeypatch.setenv("CAPTIONER_ENCODER_WEIGHTS", str(tmp_path / "gone.h5"))
     cold()
-    told = []
-    found = library.Captioner.load(ready, report=told.append)
+    caplog.clear()
+    found = library.Captioner.load(ready)
     caption = found(photos[0])
     assert (caption.text, caption.score) == (first.text, first.score)
     assert found.encoder_for(10_000) is found.encoder  # it has no other
-    assert told == []
+    assert caplog.messages == []
     (note,) = (path for path in (tmp_path / "empty").rglob("*") if path.is_file())  # made elsewhere, and tried once
     assert note.name.startswith("tried-")
 
@@ -192,13 +194,13 @@ def test_a_bundle_alone_is_no_model_for_keras(directory, tmp_path):
         library.Captioner.load(ready)
 
 
-def test_a_cache_that_cannot_be_written_costs_time_alone(directory, photos, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_costs_time_alone(directory, photos, tmp_path, monkeypatch, caplog):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    told = []
-    assert library.Captioner.load(directory, report=told.append)(photos[0]).text
-    assert "cannot be kept" in told[1]
-    assert str(tmp_path / "file") in told[1]
+    caplog.clear()
+    assert library.Captioner.load(directory)(photos[0]).text
+    assert "cannot be kept" in caplog.messages[1]
+    assert str(tmp_path / "file") in caplog.messages[1]
 
 
 @pytest.fixture
@@ -212,11 +214,11 @@ def kept_encoder(tmp_path) -> Path:
     return path
 
 
-def test_many_photos_are_read_in_onnx_and_get_the_captions_that_they_get_alone(directory, photos, many, cold):
+def test_many_photos_are_read_in_onnx_and_get_the_captions_that_they_get_alone(directory, photos, many, cold, caplog):
     library.Captioner.load(directory)
     cold()
-    told = []
-    captioner = library.Captioner.load(directory, report=told.append)
+    caplog.clear()
+    captioner = library.Captioner.load(directory)
     encoder = captioner.encoder_for(many)
     assert type(encoder).__name__ == "OnnxEncoder"
     image = np.random.default_rng(3).uniform(-1, 1, (75, 75, 3)).astype(np.float32)
@@ -225,11 +227,11 @@ def test_many_photos_are_read_in_onnx_and_get_the_captions_that_they_get_alone(d
     for found, alone in zip(captioner(list_of_many), map(captioner, list_of_many), strict=True):
         assert found.text == alone.text
         assert found.score == pytest.approx(alone.score, abs=1e-5)
-    assert told == []
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("damage", ["flipped", "no network"])
-def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, photos, many, tmp_path, damage):
+def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, photos, many, tmp_path, damage, caplog):
     first = library.Captioner.load(directory)(photos[0])
     path = kept_encoder(tmp_path)
     network, onnx = bundle.read_encoder(path), bundle.read_onnx(path)
@@ -239,12 +241,12 @@ def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, p
         path.write_bytes(content)
     else:  # such as another version of ONNX Runtime might find
         bundle.save_encoder(path, network, b"no network")
-    told = []
-    captioner = library.Captioner.load(directory, report=told.append)
+    caplog.clear()
+    captioner = library.Captioner.load(directory)
     assert captioner(photos[0]).text == first.text
-    assert told == []
+    assert caplog.messages == []
     assert {caption.text for caption in captioner(photos[:1] * many)} == {first.text}
-    (line,) = told
+    (line,) = caplog.messages
     assert "the photos are read in LiteRT, which takes longer" in line
     assert f"delete {path} to have it made again" in line
     path.unlink()
@@ -252,18 +254,20 @@ def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, p
     assert len(built) == 2
 
 
-def test_an_encoder_that_cannot_be_turned_into_onnx_is_kept_without(directory, photos, many, monkeypatch, tmp_path):
+def test_an_encoder_that_cannot_be_turned_into_onnx_is_kept_without(
+    directory, photos, many, monkeypatch, tmp_path, caplog
+):
     def convert(encoder):
         raise KeyError("an operation")
 
     monkeypatch.setattr(export_onnx, "convert_encoder", convert)
-    told = []
-    library.Captioner.load(directory, report=told.append)
-    assert "cannot be turned into ONNX ('an operation')" in told[1]
-    captioner = library.Captioner.load(directory, report=told.append)
+    caplog.clear()
+    library.Captioner.load(directory)
+    assert "cannot be turned into ONNX ('an operation')" in caplog.messages[1]
+    captioner = library.Captioner.load(directory)
     assert captioner.encoder_for(many) is captioner.encoder
     assert len(captioner(photos[:1] * many)) == many
-    assert len(told) == 2
+    assert len(caplog.messages) == 2
     assert bundle.read_onnx(kept_encoder(tmp_path)) is None
 
 

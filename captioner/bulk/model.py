@@ -1,6 +1,5 @@
 """A model that travels to the workers: these need neither its directory, nor InceptionV3's weights, nor a cache."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,6 @@ def pack(
     *,
     published: bool = False,
     num_captions: int = 1,
-    report: Callable[[str], object] = lambda line: None,
     **search: Any,
 ) -> PackedModel:
     """Read a model directory, and make first what prediction reads, if that is missing; see `library.Captioner.load`.
@@ -71,7 +69,6 @@ def pack(
         published: leave out the encoder's layers that were trained along, for features that another training begins
             with.
         num_captions: candidates a photo.
-        report: takes lines for people.
         search: fields of `DecodingConfig` that take the place of the model's own.
 
     Raises:
@@ -81,8 +78,8 @@ def pack(
     asked = _published(config) if published else config
     ready = bundle.read_ready(directory, config) if asked == config else None
     config = asked
-    network, decoder = ready or from_cache(directory, config, encoder_weights, report)
-    onnx = None if ready else read_for_many(encoder_path(directory, config, encoder_weights), report)
+    network, decoder = ready or from_cache(directory, config, encoder_weights)
+    onnx = None if ready else read_for_many(encoder_path(directory, config, encoder_weights))
     decoding = search_settings(config.decoding, **search)
     check_search(config.decoder, replace(decoding, beam_width=max(decoding.beam_width, num_captions)), AT_ONCE)
     return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)

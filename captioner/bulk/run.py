@@ -1,5 +1,6 @@
 """The whole of a bulk run: what there is, what is done of it, the rest on the cluster, and a count of it all."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from captioner.bulk.plan import Block, Plan, cut
 from captioner.bulk.seen import Seen
 from captioner.bulk.tally import Tally
 from captioner.errors import CaptionerError
+
+log = logging.getLogger(__name__)
 
 MOST_TASKS = 10_000
 """Tasks that Ray has to keep; of more blocks, several make a task."""
@@ -40,26 +43,31 @@ class Summary:
     processor: dict[str, float] = field(default_factory=dict)
 
 
-def bulk(
-    inputs: Inputs,
-    output: Output,
-    settings: dict[str, Any],
-    overwrite: bool,
-    load: Callable[[], PackedModel],
-    address: str,
-    report: Callable[[str], object],
-    watch: Callable[[int], Callable[[int], object]],
-) -> Summary:
-    """Caption what the output has no captions of.
+@dataclass(frozen=True)
+class Job:
+    """What is to be captioned, where to, and by whom.
 
-    Args:
+    Attributes:
         inputs: the photos.
         output: where the captions go.
         settings: what runs into the same folder must have in common.
         overwrite: whether to remove what an earlier run left, once there is something to put in its place.
-        load: reads the model, called when there is something to do.
         address: of the cluster, see `cluster.ADDRESSES`.
-        report: takes lines for people.
+    """
+
+    inputs: Inputs
+    output: Output
+    settings: dict[str, Any]
+    overwrite: bool = False
+    address: str = "local"
+
+
+def bulk(job: Job, load: Callable[[], PackedModel], watch: Callable[[int], Callable[[int], object]]) -> Summary:
+    """Caption what the output has no captions of.
+
+    Args:
+        job: what to do.
+        load: reads the model, called when there is something to do.
         watch: called with the number of photos, 0 where it is not known; what it returns is told of each few that are
             done.
 
@@ -68,28 +76,29 @@ def bulk(
         CaptionerError: some photos could not be captioned however often they were begun, nothing can be written, or
             another run writes to the same folder.
     """
+    output = job.output
     seen, summary = Seen(), Summary()
-    output.check(settings, overwrite)
+    output.check(job.settings, job.overwrite)
     with output.alone():
-        done = {} if overwrite else output.parts()
+        done = {} if job.overwrite else output.parts()
         for paths in output.paths() if done else ():
             seen.add(paths, as_written=str)
             summary.held += len(paths)
-        known = KnownParts(output, settings)
+        known = KnownParts(output, job.settings)
         for digest in done:
             known.add(digest)
         plan = Plan(output.at(PLAN), output.storage)
-        ends, photos = plan.write(_noted(cut(inputs, seen, lambda block: block.digest in done), known))
+        ends, photos = plan.write(_noted(cut(job.inputs, seen, lambda block: block.digest in done), known))
         todo = range(len(ends) - 1)
         if summary.held:
             going_on = "going on with the others" if todo else "nothing more to do"
-            report(f"{output.place} holds {summary.held:,} photos; {going_on}")
+            log.warning("%s holds %s photos; %s", output.place, f"{summary.held:,}", going_on)
         if todo:
             model = load()
-            with cluster(address) as cores:
-                output.begin(settings, overwrite)  # now that nothing is missing
+            with cluster(job.address) as cores:
+                output.begin(job.settings, job.overwrite)  # now that nothing is missing
                 summary.cores = cores
-                _caption_all(todo, ends, plan, model, inputs, output, summary, _watching(known, watch(photos)))
+                _Pass(job, plan, ends, summary, _watching(known, watch(photos))).caption_all(todo, model)
             known.check(complete=True)
         plan.remove()
         output.tidy()
@@ -113,49 +122,63 @@ def _watching(known: KnownParts, advance: Callable[[int], object]) -> Callable[[
     return counted
 
 
-def _caption_all(
-    todo: Sequence[int],
-    ends: Sequence[int],
-    plan: Plan,
-    model: PackedModel,
-    inputs: Inputs,
-    output: Output,
-    summary: Summary,
-    advance: Callable[[int], object],
-) -> None:
-    """Caption the lines `todo` of the plan, and again what is missing, as long as it gets less."""
-    import ray
+class _Pass:
+    """Goes through lines of a plan until their photos are captioned.
 
-    stored = ray.put(model)
-    counted: set[int] = set()
+    Args:
+        job: what to do.
+        plan: the blocks of photos.
+        ends: where each line of the plan begins, and where the last one ends.
+        summary: takes the counts.
+        advance: is told of each few photos that are done.
+    """
 
-    def count(line: int, tally: Tally) -> None:
-        if line not in counted:
-            counted.add(line)
-            summary.tally.add(tally)
-            advance(tally.photos)
+    def __init__(
+        self, job: Job, plan: Plan, ends: Sequence[int], summary: Summary, advance: Callable[[int], object]
+    ) -> None:
+        self._job, self._plan, self._ends = job, plan, ends
+        self._summary, self._advance = summary, advance
+        self._counted: set[int] = set()
 
-    began = time.perf_counter()
-    while todo:
-        for found in caption(_tasks(todo, ends), plan, stored, inputs.storage, output, summary.cores):
+    def caption_all(self, todo: Sequence[int], model: PackedModel) -> None:
+        """Caption the lines `todo`, and again what is missing, as long as it gets less."""
+        import ray
+
+        stored, began = ray.put(model), time.perf_counter()
+        while todo:
+            self._caption(todo, stored)
+            missing = [line for line in todo if self._is_missing(line)]
+            if len(missing) == len(todo):
+                _, first = next(self._plan.read(self._ends[missing[0]], self._ends[missing[0] + 1]))
+                raise CaptionerError(_stuck(len(missing), first))
+            todo = missing
+        self._summary.seconds = time.perf_counter() - began
+
+    def _caption(self, todo: Sequence[int], stored: Any) -> None:
+        job, summary = self._job, self._summary
+        tasks = _tasks(todo, self._ends)
+        for found in caption(tasks, self._plan, stored, job.inputs.storage, job.output, summary.cores):
             if found.failure:
                 raise CaptionerError(found.failure)
             for kept, now in ((summary.megabytes, found.megabytes), (summary.processor, found.processor)):
                 kept[found.worker] = max(now, kept.get(found.worker, 0.0))
-            count(found.line, found.tally)
-        missing = []
-        for line in todo:
-            if ends[line] not in counted:
-                for begin, block in plan.read(ends[line], ends[line + 1]):
-                    if output.holds(block):  # of a worker that was lost before it could tell
-                        count(begin, output.tally(block))
-                    else:
-                        missing.append(line)
-        if len(missing) == len(todo):
-            _, first = next(plan.read(ends[missing[0]], ends[missing[0] + 1]))
-            raise CaptionerError(_stuck(len(missing), first))
-        todo = missing
-    summary.seconds = time.perf_counter() - began
+            self._count(found.line, found.tally)
+
+    def _count(self, line: int, tally: Tally) -> None:
+        if line not in self._counted:
+            self._counted.add(line)
+            self._summary.tally.add(tally)
+            self._advance(tally.photos)
+
+    def _is_missing(self, line: int) -> bool:
+        """Look for a block that nobody counted: its worker may have been lost before it could tell."""
+        if self._ends[line] in self._counted:
+            return False
+        for begin, block in self._plan.read(self._ends[line], self._ends[line + 1]):
+            if not self._job.output.holds(block):
+                return True
+            self._count(begin, self._job.output.tally(block))
+        return False
 
 
 def _tasks(lines: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:

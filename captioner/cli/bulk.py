@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen, flags
 from captioner.cli.main import Stopped, complain
@@ -15,6 +15,9 @@ from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.quiet import stderr_closed
+
+if TYPE_CHECKING:
+    from captioner.bulk.run import Summary
 
 INTERRUPTED = "stopped; finished parts are kept, and the same command resumes after them"
 
@@ -109,7 +112,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     from captioner.bulk.inputs import Inputs
     from captioner.bulk.model import PackedModel, describe, pack
     from captioner.bulk.output import FEATURES, Output
-    from captioner.bulk.run import bulk
+    from captioner.bulk.run import Job, bulk
     from captioner.bulk.storage import Storage
     from captioner.library import default_model
 
@@ -131,7 +134,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     )
 
     published = arguments.features == "published"
-    directory = arguments.model or default_model(arguments.encoder_weights, complain)
+    directory = arguments.model or default_model(arguments.encoder_weights)
 
     def load() -> PackedModel:
         with stderr_closed():
@@ -141,19 +144,27 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
                 published=published,
                 **chosen(vars(arguments), DecodingConfig),
                 num_captions=arguments.num_captions or 1,
-                report=complain,
             )
 
     settings = {**_settings(arguments, style), **describe(directory, published)}
-    summary = bulk(inputs, output, settings, arguments.overwrite, load, arguments.ray_address, complain, bar.begin)
+    summary = bulk(Job(inputs, output, settings, arguments.overwrite, arguments.ray_address), load, bar.begin)
     bar.close()
     for complaint in complaints:
         complain(complaint)
+    _sum_up(summary, "with features" if style == FEATURES else "captions")
+    return 1 if summary.tally.errors or complaints else 0
+
+
+def _sum_up(summary: "Summary", what: str) -> None:
+    """Print how much was done, how fast, and what was left out.
+
+    Raises:
+        CaptionerError: there was nothing to do.
+    """
     tally = summary.tally
     if not tally.photos and not summary.held:
         raise CaptionerError("nothing to caption")
     if tally.photos:
-        what = "with features" if style == FEATURES else "captions"
         rate = tally.photos / max(summary.seconds, 1e-9)
         held = max(summary.megabytes.values(), default=0)
         complain(
@@ -168,7 +179,6 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
             complain(f"{count:,} left out: {kind}")
         for kind, count in tally.notes.most_common():
             complain(f"{count:,} used all the same: {kind}")
-    return 1 if tally.errors or complaints else 0
 
 
 def _settings(arguments: argparse.Namespace, style: str) -> dict[str, object]:

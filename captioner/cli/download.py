@@ -45,6 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     if (model / CONFIG).is_file():
         config, _ = read_words(model)
         with stderr_closed():
-            read_or_make(model, config, IMAGENET, complain)
+            read_or_make(model, config, IMAGENET)
         complain(f"{shown(model)} is ready: predict uses it from now on")
     return 0

@@ -135,7 +135,7 @@ def _bundle(arguments: argparse.Namespace) -> str:
 
     config, vocabulary = read_words(arguments.model)
     with stderr_closed():
-        network, arrays = read_or_make(arguments.model, config, arguments.encoder_weights, complain)
+        network, arrays = read_or_make(arguments.model, config, arguments.encoder_weights)
     export_bundle(arguments.model, config, vocabulary, network, arrays, arguments.output)
     return f"{arguments.model} as a LiteRT bundle, for predict --model"
 

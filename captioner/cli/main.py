@@ -14,13 +14,12 @@ from types import ModuleType
 
 from captioner import __version__
 from captioner.cli.descriptors import open_closed, stdout_is_closed
-from captioner.cli.messages import show_messages
+from captioner.cli.messages import shown_messages
 from captioner.cli.parser import Parser
 from captioner.errors import CaptionerError
 from captioner.files import NO_ROOM, current_directory
 from captioner.home import settle
 from captioner.printable import in_a_line
-from captioner.progress import show_progress
 
 COMMANDS = {
     "predict": "caption photos",
@@ -58,10 +57,8 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
     """Run one subcommand with its arguments; `program` is how the user called it."""
     open_closed()
     settle()
-    show_messages()
-    show_progress()
     command = import_module(f"captioner.cli.{name}")
-    with stoppable():
+    with stoppable(), shown_messages():
         return _run(command, argv, program)
 
 

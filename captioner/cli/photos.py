@@ -259,7 +259,6 @@ def _captions(
             **chosen(vars(arguments), DecodingConfig),
             num_captions=arguments.num_captions,
             backend=arguments.backend,
-            report=complain,
         )
     captioner.on_note = lambda photo, note: on_note(note)
     remaining = _Remaining(photos, is_done)

@@ -84,14 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     with listen(arguments.host, arguments.port) as taken:
         from captioner.library import Captioner, default_model
 
-        model = arguments.model or default_model(arguments.encoder_weights, complain)
+        model = arguments.model or default_model(arguments.encoder_weights)
         with stderr_closed():
             captioner = Captioner.load(
                 model,
                 arguments.encoder_weights,
                 **chosen(vars(arguments), DecodingConfig),
                 num_captions=arguments.num_captions,
-                report=complain,
             )
         local = _is_loopback(taken.getsockname()[0])
         if not local:

@@ -60,7 +60,7 @@ def between(monkeypatch, captioner) -> list[Callable[[], object]]:
 def bulk(*places, settings=SETTINGS, overwrite=False) -> run.Summary:
     inputs = Inputs([str(place) for place in places], Storage(), "", STORE, pytest.fail)
     watch = lambda photos: lambda done: None  # noqa: E731
-    return run.bulk(inputs, store(), settings, overwrite, lambda: None, "local", lambda line: None, watch)
+    return run.bulk(run.Job(inputs, store(), settings, overwrite), lambda: None, watch)
 
 
 def store() -> Output:

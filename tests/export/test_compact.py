@@ -96,18 +96,20 @@ def test_keras_reads_what_was_written(directory, saved):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_litert_says_what_keras_says_without_cache_weights_or_keras(directory, photos, nothing_else, monkeypatch):
+def test_litert_says_what_keras_says_without_cache_weights_or_keras(
+    directory, photos, nothing_else, monkeypatch, caplog
+):
     options = {"num_captions": 3, "beam_width": 4, "length_penalty": 0.5}
     expected = library.Captioner.load(directory, backend="keras", **options)(photos)
     refuse_keras(monkeypatch)
-    told = []
-    found = library.Captioner.load(directory, report=told.append, **options)(photos)
+    caplog.clear()
+    found = library.Captioner.load(directory, **options)(photos)
     for ours, theirs in zip(found, expected, strict=True):
         assert [each.text for each in ours.candidates] == [each.text for each in theirs.candidates]
         np.testing.assert_allclose(ours.score, theirs.score, atol=1e-3)
         np.testing.assert_allclose(ours.attention, theirs.attention, atol=1e-3)
     assert len({each.text for each in found}) > 1
-    assert told == []
+    assert caplog.messages == []
     notes = [path.name for path in nothing_else.rglob("*") if path.is_file()]  # that the network was tried
     assert all(name.startswith("tried-") for name in notes)
 
@@ -115,7 +117,7 @@ def test_litert_says_what_keras_says_without_cache_weights_or_keras(directory, p
 def test_an_export_for_litert_is_the_model_itself(directory, photos, nothing_else, tmp_path, monkeypatch):
     refuse_keras(monkeypatch)
     config, vocabulary = library.read_words(directory)
-    parts = library.read_or_make(directory, config, "imagenet", lambda line: None)
+    parts = library.read_or_make(directory, config, "imagenet")
     export_bundle(directory, config, vocabulary, *parts, tmp_path / "ready")
     caption = library.Captioner.load(directory)(photos[0])
     assert library.Captioner.load(tmp_path / "ready")(photos[0]).score == caption.score
