@@ -3,9 +3,19 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 BYTE = 256
+
+
+def epoch_seed(*numbers: int) -> np.ndarray:
+    """Mix numbers such as the seed and the epoch into the state of a seed generator, uint32 (2,).
+
+    Keras counts the second half of the state up with each draw. Mixed states lie far apart, so that no epoch, however
+    many batches it has, comes to the numbers of another.
+    """
+    return np.random.SeedSequence(numbers).generate_state(2)
 
 
 @keras.saving.register_keras_serializable("captioner")

@@ -11,6 +11,7 @@ from captioner.config import DecoderConfig
 from captioner.config_io import from_json, to_json
 from captioner.decoding.step import Step
 from captioner.layers.decoder import Decoder
+from captioner.layers.dropout import epoch_seed
 from captioner.text import SPECIAL_TOKENS
 
 
@@ -56,7 +57,7 @@ class CaptionModel(keras.Model):
     def reseed(self, seed: int, epoch: int) -> None:
         """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""
         if self.config.dropout:  # without it Keras makes no generator
-            self.decoder.dropout.seed_generator.state.assign([seed, epoch << 16])
+            self.decoder.dropout.seed_generator.state.assign(epoch_seed(seed, epoch))
 
     def set_word_frequencies(self, counts: np.ndarray) -> None:
         """Start the output bias at the log frequency of the words, given their counts (V,) in the training captions.

@@ -9,6 +9,7 @@ from keras import ops
 
 from captioner.config import CharModelConfig
 from captioner.config_io import from_json, to_json
+from captioner.layers.dropout import epoch_seed
 from captioner.layers.stack import RecurrentStack
 
 
@@ -66,7 +67,7 @@ class CharModel(keras.Model):
         """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""
         for number, dropout in enumerate((self.stack.dropout, self.stack.recurrent_dropout)):
             if dropout.rate:  # without it Keras makes no generator
-                dropout.seed_generator.state.assign([seed + number, epoch << 16])
+                dropout.seed_generator.state.assign(epoch_seed(seed, epoch, number))
 
     def set_character_frequencies(self, counts: np.ndarray) -> None:
         """Start the output bias at the log frequency of the characters, given their counts (V,) in the training text.

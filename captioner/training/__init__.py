@@ -1,7 +1,7 @@
-"""From a data set to a trained model; `run` joins the stages.
+"""From data to a trained model: a training is a list of stages, all run by one loop.
 
-`features` are made once, a `split` holds them beside the captions, `batches` are drawn from it, `step` lowers the
-`loss` over them, `fit` does so epoch by epoch with a `checkpoint` and an `evaluation` after each, `card` tells of it.
-The character language model goes the same way: `char_run`, with `streams` of a text, `char_step`, `char_fit` and
-`char_card`. Both share the `optimizer` and the `checkpoint`.
+Begin with `run` (opens a training, runs its stages, finishes it), `loop` (the epochs of any stage) and
+`stages.cross_entropy` (the first stage). `captioning`, `compact` and `characters` say which stages make which model.
+`step` compiles any loss. `split` holds the data of a stage, `batches` cuts it, `row_cache` keeps what is made once of
+photos. `checkpoint` keeps the state between epochs, `evaluation` scores, `card` and `artifacts` describe the result.
 """

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.layers.dropout import ByteDropout
+from captioner.layers.dropout import ByteDropout, epoch_seed
 
 
 def dropped(rate, shape=(40, 50, 36), training=True, dtype="float32", seed=3):
@@ -62,3 +62,9 @@ def test_the_gradient_goes_where_numbers_stayed():
         found = layer(ones, training=True)
         total = tf.reduce_sum(found)
     np.testing.assert_array_equal(tape.gradient(total, ones), found)
+
+
+def test_no_epoch_comes_to_the_seeds_of_another():
+    states = [epoch_seed(seed, epoch).tolist() for seed in range(3) for epoch in range(100)]
+    assert len({first for first, _ in states}) == 300  # Keras counts up the second number alone
+    assert states[7] == epoch_seed(0, 7).tolist()
