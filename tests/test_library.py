@@ -145,9 +145,7 @@ def test_models_share_their_encoder(directory, built, photos, inception):
 
 def export(directory, output):
     config, vocabulary = library.read_words(directory)
-    export_bundle(
-        directory, config, vocabulary, *library.read_or_make(directory, config, "imagenet"), output
-    )
+    export_bundle(directory, config, vocabulary, *library.read_or_make(directory, config, "imagenet"), output)
     return output
 
 

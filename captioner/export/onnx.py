@@ -97,9 +97,9 @@ def _step(network: CaptionModel) -> bytes:
 
     def step(tokens: Any, *more: Any) -> dict[str, Any]:
         *states, values, keys = more
-        glance, after = decoder.step(decoder.words(tokens), list(states), Memory(values, keys))
-        log_probs = keras.ops.log_softmax(decoder.logits(glance))
-        return {"log_probs": log_probs, "attention": glance.attention, **_named("next_state", after)}
+        output, after = decoder.step(decoder.words(tokens), list(states), Memory(values, keys))
+        log_probs = keras.ops.log_softmax(decoder.logits(output))
+        return {"log_probs": log_probs, "attention": output.attention, **_named("next_state", after)}
 
     states = [tf.TensorSpec((None, None, U), tf.float32, f"state_{n + 1}") for n in range(len(decoder.start))]
     memory = [tf.TensorSpec((None, L, U), tf.float32, "values"), tf.TensorSpec((None, L, A), tf.float32, "keys")]

@@ -24,7 +24,7 @@ class Words(NamedTuple):
     projected: Any
 
 
-class Glance(NamedTuple):
+class StepOutput(NamedTuple):
     """What a step leaves for the prediction of the next word: state, context and word, and where it looked.
 
     hidden (B, K, U), context (B, K, U), vectors (B, K, E), attention (B, K, L).
@@ -137,18 +137,18 @@ class Decoder(keras.layers.Layer):
         vectors = self.dropout(self.embedding(tokens), training=training)
         return Words(vectors, self.cell.project(vectors))
 
-    def step(self, words: Words, states: list[Any], memory: Memory) -> tuple[Glance, list[Any]]:
+    def step(self, words: Words, states: list[Any], memory: Memory) -> tuple[StepOutput, list[Any]]:
         """Look, then take one step of the recurrence with words (B, K, ...) from states (B, K, U)."""
         context, weights = self.attention(states[0], memory.keys, memory.values)
         context = self.gate(states[0]) * context  # (B, K, U)
         states = self.cell.advance(words.projected + self.context(context), states)
-        return Glance(states[0], context, words.vectors, weights), states
+        return StepOutput(states[0], context, words.vectors, weights), states
 
-    def logits(self, glance: Glance, positions: Any = None, training: bool = False) -> Any:
+    def logits(self, output: StepOutput, positions: Any = None, training: bool = False) -> Any:
         """Predict the next word.
 
         Args:
-            glance: of any leading shape (..., U).
+            output: of any leading shape (..., U).
             positions: int32 (N,), places in the flattened leading shape that are to be predicted, each at most once;
                 the others, such as padding, then cost nothing.
             training: whether to drop out.
@@ -156,13 +156,13 @@ class Decoder(keras.layers.Layer):
         Returns:
             logits (..., V), or (N, V) at the positions; float32 or wider.
         """
-        read = ops.concatenate([glance.hidden, glance.context, glance.vectors], axis=-1)  # (..., 2*U+E)
+        read = ops.concatenate([output.hidden, output.context, output.vectors], axis=-1)  # (..., 2*U+E)
         if positions is not None:
             read = _take_once(ops.reshape(read, (-1, read.shape[-1])), positions)  # (N, 2*U+E)
         deep = self.dropout(self.deep(self.dropout(read, training=training)), training=training)
         return self.output_projection(ops.cast(deep, self.exact))
 
-    def call(self, features: Any, tokens: Any, training: bool = False) -> Glance:
+    def call(self, features: Any, tokens: Any, training: bool = False) -> StepOutput:
         """Read whole sentences, each word given as it stands in the caption (teacher forcing).
 
         Args:
@@ -171,7 +171,7 @@ class Decoder(keras.layers.Layer):
             training: whether to drop out.
 
         Returns:
-            the glance of every step, (B, K, T, ...); `logits` makes predictions of it.
+            the output of every step, (B, K, T, ...); `logits` makes predictions of it.
         """
         return self.read(self.memory(features, training), tokens, training)
 
@@ -193,11 +193,11 @@ class Decoder(keras.layers.Layer):
         """
         return self.logits(self.read(memory, tokens, training, live), positions, training)
 
-    def read(self, memory: Memory, tokens: Any, training: bool = False, live: Any = None) -> Glance:
+    def read(self, memory: Memory, tokens: Any, training: bool = False, live: Any = None) -> StepOutput:
         """Read whole sentences as `call` does, with a memory at hand.
 
         Where the sentences of each image stand longest first, `live` int32 (T,) may tell how many of them have not
-        ended at each step; the others cost nothing then, and their glances are 0.
+        ended at each step; the others cost nothing then, and their outputs are 0.
         """
         words = self.words(tokens, training)
         count = ops.shape(tokens)[1]
@@ -207,12 +207,12 @@ class Decoder(keras.layers.Layer):
             now = Words(*word)
             if live is not None:
                 now, states = Words(*(part[:, : live[t]] for part in now)), [state[:, : live[t]] for state in states]
-            glance, states = self.step(now, states, memory)
-            hidden.append(_widened(glance.hidden, count))
-            context.append(_widened(glance.context, count))
-            attention.append(_widened(glance.attention, count))
+            output, states = self.step(now, states, memory)
+            hidden.append(_widened(output.hidden, count))
+            context.append(_widened(output.context, count))
+            attention.append(_widened(output.attention, count))
         stacked = [ops.stack(each, axis=2) for each in (hidden, context, attention)]
-        return Glance(stacked[0], stacked[1], words.vectors, stacked[2])
+        return StepOutput(stacked[0], stacked[1], words.vectors, stacked[2])
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

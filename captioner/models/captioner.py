@@ -102,8 +102,8 @@ class CaptionModel(keras.Model):
         memory = self.decoder.memory(features)
 
         def step(tokens: Any, states: list[Any]) -> tuple[Any, list[Any], Any]:
-            glance, after = self.decoder.step(self.decoder.words(tokens), states, memory)
-            return ops.log_softmax(self.decoder.logits(glance)), after, glance.attention
+            output, after = self.decoder.step(self.decoder.words(tokens), states, memory)
+            return ops.log_softmax(self.decoder.logits(output)), after, output.attention
 
         return step, self.decoder.initial_states(memory)
 

@@ -38,22 +38,22 @@ def test_teacher_forcing_equals_step_by_step(decoder, features, tokens):
     memory = decoder.memory(features)
     states = [np.repeat(state, K, axis=1) for state in decoder.initial_states(memory)]
     for t in range(T):
-        glance, states = decoder.step(decoder.words(tokens[:, :, t]), states, memory)
-        for part, expected in zip(glance, whole, strict=True):
+        output, states = decoder.step(decoder.words(tokens[:, :, t]), states, memory)
+        for part, expected in zip(output, whole, strict=True):
             assert_close(part, expected[:, :, t])
-        assert_close(decoder.logits(glance), decoder.logits(whole)[:, :, t])
+        assert_close(decoder.logits(output), decoder.logits(whole)[:, :, t])
 
 
 def test_shapes(decoder, features, tokens):
-    glance = decoder(features, tokens)
-    shapes = {name: tuple(part.shape) for name, part in glance._asdict().items()}
+    output = decoder(features, tokens)
+    shapes = {name: tuple(part.shape) for name, part in output._asdict().items()}
     assert shapes == {
         "hidden": (B, K, T, U),
         "context": (B, K, T, U),
         "vectors": (B, K, T, E),
         "attention": (B, K, T, L),
     }
-    assert tuple(decoder.logits(glance).shape) == (B, K, T, V)
+    assert tuple(decoder.logits(output).shape) == (B, K, T, V)
 
 
 def test_initial_states_come_from_the_mean_of_the_places(decoder, features):
@@ -100,7 +100,7 @@ def test_the_photo_matters(decoder, features, tokens):
 
 def test_the_formulas_in_numpy(shake, features, tokens):
     decoder = make("rnn", shake)
-    glance = decoder(features, tokens)
+    output = decoder(features, tokens)
     weights = {weight.path: keras.ops.convert_to_numpy(weight).astype(np.float64) for weight in decoder.weights}
     assert len(weights) == len(decoder.weights)
     names = {path.split("/", 1)[1]: value for path, value in weights.items()}
@@ -121,11 +121,11 @@ def test_the_formulas_in_numpy(shake, features, tokens):
             W_x = np.concatenate([names["cell/kernel"], names["context/kernel"]])
             h = np.tanh(np.concatenate([word, context]) @ W_x + h @ names["cell/recurrent_kernel"] + names["cell/bias"])
             deep = np.tanh(dense("deep", np.concatenate([h, context, word])))
-            np.testing.assert_allclose(glance.attention[b, k, t], alpha, atol=1e-5)
-            np.testing.assert_allclose(glance.hidden[b, k, t], h, atol=1e-5)
-            one = type(glance)(*(part[b, k, t] for part in glance))
+            np.testing.assert_allclose(output.attention[b, k, t], alpha, atol=1e-5)
+            np.testing.assert_allclose(output.hidden[b, k, t], h, atol=1e-5)
+            one = type(output)(*(part[b, k, t] for part in output))
             np.testing.assert_allclose(
-                decoder.logits(type(glance)(*(part[None] for part in one)))[0],
+                decoder.logits(type(output)(*(part[None] for part in one)))[0],
                 dense("output_projection", deep),
                 atol=1e-5,
             )
@@ -192,8 +192,8 @@ def test_steps_outside_a_call_keep_the_compute_type(shake, features, tokens):
         decoder = make(cell, shake, dtype="mixed_bfloat16")
         memory = decoder.memory(features)
         states = [np.repeat(state, K, axis=1) for state in decoder.initial_states(memory)]
-        glance, after = decoder.step(decoder.words(tokens[:, :, 0]), states, memory)
-        kinds = {keras.backend.standardize_dtype(part.dtype) for part in (*glance, *after)}
+        output, after = decoder.step(decoder.words(tokens[:, :, 0]), states, memory)
+        kinds = {keras.backend.standardize_dtype(part.dtype) for part in (*output, *after)}
         assert kinds == {"bfloat16"}
 
 
@@ -204,7 +204,7 @@ def test_sentences_that_have_ended_are_left_out(decoder, features, tokens):
     whole = decoder.read(memory, tokens)
     shorter = decoder.read(memory, tokens, live=keras.ops.convert_to_tensor(live))
     for name in ("hidden", "context", "attention"):
-        expected, found = (keras.ops.convert_to_numpy(getattr(glance, name)) for glance in (whole, shorter))
+        expected, found = (keras.ops.convert_to_numpy(getattr(output, name)) for output in (whole, shorter))
         assert found.shape == expected.shape
         for k, end in enumerate(ends):
             assert_close(found[:, k, :end], expected[:, k, :end])

@@ -102,8 +102,8 @@ def test_the_fast_path_has_the_loss_and_gradients_of_the_plain_one(
     inputs, targets, variables = batches[0], batches[0]["targets"], network.trainable_variables
     fast, _ = Step(CaptionLoss(network, 0.1), recorder, variables)._run(inputs, [])
     with tf.GradientTape() as tape:
-        glance = network.decoder(inputs["features"], inputs["tokens"])
-        logits = tf.reshape(network.decoder.logits(glance), (-1, len(vocabulary)))
+        output = network.decoder(inputs["features"], inputs["tokens"])
+        logits = tf.reshape(network.decoder.logits(output), (-1, len(vocabulary)))
         log_probs = tf.nn.log_softmax(tf.gather(logits, inputs["positions"]))
         wanted = tf.gather(log_probs, targets, batch_dims=1)
         smoothed = -tf.reduce_sum(0.9 * wanted + 0.1 * tf.reduce_mean(log_probs, axis=-1))
