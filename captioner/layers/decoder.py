@@ -17,7 +17,7 @@ class Memory(NamedTuple):
     keys: Any
 
 
-class Words(NamedTuple):
+class TokenEmbeddings(NamedTuple):
     """What a word brings to a step: its vector (B, K, E) and that vector times the cell's W_x (B, K, G*U)."""
 
     vectors: Any
@@ -132,12 +132,12 @@ class Decoder(keras.layers.Layer):
         mean = ops.mean(memory.values, axis=1, keepdims=True)  # (B, 1, U)
         return [start(mean) for start in self.start]
 
-    def words(self, tokens: Any, training: bool = False) -> Words:
+    def words(self, tokens: Any, training: bool = False) -> TokenEmbeddings:
         """Look up tokens of any shape, (B, K) for a step or (B, K, T) for whole sentences."""
         vectors = self.dropout(self.embedding(tokens), training=training)
-        return Words(vectors, self.cell.project(vectors))
+        return TokenEmbeddings(vectors, self.cell.project(vectors))
 
-    def step(self, words: Words, states: list[Any], memory: Memory) -> tuple[StepOutput, list[Any]]:
+    def step(self, words: TokenEmbeddings, states: list[Any], memory: Memory) -> tuple[StepOutput, list[Any]]:
         """Look, then take one step of the recurrence with words (B, K, ...) from states (B, K, U)."""
         context, weights = self.attention(states[0], memory.keys, memory.values)
         context = self.gate(states[0]) * context  # (B, K, U)
@@ -204,9 +204,12 @@ class Decoder(keras.layers.Layer):
         states = [ops.repeat(state, count, axis=1) for state in self.initial_states(memory)]
         hidden, context, attention = [], [], []
         for t, word in enumerate(zip(*(ops.unstack(part, axis=2) for part in words), strict=True)):  # (B, K, ...)
-            now = Words(*word)
+            now = TokenEmbeddings(*word)
             if live is not None:
-                now, states = Words(*(part[:, : live[t]] for part in now)), [state[:, : live[t]] for state in states]
+                now, states = (
+                    TokenEmbeddings(*(part[:, : live[t]] for part in now)),
+                    [state[:, : live[t]] for state in states],
+                )
             output, states = self.step(now, states, memory)
             hidden.append(_widened(output.hidden, count))
             context.append(_widened(output.context, count))

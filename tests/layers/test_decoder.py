@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.layers.decoder import Decoder, Words
+from captioner.layers.decoder import Decoder, TokenEmbeddings
 
 B, K, L, T, D, E, A, U, V = 2, 3, 4, 5, 6, 5, 7, 8, 9
 
@@ -170,7 +170,7 @@ def test_words_of_a_step_are_those_of_a_sentence(decoder, tokens):
     step = decoder.words(tokens[:, :, 1])
     assert_close(step.vectors, sentence.vectors[:, :, 1])
     assert_close(step.projected, sentence.projected[:, :, 1])
-    assert isinstance(step, Words)
+    assert isinstance(step, TokenEmbeddings)
 
 
 def test_an_unknown_cell_is_refused():
