@@ -118,14 +118,14 @@ class Decoder(keras.layers.Layer):
         """Project the features (B, L, D) to the normalised places (B, L, U)."""
         return self.place_norm(self.place(ops.cast(features, self.compute_dtype)))
 
-    def remember(self, places: Any, training: bool = False) -> Memory:
+    def make_memory(self, places: Any, training: bool = False) -> Memory:
         """Make of places (B, L, U) what every step looks at."""
         values = self.dropout(places, training=training)
         return Memory(values, self.attention.keys(values))
 
     def memory(self, features: Any, training: bool = False) -> Memory:
         """Project the features (B, L, D) to what every step looks at."""
-        return self.remember(self.places(features), training)
+        return self.make_memory(self.places(features), training)
 
     def initial_states(self, memory: Memory) -> list[Any]:
         """Return the states before the first word, (B, 1, U) each: one sentence an image."""

@@ -33,7 +33,7 @@ class PhotoModel(keras.Model):
     def predict_words(self, places: Any, tokens: Any, positions: Any, training: bool = False, live: Any = None) -> Any:
         """Predict words as `CaptionModel` does: places (B, L, U), tokens (B, K, T), positions (N,) -> logits (N, V)."""
         decoder = self.captioner.decoder
-        return decoder.predict(decoder.remember(places, training), tokens, positions, training, live)
+        return decoder.predict(decoder.make_memory(places, training), tokens, positions, training, live)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Predict the next words.

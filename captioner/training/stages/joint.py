@@ -47,7 +47,7 @@ class DistillationTargets:
         """Return the likeliest next words (N, C) and their probabilities (N, C), given the teacher's regions."""
         decoder, known, tokens = self.teacher.decoder, self.teacher.config.vocabulary_size, own["tokens"]
         tokens = tf.where(tokens < known, tokens, Vocabulary.unknown)  # words that the teacher has never heard
-        memory = decoder.remember(tf.cast(own["teacher_regions"], decoder.compute_dtype))
+        memory = decoder.make_memory(tf.cast(own["teacher_regions"], decoder.compute_dtype))
         logits = decoder.predict(memory, tokens, own["positions"], live=own["live"])
         return [tf.stop_gradient(each) for each in likeliest(tf.nn.softmax(logits))]
 
