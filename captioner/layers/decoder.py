@@ -176,7 +176,7 @@ class Decoder(keras.layers.Layer):
         return self.read(self.memory(features, training), tokens, training)
 
     def predict(
-        self, memory: Memory, tokens: Any, positions: Any = None, training: bool = False, live: Any = None
+        self, memory: Memory, tokens: Any, positions: Any = None, training: bool = False, active: Any = None
     ) -> Any:
         """Predict the word after each given one.
 
@@ -191,12 +191,12 @@ class Decoder(keras.layers.Layer):
         Returns:
             logits (B, K, T, V), or (N, V) at the positions.
         """
-        return self.logits(self.read(memory, tokens, training, live), positions, training)
+        return self.logits(self.read(memory, tokens, training, active), positions, training)
 
-    def read(self, memory: Memory, tokens: Any, training: bool = False, live: Any = None) -> StepOutput:
+    def read(self, memory: Memory, tokens: Any, training: bool = False, active: Any = None) -> StepOutput:
         """Read whole sentences as `call` does, with a memory at hand.
 
-        Where the sentences of each image stand longest first, `live` int32 (T,) may tell how many of them have not
+        Where the sentences of each image stand longest first, `active` int32 (T,) may tell how many of them have not
         ended at each step; the others cost nothing then, and their outputs are 0.
         """
         words = self.words(tokens, training)
@@ -205,10 +205,10 @@ class Decoder(keras.layers.Layer):
         hidden, context, attention = [], [], []
         for t, word in enumerate(zip(*(ops.unstack(part, axis=2) for part in words), strict=True)):  # (B, K, ...)
             now = TokenEmbeddings(*word)
-            if live is not None:
+            if active is not None:
                 now, states = (
-                    TokenEmbeddings(*(part[:, : live[t]] for part in now)),
-                    [state[:, : live[t]] for state in states],
+                    TokenEmbeddings(*(part[:, : active[t]] for part in now)),
+                    [state[:, : active[t]] for state in states],
                 )
             output, states = self.step(now, states, memory)
             hidden.append(_widened(output.hidden, count))

@@ -45,14 +45,14 @@ class CaptionModel(keras.Model):
         Args:
             inputs: `features` (B, L, D); `tokens` int32 (B, K, T), beginning with the start token; optionally
                 `positions` int32 (N,), places in the flattened (B*K*T,) that are to be predicted, so that padding
-                costs no logits; optionally `live` int32 (T,), see `captioner.layers.decoder.Decoder.read`.
+                costs no logits; optionally `active` int32 (T,), see `captioner.layers.decoder.Decoder.read`.
             training: whether to drop out.
 
         Returns:
             logits (B, K, T, V), or (N, V) at the positions.
         """
         memory = self.decoder.memory(inputs["features"], training)
-        return self.decoder.predict(memory, inputs["tokens"], inputs.get("positions"), training, inputs.get("live"))
+        return self.decoder.predict(memory, inputs["tokens"], inputs.get("positions"), training, inputs.get("active"))
 
     def reseed(self, seed: int, epoch: int) -> None:
         """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""

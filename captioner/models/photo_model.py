@@ -30,10 +30,12 @@ class PhotoModel(keras.Model):
         """Read images (B, S, S, 3) in [-1, 1] -> the decoder's places (B, L, U)."""
         return self.captioner.decoder.places(self.encoder(images, training=training))
 
-    def predict_words(self, places: Any, tokens: Any, positions: Any, training: bool = False, live: Any = None) -> Any:
+    def predict_words(
+        self, places: Any, tokens: Any, positions: Any, training: bool = False, active: Any = None
+    ) -> Any:
         """Predict words as `CaptionModel` does: places (B, L, U), tokens (B, K, T), positions (N,) -> logits (N, V)."""
         decoder = self.captioner.decoder
-        return decoder.predict(decoder.make_memory(places, training), tokens, positions, training, live)
+        return decoder.predict(decoder.make_memory(places, training), tokens, positions, training, active)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Predict the next words.
@@ -46,8 +48,8 @@ class PhotoModel(keras.Model):
             logits (N, V) at the positions, or (B, K, T, V).
         """
         places = self.places(inputs["images"], training)
-        positions, live = inputs.get("positions"), inputs.get("live")
-        return self.predict_words(places, inputs["tokens"], positions, training, live)
+        positions, active = inputs.get("positions"), inputs.get("active")
+        return self.predict_words(places, inputs["tokens"], positions, training, active)
 
     def in_float32(self) -> "PhotoModel":
         """Return a copy, weights and all, that computes in float32, as prediction does."""

@@ -50,7 +50,7 @@ class TunedModel(keras.Model):
         """Predict the next words.
 
         Args:
-            inputs: `features` (B, L', D') of the frozen layers; `tokens`, `positions` and `live` as `CaptionModel`
+            inputs: `features` (B, L', D') of the frozen layers; `tokens`, `positions` and `active` as `CaptionModel`
                 takes them.
             training: whether to drop out.
 

@@ -20,7 +20,7 @@ class CaptionLoss(Objective):
     one, both in nats; and `words`, their number (N).
 
     Args:
-        network: `features`, `tokens`, `positions` and `live` to logits (N, V), as `CaptionModel`.
+        network: `features`, `tokens`, `positions` and `active` to logits (N, V), as `CaptionModel`.
         label_smoothing: see `SmoothedCrossEntropy`.
         distillation: share of teachers, where the batches bring what they say.
     """

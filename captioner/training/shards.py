@@ -41,7 +41,7 @@ def shards(batch: dict[str, tf.Tensor]) -> Iterator[dict[str, Any]]:
         first, last = tf.unstack(tf.searchsorted(positions, tf.stack([begin, end]) * of_an_image))
         own = {name: each[first:last] if name in OF_WORDS else each[begin:end] for name, each in batch.items()}
         own["positions"] -= begin * of_an_image
-        yield own | {"live": active_sentences(own["tokens"])}
+        yield own | {"active": active_sentences(own["tokens"])}
 
 
 def active_sentences(tokens: tf.Tensor) -> tf.Tensor:

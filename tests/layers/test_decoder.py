@@ -199,10 +199,10 @@ def test_steps_outside_a_call_keep_the_compute_type(shake, features, tokens):
 
 def test_sentences_that_have_ended_are_left_out(decoder, features, tokens):
     """Sentences of 5, 3 and 1 words; what stands behind their ends is 0, and nothing else differs."""
-    live, ends = np.array([3, 2, 2, 1, 1]), [5, 3, 1]
+    active, ends = np.array([3, 2, 2, 1, 1]), [5, 3, 1]
     memory = decoder.memory(features)
     whole = decoder.read(memory, tokens)
-    shorter = decoder.read(memory, tokens, live=keras.ops.convert_to_tensor(live))
+    shorter = decoder.read(memory, tokens, active=keras.ops.convert_to_tensor(active))
     for name in ("hidden", "context", "attention"):
         expected, found = (keras.ops.convert_to_numpy(getattr(output, name)) for output in (whole, shorter))
         assert found.shape == expected.shape

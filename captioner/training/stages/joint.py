@@ -48,7 +48,7 @@ class DistillationTargets:
         decoder, known, tokens = self.teacher.decoder, self.teacher.config.vocabulary_size, own["tokens"]
         tokens = tf.where(tokens < known, tokens, Vocabulary.unknown)  # words that the teacher has never heard
         memory = decoder.make_memory(tf.cast(own["teacher_regions"], decoder.compute_dtype))
-        logits = decoder.predict(memory, tokens, own["positions"], live=own["live"])
+        logits = decoder.predict(memory, tokens, own["positions"], active=own["active"])
         return [tf.stop_gradient(each) for each in likeliest(tf.nn.softmax(logits))]
 
 
@@ -74,7 +74,7 @@ class JointLoss(CaptionLoss):
             images = augment(own["images"], own["transforms"], own["colours"])
             regions = self.network.places(images, training=training)  # (B, L, U)
             logits = self.network.predict_words(
-                regions, own["tokens"], own["positions"], training=training, live=own["live"]
+                regions, own["tokens"], own["positions"], training=training, active=own["active"]
             )  # (N, V)
             teacher: list[Any] = []
             error = tf.zeros([])
