@@ -99,14 +99,14 @@ class _Content:
         self.size = tf.size(self.bytes, tf.int64)
         self._padded = tf.concat([self.bytes, tf.zeros(1, tf.uint8)], axis=0)
 
-    def at(self, places: Any) -> Any:
+    def at(self, regions: Any) -> Any:
         """Return the bytes at places, int64 of any shape."""
-        inside = (places >= 0) & (places < self.size)
-        return tf.cast(tf.gather(self._padded, tf.where(inside, places, self.size)), tf.int64)
+        inside = (regions >= 0) & (regions < self.size)
+        return tf.cast(tf.gather(self._padded, tf.where(inside, regions, self.size)), tf.int64)
 
-    def number(self, places: Any, count: int, little_endian: Any = False) -> Any:
+    def number(self, regions: Any, count: int, little_endian: Any = False) -> Any:
         """Return the numbers of so many bytes at places."""
-        digits = self.at(places[..., None] + tf.range(count, dtype=tf.int64))
+        digits = self.at(regions[..., None] + tf.range(count, dtype=tf.int64))
         digits = tf.where(little_endian, digits, tf.reverse(digits, [-1]))
         return tf.reduce_sum(digits * [256**place for place in range(count)], axis=-1)
 
@@ -142,11 +142,11 @@ class _Content:
     def xmp(self, start: Any, end: Any) -> Any:
         """Read a `Note` that is an XMP packet, as `data.photo_structure.xmp.orientation` does."""
         end = tf.minimum(end, self.size)
-        places = tf.range(start, tf.maximum(start, end - len(_TAG) + 1))
+        regions = tf.range(start, tf.maximum(start, end - len(_TAG) + 1))
         for number, letter in enumerate(_TAG):
-            places = tf.boolean_mask(places, tf.equal(self.at(places + number), letter))
-        places = tf.concat([places, [end]], axis=0)
-        behind = places[0] + len(_TAG) + tf.range(_AFTER_TAG, dtype=tf.int64)
+            regions = tf.boolean_mask(regions, tf.equal(self.at(regions + number), letter))
+        regions = tf.concat([regions, [end]], axis=0)
+        behind = regions[0] + len(_TAG) + tf.range(_AFTER_TAG, dtype=tf.int64)
         letters = tf.where(behind < end, self.at(behind), 0)
         between = tf.reduce_any(tf.equal(letters[:, None], tf.constant(list(_BETWEEN), tf.int64)), axis=-1)
         digit = tf.concat([tf.boolean_mask(letters, ~between), [0]], axis=0)[0] - ord("0")
@@ -154,9 +154,9 @@ class _Content:
 
     def png_xmp(self, start: Any, end: Any) -> Any:
         """Read a `Note` that is an XMP packet behind a flag, a method, a language and a translated keyword."""
-        places = start + tf.range(2, _BEFORE_TEXT, dtype=tf.int64)
-        places = tf.boolean_mask(places, (places < end) & tf.equal(self.at(places), 0))
-        text = tf.concat([places, [end, end]], axis=0)[1] + 1
+        regions = start + tf.range(2, _BEFORE_TEXT, dtype=tf.int64)
+        regions = tf.boolean_mask(regions, (regions < end) & tf.equal(self.at(regions), 0))
+        text = tf.concat([regions, [end, end]], axis=0)[1] + 1
         return tf.where(tf.equal(self.at(start), 0), self.xmp(text, end), 0)
 
 

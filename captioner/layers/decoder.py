@@ -11,7 +11,7 @@ from captioner.layers.dropout import ByteDropout
 
 
 class Memory(NamedTuple):
-    """What the decoder keeps of a batch of images: places (B, L, U) and their attention keys (B, L, A)."""
+    """What the decoder keeps of a batch of images: regions (B, L, U) and their attention keys (B, L, A)."""
 
     values: Any
     keys: Any
@@ -43,7 +43,7 @@ class Decoder(keras.layers.Layer):
     All arrays are laid out (B, K, ...): B images, each with K sentences. In training K counts the captions of an
     image, in search the beams; both share one memory of the image.
 
-    The places are projected and normalised once: m = LayerNorm(features W_m). A step then does
+    The regions are projected and normalised once: m = LayerNorm(features W_m). A step then does
 
         context_t = sigmoid(h_{t-1} W_g + b_g) * attention(h_{t-1}, m)        (the gate: Xu et al. 2015, section 4.2.1)
         h_t       = cell([word_t, context_t], h_{t-1})
@@ -54,11 +54,11 @@ class Decoder(keras.layers.Layer):
 
     Args:
         cell: `rnn`, `gru` or `lstm`.
-        hidden_size: units of the state and of a projected place (U).
+        hidden_size: units of the state and of a projected region (U).
         embedding_dim: size of a word's vector (E).
         attention_dim: size of the attention space (A).
         vocabulary_size: words (V).
-        dropout: share dropped, in training, of word vectors, places and the deep output's inputs.
+        dropout: share dropped, in training, of word vectors, regions and the deep output's inputs.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class Decoder(keras.layers.Layer):
         """Create all weights for features (B, L, D)."""
         units, embedding_dim = self.settings["hidden_size"], self.settings["embedding_dim"]
         self.place.build(features_shape)
-        places = (*features_shape[:-1], units)
-        self.place_norm.build(places)
+        regions = (*features_shape[:-1], units)
+        self.place_norm.build(regions)
         self.embedding.build()
-        self.attention.build((None, None, units), places)
+        self.attention.build((None, None, units), regions)
         self.gate.build((None, None, units))
         self.cell.build((None, None, embedding_dim))
         self.context.build((None, None, units))
@@ -114,18 +114,18 @@ class Decoder(keras.layers.Layer):
         self.deep.build((None, 2 * units + embedding_dim))
         self.output_projection.build((None, embedding_dim))
 
-    def places(self, features: Any) -> Any:
-        """Project the features (B, L, D) to the normalised places (B, L, U)."""
+    def regions(self, features: Any) -> Any:
+        """Project the features (B, L, D) to the normalised regions (B, L, U)."""
         return self.place_norm(self.place(ops.cast(features, self.compute_dtype)))
 
-    def make_memory(self, places: Any, training: bool = False) -> Memory:
-        """Make of places (B, L, U) what every step looks at."""
-        values = self.dropout(places, training=training)
+    def make_memory(self, regions: Any, training: bool = False) -> Memory:
+        """Make of regions (B, L, U) what every step looks at."""
+        values = self.dropout(regions, training=training)
         return Memory(values, self.attention.keys(values))
 
     def memory(self, features: Any, training: bool = False) -> Memory:
         """Project the features (B, L, D) to what every step looks at."""
-        return self.make_memory(self.places(features), training)
+        return self.make_memory(self.regions(features), training)
 
     def initial_states(self, memory: Memory) -> list[Any]:
         """Return the states before the first word, (B, 1, U) each: one sentence an image."""

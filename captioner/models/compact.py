@@ -49,8 +49,8 @@ def build_compact(size: int = SIZE, dtype: Any = "float32", folded: bool = False
         for block in range(1, blocks + 1):
             grid = build.block(grid, width, 2 if block == 1 else 1, gated, f"stage_{stage}_block_{block}")
     grid = layers.Conv2D(CHANNELS, 2, use_bias=True, name=GRID, dtype=dtype)(grid)  # (B, S/16 - 1, S/16 - 1, D)
-    places = (size // 16 - 1) ** 2
-    features = layers.Reshape((places, CHANNELS), name="features", dtype=dtype)(grid)
+    regions = (size // 16 - 1) ** 2
+    features = layers.Reshape((regions, CHANNELS), name="features", dtype=dtype)(grid)
     return keras.Model(image, features, name="encoder")
 
 

@@ -124,8 +124,8 @@ def last_layers(encoder: keras.Model, after: str) -> keras.Model:
             "later --feature-layer"
         )
     _, rows, columns, channels = grid.shape
-    places = keras.Input((rows * columns, channels), name="grid")
-    return keras.Model(places, rest(keras.layers.Reshape((rows, columns, channels))(places)), name="last_layers")
+    regions = keras.Input((rows * columns, channels), name="grid")
+    return keras.Model(regions, rest(keras.layers.Reshape((rows, columns, channels))(regions)), name="last_layers")
 
 
 class KerasEncoder:

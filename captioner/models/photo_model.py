@@ -26,16 +26,16 @@ class PhotoModel(keras.Model):
         self.captioner = CaptionModel(config.decoder, dtype=self.dtype_policy)
         self.built = True
 
-    def places(self, images: Any, training: bool = False) -> Any:
-        """Read images (B, S, S, 3) in [-1, 1] -> the decoder's places (B, L, U)."""
-        return self.captioner.decoder.places(self.encoder(images, training=training))
+    def regions(self, images: Any, training: bool = False) -> Any:
+        """Read images (B, S, S, 3) in [-1, 1] -> the decoder's regions (B, L, U)."""
+        return self.captioner.decoder.regions(self.encoder(images, training=training))
 
     def predict_words(
-        self, places: Any, tokens: Any, positions: Any, training: bool = False, active: Any = None
+        self, regions: Any, tokens: Any, positions: Any, training: bool = False, active: Any = None
     ) -> Any:
-        """Predict words as `CaptionModel` does: places (B, L, U), tokens (B, K, T), positions (N,) -> logits (N, V)."""
+        """Predict as `CaptionModel` does: regions (B, L, U), tokens (B, K, T), positions (N,) -> logits (N, V)."""
         decoder = self.captioner.decoder
-        return decoder.predict(decoder.make_memory(places, training), tokens, positions, training, active)
+        return decoder.predict(decoder.make_memory(regions, training), tokens, positions, training, active)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Predict the next words.
@@ -47,9 +47,9 @@ class PhotoModel(keras.Model):
         Returns:
             logits (N, V) at the positions, or (B, K, T, V).
         """
-        places = self.places(inputs["images"], training)
+        regions = self.regions(inputs["images"], training)
         positions, active = inputs.get("positions"), inputs.get("active")
-        return self.predict_words(places, inputs["tokens"], positions, training, active)
+        return self.predict_words(regions, inputs["tokens"], positions, training, active)
 
     def in_float32(self) -> "PhotoModel":
         """Return a copy, weights and all, that computes in float32, as prediction does."""

@@ -47,8 +47,8 @@ class DecoderNetwork:
             (B, 1, U) before the first word.
         """
         named = self._weights
-        places = np.asarray(features, np.float32) @ named["place/kernel"] + named["place/bias"]
-        values = normalised(places, named["place_norm/gamma"], named["place_norm/beta"])  # (B, L, U)
+        regions = np.asarray(features, np.float32) @ named["place/kernel"] + named["place/bias"]
+        values = normalised(regions, named["place_norm/gamma"], named["place_norm/beta"])  # (B, L, U)
         keys = values @ named["attention/key/kernel"] + named["attention/key/bias"]  # (B, L, A)
 
         def step(tokens: np.ndarray, states: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:

@@ -97,7 +97,7 @@ class _RegionMaker(PhotoRowMaker):
         super().__init__(photos, count)
         self._views, self._size = views, shape[0]
         self._graph = tf.function(
-            lambda images: teacher.decoder.decoder.places(teacher.encoder(images, training=False)),
+            lambda images: teacher.decoder.decoder.regions(teacher.encoder(images, training=False)),
             input_signature=[tf.TensorSpec((count, *shape), tf.float32)],
             autograph=False,
         )

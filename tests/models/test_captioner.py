@@ -51,8 +51,8 @@ def test_gradients_equal_finite_differences(network, features, tokens, targets, 
     for variable, gradient in zip(model.trainable_variables, gradients(), strict=True):
         values, gradient = to_numpy(variable).copy(), to_numpy(gradient)
         steepest = np.argmax(np.abs(gradient))  # a gradient of 0 equals any difference of 0
-        places = {int(steepest), *draw.integers(values.size, size=4).tolist()}
-        for place in sorted(places):
+        regions = {int(steepest), *draw.integers(values.size, size=4).tolist()}
+        for place in sorted(regions):
             ends = []
             for sign in (1, -1):
                 moved = values.copy()

@@ -188,8 +188,8 @@ def test_another_training_starts_from_what_was_learned(taught, folder, monkeypat
     (network,) = caught.value.args
     model, encoder = load_networks(taught.output)
     images = np.stack([preprocess(open_photo(folder / f"{name}.png"), 80) for name in COLOURS])
-    expected = model.network.decoder.places(encoder(images))
-    np.testing.assert_allclose(network.places(images), expected, atol=1e-4)
+    expected = model.network.decoder.regions(encoder(images))
+    np.testing.assert_allclose(network.regions(images), expected, atol=1e-4)
     for name, values in network.captioner.named_weights().items():
         np.testing.assert_array_equal(values, model.network.named_weights()[name], err_msg=name)
 

@@ -34,7 +34,7 @@ def data() -> ImitationData:
     pixels = np.broadcast_to(colours[:, None, None], (PHOTOS, SIZE, SIZE, 3))
     teacher = CaptionModel(DecoderConfig("rnn", UNITS, 6, 5, 0.0, 9, REGIONS, 3))
     features = (colours / np.float32(127.5) - 1)[:, None]  # (N, L, D)
-    seen = keras.ops.convert_to_numpy(teacher.decoder.places(features)).astype(np.float16)
+    seen = keras.ops.convert_to_numpy(teacher.decoder.regions(features)).astype(np.float16)
     views = Views.draw(PHOTOS, VIEWS, 0)
     regions = TeacherRegions(np.repeat(seen[:, None], VIEWS, axis=1), views)
     return ImitationData(

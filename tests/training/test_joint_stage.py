@@ -44,7 +44,7 @@ def batch(teacher) -> dict[str, np.ndarray]:
         "images": rng.integers(0, 256, (PHOTOS, SIZE, SIZE, 3)).astype(np.uint8),
         "transforms": np.tile(np.float32([1, 0, 0, 0, 1, 0, 0, 0]), (PHOTOS, 1)),
         "colours": np.tile(np.eye(4, 3, dtype=np.float32), (PHOTOS, 1, 1)),
-        "teacher_regions": keras.ops.convert_to_numpy(teacher.decoder.places(FEATURES)).astype(np.float16),
+        "teacher_regions": keras.ops.convert_to_numpy(teacher.decoder.regions(FEATURES)).astype(np.float16),
         "tokens": tokens,
         "positions": positions,
         "targets": words.reshape(-1)[positions],
@@ -80,7 +80,7 @@ def test_the_loss_is_of_people_of_the_teacher_and_of_its_regions(network, teache
     smoothed = 0.9 * people - 0.1 * log_probs.mean(axis=1)
     taught = -(likeliest_of(teacher, batch) * log_probs).sum(axis=1)
     mse = NormalizedMSE(batch["teacher_regions"], teacher)
-    regions = network.places(batch["images"] / np.float32(127.5) - 1)
+    regions = network.regions(batch["images"] / np.float32(127.5) - 1)
     errors = np.asarray(mse(regions, batch["teacher_regions"]))
 
     config = ImitationConfig(imitation_weight=0.25, distillation=0.6)

@@ -38,7 +38,7 @@ def test_regions_are_what_the_teacher_sees_in_each_view(photos, teacher):
     regions = read_teacher_regions(photos, Views.draw(len(photos), 3, 0), teacher)
     assert regions.values.shape == (8, 3, REGIONS, UNITS)
     colour = np.asarray(Image.open(photos[5]))[0, 0] / np.float32(127.5) - 1
-    seen = keras.ops.convert_to_numpy(teacher.decoder.decoder.places(colour[None, None]))
+    seen = keras.ops.convert_to_numpy(teacher.decoder.decoder.regions(colour[None, None]))
     for view in range(3):  # a photo of one colour looks the same wherever one looks
         np.testing.assert_allclose(regions.values[5, view], seen[0], atol=2e-3)
 

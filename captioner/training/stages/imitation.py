@@ -44,7 +44,7 @@ class RegionLoss(Objective):
             own = {name: each[begin:end] for name, each in batch.items()}
             targets = own.pop("teacher_regions")
             images = augment(**own) if training else scale_pixels(own["images"])
-            errors.append(self._mse(self._network.places(images, training=training), targets))
+            errors.append(self._mse(self._network.regions(images, training=training), targets))
         return [*tf.unstack(tf.add_n(errors)), tf.cast(count, tf.float32)], states
 
     def loss(self, sums: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:

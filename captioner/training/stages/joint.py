@@ -72,7 +72,7 @@ class JointLoss(CaptionLoss):
         parts = []
         for own in shards(batch):
             images = augment(own["images"], own["transforms"], own["colours"])
-            regions = self.network.places(images, training=training)  # (B, L, U)
+            regions = self.network.regions(images, training=training)  # (B, L, U)
             logits = self.network.predict_words(
                 regions, own["tokens"], own["positions"], training=training, active=own["active"]
             )  # (N, V)
