@@ -24,7 +24,7 @@ ROWS = {
     "printable": 1,
     "quiet": 1,
     "home": 1,
-    "ahead": 1,
+    "prefetch": 1,
     "cores": 1,
     "progress": 1,
     "processes": 1,

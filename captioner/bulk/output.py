@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import FileType
 
-from captioner.ahead import ahead
 from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage, is_url
 from captioner.bulk.tally import Tally
@@ -25,6 +24,7 @@ from captioner.data.feature_parts import DTYPE, LINES, NUMBERS, SETTINGS
 from captioner.data.photos import PhotoError
 from captioner.errors import CaptionerError, UsageError
 from captioner.locks import alone_in
+from captioner.prefetch import prefetch_map
 from captioner.runtime.caption import Caption
 
 FEATURES = "features"
@@ -225,7 +225,9 @@ class Output:
 
     def paths(self) -> Iterator[list[str]]:
         """Give the paths of the photos in each finished part."""
-        yield from ahead(partial(self.read, field="path"), self.parts().values(), threads=AT_ONCE, lead=2 * AT_ONCE)
+        yield from prefetch_map(
+            partial(self.read, field="path"), self.parts().values(), threads=AT_ONCE, lead=2 * AT_ONCE
+        )
 
     def tally(self, block: Block) -> Tally:
         """Count what a finished part holds."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from captioner.ahead import ahead
 from captioner.bulk.inputs import Shard
 from captioner.bulk.limits import GROUP_BYTES, HEADER_BYTES, NAME_BYTES, PHOTO_BYTES, size
 from captioner.bulk.output import FEATURES, Output, Row
@@ -16,6 +15,7 @@ from captioner.bulk.tar_stream import OVERSIZED, TarReader
 from captioner.data.photos import PhotoError, is_photo
 from captioner.errors import CaptionerError
 from captioner.files import written
+from captioner.prefetch import prefetch_map
 from captioner.runtime.captioner import Captioner
 
 READERS = 8
@@ -84,7 +84,7 @@ class Worker:
         return ((name, self.photos.path(name)) for name in block.names)
 
     def _fetched(self, names: Iterable[str]) -> Iterator[tuple[str, Source]]:
-        for name, source in ahead(self._begin_of, names, threads=READERS, lead=2 * READERS):
+        for name, source in prefetch_map(self._begin_of, names, threads=READERS, lead=2 * READERS):
             if isinstance(source, bytes) and len(source) > FETCHED_BYTES:
                 yield name, self._read(name, PHOTO_BYTES)
             else:

@@ -12,12 +12,12 @@ from typing import BinaryIO, Protocol, TypeGuard, TypeVar, cast, overload
 import numpy as np
 from PIL import Image
 
-from captioner.ahead import ahead
 from captioner.config import DecodingConfig
 from captioner.cores import available_cores
 from captioner.data.photo_process import PhotoOpener, shared_opener
 from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate
+from captioner.prefetch import prefetch_map
 from captioner.runtime.caption import Candidate, Caption
 from captioner.text import Vocabulary
 
@@ -164,7 +164,7 @@ class Captioner:
     ) -> Generator[tuple[AnyPhoto, np.ndarray | PhotoError], None, None]:
         threads = threads or available_cores()
         stopped = threading.Event()
-        return ahead(
+        return prefetch_map(
             lambda each: (each[0], self._read_among_others(*each, stopped)),
             self._with_encoders(photos, count),
             threads=threads,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from captioner.ahead import ahead
+from captioner.prefetch import prefetch_map
 from captioner.text import Vocabulary
 
 Batch = dict[str, Any]
@@ -93,7 +93,7 @@ class CaptionBatches:
     def _prefetched(
         self, batches: list[np.ndarray], rng: np.random.Generator | None, prepare: Prepare
     ) -> Iterator[Batch]:
-        return ahead(lambda numbered: prepare(numbered[0], self._batch(numbered[1], rng)), enumerate(batches))
+        return prefetch_map(lambda numbered: prepare(numbered[0], self._batch(numbered[1], rng)), enumerate(batches))
 
     def _batch(self, images: np.ndarray, rng: np.random.Generator | None) -> Batch:
         images = np.resize(images, max(len(images), self.min_images))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from captioner.ahead import ahead
 from captioner.config import DecodingConfig
 from captioner.decoding.captions import generate
 from captioner.decoding.hypothesis import Hypothesis, ranked
@@ -19,6 +18,7 @@ from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
 from captioner.metrics.traits import traits
 from captioner.models.captioner import CaptionModel
+from captioner.prefetch import prefetch_map
 from captioner.progress import progress_bar
 from captioner.text import Vocabulary, join_words
 from captioner.training.devices import shard_count
@@ -38,7 +38,7 @@ def caption_split(model: CaptionModel, split: Split, decoding: DecodingConfig) -
     with progress_bar(
         total=len(split.rows), desc=f"beam {decoding.beam_width}", unit="photo", delay=2, leave=False
     ) as bar:
-        for beams in ahead(lambda rows: generate(model, split.features[rows], decoding), batches, shard_count()):
+        for beams in prefetch_map(lambda rows: generate(model, split.features[rows], decoding), batches, shard_count()):
             found += beams
             bar.update(len(beams))
     return found

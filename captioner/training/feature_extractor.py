@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from captioner.ahead import ahead
+from captioner.prefetch import prefetch_map
 from captioner.training.devices import shard_count
 from captioner.training.split import Split
 
@@ -35,7 +35,7 @@ class FeatureExtractor:
         rows = (firsts[:, None] + np.arange(views)).reshape(-1)
         features = np.empty((len(rows), *self._shape), np.float16)
         batches = [slice(at, at + BATCH_SIZE) for at in range(0, len(rows), BATCH_SIZE)]
-        read = ahead(lambda batch: self._graph(split.features[rows[batch]]).numpy(), batches, shard_count())
+        read = prefetch_map(lambda batch: self._graph(split.features[rows[batch]]).numpy(), batches, shard_count())
         for batch, values in zip(batches, read, strict=True):
             features[batch] = values
         first_rows = np.asarray(split.rows) // split.views * views

@@ -11,11 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from captioner.ahead import ahead
 from captioner.cores import available_cores
 from captioner.data.photo_process import PhotoOpener
 from captioner.data.photos import PhotoError, open_photo
 from captioner.data.store import FeatureStore
+from captioner.prefetch import prefetch_map
 from captioner.progress import progress_bar
 
 
@@ -84,7 +84,7 @@ def fill(store: FeatureStore, lots: Iterable[np.ndarray], maker: RowMaker) -> No
     def make(lot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return maker.make(lot, lot[~store.present[lot]])
 
-    made = ahead(make, unfinished, maker.threads, 4 * maker.threads, maker.stop)
+    made = prefetch_map(make, unfinished, maker.threads, 4 * maker.threads, maker.stop)
     bar = progress_bar(total=total // photos, initial=done // photos, desc=maker.title, unit="photo", delay=2)
     with closing(made), bar:
         for lot, (rows, values) in zip(unfinished, made, strict=True):

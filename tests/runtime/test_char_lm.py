@@ -36,13 +36,13 @@ def test_surprises_sum_to_the_log_probability_of_the_text(model):
 
 def test_a_long_text_is_read_in_windows_and_that_changes_nothing(model, monkeypatch):
     text = "나라 ab\ncd e" * 5
-    whole, ahead = model.surprises(text), generated(model, text, 20)
+    whole, prefetch_map = model.surprises(text), generated(model, text, 20)
     monkeypatch.setattr(char_lm_module, "WINDOW", 7)
     told = []
     np.testing.assert_allclose(model.surprises(text, told.append), whole, atol=1e-5)
     assert sum(told) == len(text)
     assert max(told) == 7
-    assert generated(model, text, 20) == ahead
+    assert generated(model, text, 20) == prefetch_map
 
 
 def test_an_unknown_character_is_scored_as_such(model):

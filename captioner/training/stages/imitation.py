@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from captioner.ahead import ahead
 from captioner.config import ImitationConfig, TrainingConfig
 from captioner.models.photo_model import PhotoModel
+from captioner.prefetch import prefetch_map
 from captioner.training.augment import augment
 from captioner.training.devices import shard_count
 from captioner.training.feature_extractor import scale_pixels
@@ -117,7 +117,7 @@ class Imitation(Stage):
             rows = np.resize(rows, max(len(rows), shard_count()))  # batch normalisation knows no mean of no photo
             return self.data.train.batch(rows, np.random.default_rng([*seeds, number]))
 
-        return ahead(make, enumerate(order[at : at + size] for at in range(0, len(order), size)))
+        return prefetch_map(make, enumerate(order[at : at + size] for at in range(0, len(order), size)))
 
     def evaluate(self) -> tuple[Row, list[str]]:
         """Return the mean errors on dev; there is nothing to read."""

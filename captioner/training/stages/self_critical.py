@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from captioner.ahead import ahead
 from captioner.config import SelfCriticalConfig
 from captioner.metrics.bleu import bleu_counts, bleu_of
 from captioner.metrics.cider import CiderD
 from captioner.models.captioner import CaptionModel
+from captioner.prefetch import prefetch_map
 from captioner.text import END, Vocabulary
 from captioner.training.batches import pack
 from captioner.training.caption_loss import CaptionLoss
@@ -143,7 +143,7 @@ class SelfCritical(CaptionStage):
         order = rng.permutation(len(train.rows))
         rows = np.asarray(train.rows) + rng.integers(train.views, size=len(train.rows))
         batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
-        return ahead(lambda images: (images, train.features[rows[images]]), batches)
+        return prefetch_map(lambda images: (images, train.features[rows[images]]), batches)
 
     def rewards(self, images: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """Return the reward of each sample int32 (B, K, T) of the images of these numbers (B,), as (B, K)."""

@@ -10,7 +10,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(
+def prefetch_map(
     work: Callable[[T], R],
     items: Iterable[T],
     threads: int = 1,
