@@ -140,7 +140,7 @@ class KerasEncoder:
         self._lock = threading.Lock()
         self.image_size = int(model.input_shape[1])
 
-    def __call__(self, image: np.ndarray, among_others: bool = False) -> np.ndarray:
+    def __call__(self, image: np.ndarray, single_threaded: bool = False) -> np.ndarray:
         """Read an image (S, S, 3) -> (L, D); the framework decides how many cores it takes."""
         with self._lock:
             return keras.ops.convert_to_numpy(self._model(image[None], training=False))[0]

@@ -39,7 +39,7 @@ class Encoder(Protocol):
 
     image_size: int
 
-    def __call__(self, image: np.ndarray, among_others: bool = False) -> np.ndarray:
+    def __call__(self, image: np.ndarray, single_threaded: bool = False) -> np.ndarray:
         """Read an image (S, S, 3) in [-1, 1] -> features (L, D); see `LiteRTEncoder`."""
         ...
 
@@ -165,7 +165,7 @@ class Captioner:
         threads = threads or available_cores()
         stopped = threading.Event()
         return prefetch_map(
-            lambda each: (each[0], self._read_among_others(*each, stopped)),
+            lambda each: (each[0], self._read_single_threaded(*each, stopped)),
             self._with_encoders(photos, count),
             threads=threads,
             lead=AT_ONCE + 2 * threads,
@@ -187,7 +187,9 @@ class Captioner:
         pixels = open_photo(_read(photo), size=self.encoder.image_size, on_note=self._noting(photo))
         return self._captions(self.encoder(scale(pixels))[None])[0]
 
-    def _read_among_others(self, photo: Photo, encoder: Encoder, stopped: threading.Event) -> np.ndarray | PhotoError:
+    def _read_single_threaded(
+        self, photo: Photo, encoder: Encoder, stopped: threading.Event
+    ) -> np.ndarray | PhotoError:
         """Return what an encoder sees in a photo: features (L, D)."""
         try:
             pixels = open_photo(
@@ -199,7 +201,7 @@ class Captioner:
             )
         except PhotoError as error:
             return error
-        return encoder(scale(pixels), among_others=True)
+        return encoder(scale(pixels), single_threaded=True)
 
     def _noting(self, photo: Photo) -> Callable[[str], object] | None:
         return self.on_note and partial(self.on_note, photo)

@@ -30,14 +30,14 @@ class LiteRTEncoder:
         self.image_size = int(self._input["shape"][1])
         self.feature_shape = tuple(int(size) for size in self._output["shape"][1:])
 
-    def __call__(self, image: np.ndarray, among_others: bool = False) -> np.ndarray:
+    def __call__(self, image: np.ndarray, single_threaded: bool = False) -> np.ndarray:
         """Read an image (S, S, 3) -> (L, D).
 
         Args:
             image: the photo, as `captioner.data.photos.preprocess` gives it.
-            among_others: whether other threads read other images meanwhile, so that this one gets one core.
+            single_threaded: whether other threads read other images meanwhile, so that this one gets one core.
         """
-        if not among_others:
+        if not single_threaded:
             with self._whole_lock:
                 return self._run(self._whole, image)
         with self._lanes_lock:

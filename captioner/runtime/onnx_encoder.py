@@ -32,12 +32,12 @@ class OnnxEncoder:
         self.image_size = int(image.shape[1])
         self.feature_shape = tuple(int(size) for size in features.shape[1:])
 
-    def __call__(self, image: np.ndarray, among_others: bool = True) -> np.ndarray:
+    def __call__(self, image: np.ndarray, single_threaded: bool = True) -> np.ndarray:
         """Read an image (S, S, 3) -> (L, D), on one core.
 
         Args:
             image: the photo, as `captioner.data.photos.preprocess` gives it.
-            among_others: makes no difference here; see `captioner.runtime.encoder.LiteRTEncoder`.
+            single_threaded: makes no difference here; see `captioner.runtime.encoder.LiteRTEncoder`.
         """
         features = self._session.run([self._output], {self._input: image[None]})[0]  # (1, L, D)
         return np.asarray(features[0])

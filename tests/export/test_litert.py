@@ -14,5 +14,5 @@ def test_features_are_those_of_keras(layered_encoder, capfd):
     for image, features in zip(images, expected, strict=True):
         found = litert(image)
         np.testing.assert_allclose(found, features, atol=1e-5 * np.abs(features).max())
-        np.testing.assert_array_equal(litert(image, among_others=True), found)
+        np.testing.assert_array_equal(litert(image, single_threaded=True), found)
     assert capfd.readouterr() == ("", "")

@@ -25,13 +25,13 @@ class Means:
     image_size = 8
 
     def __init__(self) -> None:
-        self.lock, self.now, self.most, self.among_others = threading.Lock(), 0, 0, set()
+        self.lock, self.now, self.most, self.single_threaded = threading.Lock(), 0, 0, set()
 
-    def __call__(self, image: np.ndarray, among_others: bool = False) -> np.ndarray:
+    def __call__(self, image: np.ndarray, single_threaded: bool = False) -> np.ndarray:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
-            self.among_others.add(among_others)
+            self.single_threaded.add(single_threaded)
         time.sleep(0.01 if image.mean() < 0 else 0)
         with self.lock:
             self.now -= 1
@@ -181,9 +181,9 @@ def test_many_photos_are_captioned_as_alone_and_stay_in_order(make, photos, monk
     monkeypatch.setattr(captioner_module, "available_cores", lambda: 3)
     captioner = make()
     alone = [captioner(photo) for photo in photos]
-    assert captioner.encoder.among_others == {False}
+    assert captioner.encoder.single_threaded == {False}
     together = captioner(photos * 4)
-    assert captioner.encoder.among_others == {False, True}
+    assert captioner.encoder.single_threaded == {False, True}
     assert 1 < captioner.encoder.most <= 3
     assert len({each.text for each in alone}) > 3
     for found, expected in zip(together, alone * 4, strict=True):
@@ -246,10 +246,10 @@ class Loader:
     def encoder(self):
         means = Means()
 
-        def encode(image, among_others=False):
+        def encode(image, single_threaded=False):
             with means.lock:
                 self.read += 1
-            return means(image, among_others)
+            return means(image, single_threaded)
 
         encode.image_size = means.image_size
         return encode

@@ -27,7 +27,7 @@ class Means:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
-    def __call__(self, image: np.ndarray, among_others: bool = False) -> np.ndarray:
+    def __call__(self, image: np.ndarray, single_threaded: bool = False) -> np.ndarray:
         time.sleep(self.seconds)
         if image.max() == image.min() == 1:  # a white photo
             raise RuntimeError("a bug")
