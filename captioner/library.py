@@ -115,8 +115,10 @@ class Captioner(LoadedCaptioner):
             )
         check_features(directory, config, litert.feature_shape)
         path = None if ready else encoder_path(directory, config, weights)
-        load_for_many = partial(_load_for_many, path)
-        return cls(vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions, load_for_many)
+        load_batch_encoder = partial(_load_batch_encoder, path)
+        return cls(
+            vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions, load_batch_encoder
+        )
 
 
 def default_model(weights: str) -> Path:
@@ -282,7 +284,7 @@ def read_for_many(path: Path | None) -> bytes | None:
         return None
 
 
-def _load_for_many(path: Path | None) -> Encoder | None:
+def _load_batch_encoder(path: Path | None) -> Encoder | None:
     network = read_for_many(path)
     if network is None:
         return None

@@ -59,7 +59,7 @@ class Captioner:
         network: the decoder.
         decoding: how to search; the beam is as wide as captions are asked for, at least.
         num_captions: candidates a photo.
-        load_for_many: loads the same encoder in a form that reads many photos sooner, or finds none (None). It is
+        load_batch_encoder: loads the same encoder in a form that reads many photos sooner, or finds none (None). It is
             called once at most, when there are many.
     """
 
@@ -70,14 +70,14 @@ class Captioner:
         network: Network,
         decoding: DecodingConfig,
         num_captions: int = 1,
-        load_for_many: Callable[[], Encoder | None] = lambda: None,
+        load_batch_encoder: Callable[[], Encoder | None] = lambda: None,
     ) -> None:
         self.vocabulary = vocabulary
         self.encoder = encoder
         self.network = network
         self.decoding = replace(decoding, beam_width=max(decoding.beam_width, num_captions))
         self.num_captions = num_captions
-        self._load_for_many = load_for_many
+        self._load_batch_encoder = load_batch_encoder
         self._for_many: Encoder | None = None
         self._loading = threading.Lock()
         self._opener: PhotoOpener | None = None
@@ -156,7 +156,7 @@ class Captioner:
             return self.encoder
         with self._loading:
             if self._for_many is None:
-                self._for_many = self._load_for_many() or self.encoder
+                self._for_many = self._load_batch_encoder() or self.encoder
             return self._for_many
 
     def _seen(

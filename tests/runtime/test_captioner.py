@@ -263,7 +263,7 @@ def many(monkeypatch) -> int:
 
 def test_an_encoder_for_many_photos_is_loaded_for_many_photos_alone(make, photos, many):
     load = Loader()
-    captioner = make(load_for_many=load)
+    captioner = make(load_batch_encoder=load)
     alone = captioner(photos[0])
     captioner((photos * 9)[: many - 1])
     assert load.loaded == load.read == 0
@@ -279,7 +279,7 @@ def test_an_encoder_for_many_photos_is_loaded_for_many_photos_alone(make, photos
 
 def test_photos_that_do_not_tell_their_number_are_many_once_many_have_come(make, photos, many):
     load = Loader()
-    captioner = make(load_for_many=load)
+    captioner = make(load_batch_encoder=load)
     assert len(list(captioner.stream(iter((photos * 9)[:many])))) == many
     assert load.loaded == 0
     found = [caption.text for _, caption in captioner.stream(photo for photo in (photos * 9)[: many + 5])]
@@ -289,7 +289,7 @@ def test_photos_that_do_not_tell_their_number_are_many_once_many_have_come(make,
 
 def test_where_there_is_no_encoder_for_many_the_other_reads_them(make, photos, many):
     load = Loader(found=False)
-    captioner = make(load_for_many=load)
+    captioner = make(load_batch_encoder=load)
     assert captioner.encoder_for(many) is captioner.encoder
     found = captioner((photos * 9)[:many])
     assert load.loaded == 1
