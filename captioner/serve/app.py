@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from captioner import __version__
 from captioner.runtime.captioner import Captioner
+from captioner.serve.caption_queue import CaptionQueue
 from captioner.serve.cors import JSONCORSMiddleware
-from captioner.serve.desk import Desk
 from captioner.serve.gate import Gate
 from captioner.serve.limits import STOPPING, Limits, Refused
 from captioner.serve.metrics import CONTENT_TYPE, Metrics
@@ -40,12 +40,16 @@ class App:
 
     def __init__(self, captioner: Captioner, limits: Limits, site: Site) -> None:
         self._limits, self._site = limits, site
-        self._desk, self._memory, self._stopping = Desk(captioner, limits), Memory(limits.held_bytes), asyncio.Event()
+        self._queue, self._memory, self._stopping = (
+            CaptionQueue(captioner, limits),
+            Memory(limits.held_bytes),
+            asyncio.Event(),
+        )
         self._metrics = Metrics(
             site.model,
             {
-                "queue_length": ("Photos that wait until others are done.", lambda: self._desk.queue_length),
-                "photos_in_work": ("Photos that are decoded or captioned.", lambda: self._desk.in_work),
+                "queue_length": ("Photos that wait until others are done.", lambda: self._queue.queue_length),
+                "photos_in_work": ("Photos that are decoded or captioned.", lambda: self._queue.in_work),
                 "upload_bytes": ("Bytes of photos held in memory.", lambda: self._memory.held),
             },
         )
@@ -74,12 +78,12 @@ class App:
     def stop(self) -> None:
         """Let the requests that are being answered know that the server stops."""
         self._stopping.set()
-        self._desk.drop()
+        self._queue.drop()
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(self._desk.close)
+        await asyncio.to_thread(self._queue.close)
 
     async def _caption(self, request: Request) -> Response:
         attention, pictures = (request.query_params.get(name) in ("1", "true") for name in ("attention", "pictures"))
@@ -87,7 +91,7 @@ class App:
         with self._memory.share() as share:
             try:
                 content = await unless(self._stopping.wait(), read_photo(request, self._limits, share), stopped)
-                answer = self._desk.caption(content, attention, pictures)
+                answer = self._queue.caption(content, attention, pictures)
                 return JSONResponse(await unless(_gone(request), answer, ClientDisconnect()))
             except Refused as refused:
                 return self._refuse(refused)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from captioner.cores import available_cores
 from captioner.data.photos import PhotoError
-from captioner.serve.desk import MOST_THREADS, Desk
+from captioner.serve.caption_queue import MOST_THREADS, CaptionQueue
 from captioner.serve.limits import Limits, Refused
 
 AT_ONCE = min(MOST_THREADS, available_cores())
@@ -33,7 +33,7 @@ class Slow:
         raise PhotoError("enough")
 
 
-class SlowDesk(Desk):
+class SlowQueue(CaptionQueue):
     """Its photos take until they are given up, as a hostile file's in a child process."""
 
     def __init__(self, captioner, limits) -> None:
@@ -59,22 +59,22 @@ def test_the_bytes_of_who_has_gone_are_not_kept_in_the_line(photo):
     captioner, content = Slow(), bytes(1000)
 
     async def leave() -> int:
-        desk = Desk(captioner, Limits())
-        busy = [asyncio.create_task(desk.caption(photo, False, False)) for _ in range(AT_ONCE)]
+        queue = CaptionQueue(captioner, Limits())
+        busy = [asyncio.create_task(queue.caption(photo, False, False)) for _ in range(AT_ONCE)]
         await asyncio.to_thread(captioner.begun.acquire)
         before = sys.getrefcount(content)
-        waiting = [asyncio.create_task(desk.caption(content, False, False)) for _ in range(5)]
+        waiting = [asyncio.create_task(queue.caption(content, False, False)) for _ in range(5)]
         await asyncio.sleep(0.1)
-        assert (desk.queue_length, desk.in_work) == (5, AT_ONCE)
+        assert (queue.queue_length, queue.in_work) == (5, AT_ONCE)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         kept = sys.getrefcount(content) - before
-        assert desk.queue_length == 0
+        assert queue.queue_length == 0
         captioner.go_on.set()
         await asyncio.gather(*busy, return_exceptions=True)
-        desk.close()
-        assert (desk.queue_length, desk.in_work) == (0, 0)
+        queue.close()
+        assert (queue.queue_length, queue.in_work) == (0, 0)
         return kept
 
     assert asyncio.run(leave()) == 0
@@ -84,34 +84,34 @@ def test_a_photo_is_given_up_when_its_client_leaves_and_the_next_one_gets_its_th
     captioner = Slow()
 
     async def leave() -> None:
-        desk = SlowDesk(captioner, Limits())
-        tasks = [asyncio.create_task(desk.caption(photo, False, False)) for _ in range(AT_ONCE + 1)]
+        queue = SlowQueue(captioner, Limits())
+        tasks = [asyncio.create_task(queue.caption(photo, False, False)) for _ in range(AT_ONCE + 1)]
         for _ in range(AT_ONCE):
-            assert await asyncio.to_thread(desk.begun.acquire, timeout=10)
-        assert not await asyncio.to_thread(desk.begun.acquire, timeout=0.1)  # so many and no more are in work
+            assert await asyncio.to_thread(queue.begun.acquire, timeout=10)
+        assert not await asyncio.to_thread(queue.begun.acquire, timeout=0.1)  # so many and no more are in work
         tasks[0].cancel()
-        assert await asyncio.to_thread(desk.ended.acquire, timeout=10)
-        assert await asyncio.to_thread(desk.begun.acquire, timeout=10)
+        assert await asyncio.to_thread(queue.ended.acquire, timeout=10)
+        assert await asyncio.to_thread(queue.begun.acquire, timeout=10)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        desk.close()
+        queue.close()
 
     asyncio.run(leave())
     assert captioner.calls == 0  # nobody waits for these captions
 
 
-def test_a_desk_that_closes_gives_up_the_photos_in_work(photo):
+def test_a_queue_that_closes_gives_up_the_photos_in_work(photo):
     async def close() -> list:
-        desk = SlowDesk(Slow(), Limits())
-        tasks = [asyncio.create_task(desk.caption(photo, False, False)) for _ in range(AT_ONCE + 1)]
+        queue = SlowQueue(Slow(), Limits())
+        tasks = [asyncio.create_task(queue.caption(photo, False, False)) for _ in range(AT_ONCE + 1)]
         for _ in range(AT_ONCE):
-            assert await asyncio.to_thread(desk.begun.acquire, timeout=10)
-        await asyncio.to_thread(desk.close)
-        assert desk.ended.acquire(blocking=False)
+            assert await asyncio.to_thread(queue.begun.acquire, timeout=10)
+        await asyncio.to_thread(queue.close)
+        assert queue.ended.acquire(blocking=False)
         found = await asyncio.gather(*tasks, return_exceptions=True)
         with pytest.raises(Refused, match="the server is stopping"):
-            await desk.caption(photo, False, False)
+            await queue.caption(photo, False, False)
         return found
 
     found = asyncio.run(close())
@@ -119,15 +119,15 @@ def test_a_desk_that_closes_gives_up_the_photos_in_work(photo):
 
 
 def test_close_does_not_wait_for_a_library_that_hangs(photo, monkeypatch):
-    monkeypatch.setattr("captioner.serve.desk.LAST", 0.05)
+    monkeypatch.setattr("captioner.serve.caption_queue.LAST", 0.05)
     captioner = Slow()
 
     async def close() -> int:
-        desk = Desk(captioner, Limits())
-        task = asyncio.create_task(desk.caption(photo, False, False))
+        queue = CaptionQueue(captioner, Limits())
+        task = asyncio.create_task(queue.caption(photo, False, False))
         await asyncio.to_thread(captioner.begun.acquire)
-        await asyncio.to_thread(desk.close)
-        in_work = desk.in_work
+        await asyncio.to_thread(queue.close)
+        in_work = queue.in_work
         captioner.go_on.set()
         await asyncio.gather(task, return_exceptions=True)
         return in_work

@@ -62,7 +62,7 @@ class _Job:
         self.content = None
 
 
-class Desk:
+class CaptionQueue:
     """Captions photos in threads, and decodes them in processes that may be killed.
 
     Args:
