@@ -16,7 +16,7 @@ from captioner.runtime.captioner import Captioner
 from captioner.serve.caption_queue import CaptionQueue
 from captioner.serve.cors import JSONCORSMiddleware
 from captioner.serve.gate import Gate
-from captioner.serve.limits import STOPPING, Limits, Refused
+from captioner.serve.limits import STOPPING, ApiError, Limits
 from captioner.serve.metrics import CONTENT_TYPE, Metrics
 from captioner.serve.openapi import openapi
 from captioner.serve.pages import page_routes
@@ -87,13 +87,13 @@ class App:
 
     async def _caption(self, request: Request) -> Response:
         attention, pictures = (request.query_params.get(name) in ("1", "true") for name in ("attention", "pictures"))
-        stopped = Refused(503, "stopping", STOPPING)
+        stopped = ApiError(503, "stopping", STOPPING)
         with self._memory.share() as share:
             try:
                 content = await unless(self._stopping.wait(), read_photo(request, self._limits, share), stopped)
                 answer = self._queue.caption(content, attention, pictures)
                 return JSONResponse(await unless(_gone(request), answer, ClientDisconnect()))
-            except Refused as refused:
+            except ApiError as refused:
                 return self._refuse(refused)
             except ClientDisconnect:
                 return Response(status_code=499)  # which nobody reads
@@ -120,7 +120,7 @@ class App:
     async def _describe(self, request: Request) -> Response:
         return JSONResponse(self._openapi)
 
-    def _refuse(self, refused: Refused) -> Response:
+    def _refuse(self, refused: ApiError) -> Response:
         self._metrics.count_refusal(refused.reason)
         return Refusal(refused, self._stopping)
 
@@ -128,13 +128,13 @@ class App:
         assert isinstance(error, HTTPException)
         path = request.scope["path"][:100]
         if error.status_code == 404:
-            return self._refuse(Refused(404, "not_found", f"{path}: not found; /docs lists what there is"))
+            return self._refuse(ApiError(404, "not_found", f"{path}: not found; /docs lists what there is"))
         methods = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
         said = f"{path}: expected {methods.replace(', ', ' or ')}, found {request.method[:20]}"
-        return self._refuse(Refused(405, "method", said, headers={"Allow": methods}))
+        return self._refuse(ApiError(405, "method", said, headers={"Allow": methods}))
 
     async def _apologise(self, request: Request, error: Exception) -> Response:
-        return self._refuse(Refused(500, "internal_error", "the server has a bug; its log tells more"))
+        return self._refuse(ApiError(500, "internal_error", "the server has a bug; its log tells more"))
 
 
 async def _gone(request: Request) -> None:

@@ -17,7 +17,7 @@ from captioner.errors import CaptionerError, PhotoError, TooManyPixelsError
 from captioner.plots import attention_colours
 from captioner.runtime.caption import Candidate
 from captioner.runtime.captioner import Captioner
-from captioner.serve.limits import STOPPING, Limits, Refused
+from captioner.serve.limits import STOPPING, ApiError, Limits
 
 MOST_THREADS = 2
 """Photos that are decoded or captioned at once. The encoder takes all cores for one, while another is decoded or gets
@@ -49,11 +49,11 @@ class _Job:
         """Return the bytes and let them go.
 
         Raises:
-            Refused: nobody waits for them.
+            ApiError: nobody waits for them.
         """
         content, self.content = self.content, None
         if content is None or self.cancelled.is_set():
-            raise Refused(503, "stopping", STOPPING)
+            raise ApiError(503, "stopping", STOPPING)
         return content
 
     def cancel(self) -> None:
@@ -97,13 +97,13 @@ class CaptionQueue:
             all the same, "notes" tells why.
 
         Raises:
-            Refused: the photo cannot be used (422) or has too many pixels (413); too many wait, or the server
+            ApiError: the photo cannot be used (422) or has too many pixels (413); too many wait, or the server
                 stops (503).
         """
         if not self._open:
-            raise Refused(503, "stopping", STOPPING)
+            raise ApiError(503, "stopping", STOPPING)
         if self._waiting >= self._limits.waiting:
-            raise Refused(503, "queue_full", "too many photos are waiting; try again in a moment", again=2)
+            raise ApiError(503, "queue_full", "too many photos are waiting; try again in a moment", again=2)
         self._waiting += 1
         job = _Job(content)
         del content
@@ -142,16 +142,16 @@ class CaptionQueue:
                 raise OpeningCancelledError
             caption = self._captioner(pixels)
         except OpeningCancelledError:
-            raise Refused(503, "stopping", STOPPING) from None
+            raise ApiError(503, "stopping", STOPPING) from None
         except PhotoError as error:
             if isinstance(error, TooManyPixelsError):
-                raise Refused(413, "too_many_pixels", str(error)) from None
-            raise Refused(422, "unreadable_photo", str(error)) from None
+                raise ApiError(413, "too_many_pixels", str(error)) from None
+            raise ApiError(422, "unreadable_photo", str(error)) from None
         except MemoryError:
             said = "not enough memory for this photo; make it smaller, or try again later"
-            raise Refused(503, "out_of_memory", said) from None
+            raise ApiError(503, "out_of_memory", said) from None
         except CaptionerError as error:  # there is no room for another process
-            raise Refused(503, "out_of_memory", str(error)) from None
+            raise ApiError(503, "out_of_memory", str(error)) from None
         candidates = [_as_json(each, attention, pictures) for each in caption.candidates]
         answer = _as_json(caption, attention, pictures=False) | {"candidates": candidates}
         if shown:

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from captioner.serve.delivery import with_deadline
-from captioner.serve.limits import Limits, Refused
+from captioner.serve.limits import ApiError, Limits
 from captioner.serve.metrics import Metrics
 from captioner.serve.site import Site
 
@@ -60,7 +60,7 @@ class Gate:
         limits: Limits,
         metrics: Metrics,
         routes: Collection[str],
-        refuse: Callable[[Refused], Response],
+        refuse: Callable[[ApiError], Response],
     ) -> None:
         self._app, self._site, self._limits = app, site, limits
         self._metrics, self._routes, self._refuse = metrics, routes, refuse
@@ -96,7 +96,7 @@ class Gate:
 
     def _answer(self, scope: Scope) -> ASGIApp:
         if scope["state"].get("is_surplus"):
-            return self._refuse(Refused(503, "too_many_connections", "too many connections; try again later", again=2))
+            return self._refuse(ApiError(503, "too_many_connections", "too many connections; try again later", again=2))
         refused = self._site.refusal(scope["method"], Headers(scope=scope))
         if refused:
             return self._refuse(refused)

@@ -51,7 +51,7 @@ REASONS = (
 STOPPING = "the server is stopping"
 
 
-class Refused(Exception):  # noqa: N818  # an answer, not a failure
+class ApiError(Exception):  # an answer, not a failure
     """A request that gets another answer than a caption.
 
     Attributes:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from captioner.serve.limits import Refused
+from captioner.serve.limits import ApiError
 from captioner.serve.waiting import unless
 
 LINGER, PAUSE = 10.0, 1.0
@@ -24,7 +24,7 @@ class Refusal(JSONResponse):
         stopping: set when the server stops, so that it does not wait for such clients.
     """
 
-    def __init__(self, refused: Refused, stopping: asyncio.Event) -> None:
+    def __init__(self, refused: ApiError, stopping: asyncio.Event) -> None:
         self._stopping = stopping
         headers = {"Connection": "close"} | refused.headers
         if refused.again:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from captioner.serve.limits import Refused
+from captioner.serve.limits import ApiError
 
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 SAFE = ("GET", "HEAD")
@@ -31,7 +31,7 @@ class Site:
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
 
-    def refusal(self, method: str, headers: Mapping[str, str]) -> Refused | None:
+    def refusal(self, method: str, headers: Mapping[str, str]) -> ApiError | None:
         """Decide who may ask: why a request is refused, or None.
 
         Args:
@@ -40,7 +40,7 @@ class Site:
         """
         host, origin = headers.get("host", ""), headers.get("origin")
         if self.local and not self._is_ours(host):
-            return Refused(
+            return ApiError(
                 421,
                 "host",
                 f"the Host header is {host[:100]!r}; this server answers to localhost, 127.0.0.1 and [::1] alone. "
@@ -52,7 +52,7 @@ class Site:
         same = origin is None or _same_host(origin, host) if fetched is None else fetched in ("same-origin", "none")
         if same:
             return None
-        return Refused(
+        return ApiError(
             403,
             "cross_site",
             f"a page of another site ({(origin or 'unknown')[:100]}) may not use this server, unless it is started "

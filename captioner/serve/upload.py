@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from captioner.serve.limits import Limits, Refused
+from captioner.serve.limits import ApiError, Limits
 
 AROUND = 10_000
 """Bytes that a form may have besides the photo."""
@@ -41,10 +41,10 @@ class Share:
         """Count more bytes as held.
 
         Raises:
-            Refused: all requests together would hold too much.
+            ApiError: all requests together would hold too much.
         """
         if self._memory.held + count > self._memory.limit:
-            raise Refused(503, "memory_full", "too many photos at once; try again in a moment", again=2)
+            raise ApiError(503, "memory_full", "too many photos at once; try again in a moment", again=2)
         self._memory.held += count
         self.held += count
 
@@ -55,7 +55,7 @@ async def read_photo(request: Request, limits: Limits, share: Share) -> bytes:
     Too large a body is refused as soon as that is known: by its Content-Length, or at the byte that is too many.
 
     Raises:
-        Refused: the body is too large, too slow, empty, or a broken form.
+        ApiError: the body is too large, too slow, empty, or a broken form.
         ClientDisconnect: the client has gone.
     """
     is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
@@ -68,18 +68,18 @@ async def read_photo(request: Request, limits: Limits, share: Share) -> bytes:
         async with asyncio.timeout(limits.upload):
             content = await _from_form(request, body) if is_form else b"".join([chunk async for chunk in body])
     except TimeoutError:
-        raise Refused(408, "too_slow", f"the upload took longer than {limits.upload:g} seconds") from None
+        raise ApiError(408, "too_slow", f"the upload took longer than {limits.upload:g} seconds") from None
     if not content:
         said = "the request has no photo: expected the bytes of a file, or a form with a file"
-        raise Refused(400, "no_photo", said)
+        raise ApiError(400, "no_photo", said)
     if len(content) > limits.photo_bytes:
         raise too_large(limits)
     return content
 
 
-def too_large(limits: Limits) -> Refused:
+def too_large(limits: Limits) -> ApiError:
     """Say that a file has too many bytes."""
-    return Refused(413, "too_large", f"the file is larger than {limits.photo_bytes / 1e6:g} MB; make it smaller")
+    return ApiError(413, "too_large", f"the file is larger than {limits.photo_bytes / 1e6:g} MB; make it smaller")
 
 
 async def _bounded(request: Request, limits: Limits, share: Share, most: int) -> AsyncGenerator[bytes, None]:
@@ -92,7 +92,7 @@ async def _bounded(request: Request, limits: Limits, share: Share, most: int) ->
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise Refused(408, "too_slow", f"the upload stood still for {limits.silence:g} seconds") from None
+            raise ApiError(408, "too_slow", f"the upload stood still for {limits.silence:g} seconds") from None
         count += len(chunk)
         if count > most:
             raise too_large(limits)
@@ -114,6 +114,6 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> byt
         LookupError,
     ) as error:  # no such encoding, or none at all
         said = error.message if isinstance(error, MultiPartException) else str(error)
-        raise Refused(400, "broken_form", f"the form cannot be read: {said}") from None
+        raise ApiError(400, "broken_form", f"the form cannot be read: {said}") from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     return await files[0].read() if files else b""

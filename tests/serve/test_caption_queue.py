@@ -14,7 +14,7 @@ from PIL import Image
 from captioner.cores import available_cores
 from captioner.data.photos import PhotoError
 from captioner.serve.caption_queue import MOST_THREADS, CaptionQueue
-from captioner.serve.limits import Limits, Refused
+from captioner.serve.limits import ApiError, Limits
 
 AT_ONCE = min(MOST_THREADS, available_cores())
 
@@ -110,12 +110,12 @@ def test_a_queue_that_closes_gives_up_the_photos_in_work(photo):
         await asyncio.to_thread(queue.close)
         assert queue.ended.acquire(blocking=False)
         found = await asyncio.gather(*tasks, return_exceptions=True)
-        with pytest.raises(Refused, match="the server is stopping"):
+        with pytest.raises(ApiError, match="the server is stopping"):
             await queue.caption(photo, False, False)
         return found
 
     found = asyncio.run(close())
-    assert [type(each) for each in found] == [Refused] * AT_ONCE + [asyncio.CancelledError]
+    assert [type(each) for each in found] == [ApiError] * AT_ONCE + [asyncio.CancelledError]
 
 
 def test_close_does_not_wait_for_a_library_that_hangs(photo, monkeypatch):
