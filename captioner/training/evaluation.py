@@ -14,9 +14,9 @@ from captioner.decoding.captions import generate
 from captioner.decoding.hypothesis import Hypothesis, ranked
 from captioner.files import write_text
 from captioner.metrics.bleu import BleuCounts, bleu_counts, bleu_of
+from captioner.metrics.caption_statistics import caption_statistics
 from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
-from captioner.metrics.traits import traits
 from captioner.models.captioner import CaptionModel
 from captioner.prefetch import prefetch_map
 from captioner.progress import progress_bar
@@ -92,7 +92,7 @@ def write_predictions(path: Path, split: Split, captions: Sequence[Sequence[str]
 def describe_captions(
     captions: Sequence[Sequence[str]], split: Split, training: Sequence[Sequence[str]]
 ) -> dict[str, Any]:
-    """Tell what captions are like (`captioner.metrics.traits`), with examples that no one has chosen.
+    """Tell what captions are like (`captioner.metrics.caption_statistics`), with examples that no one has chosen.
 
     Args:
         captions: of the photos of the split.
@@ -100,7 +100,7 @@ def describe_captions(
         training: the captions that the model was trained on.
 
     Returns:
-        the traits, and `examples`: for `best`, `median` and `worst` the three photos with the highest, middle and
+        the statistics, and `examples`: for `best`, `median` and `worst` the three photos with the highest, middle and
         lowest CIDEr-D, each with `image`, `caption`, `cider` (x 100) and its first `reference`.
     """
     cider = CiderD(split.captions)
@@ -120,7 +120,7 @@ def describe_captions(
         ]
         for name, numbers in parts.items()
     }
-    return {**traits(captions, split.captions, training), "examples": examples}
+    return {**caption_statistics(captions, split.captions, training), "examples": examples}
 
 
 def score_captions(

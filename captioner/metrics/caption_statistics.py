@@ -15,7 +15,7 @@ FEMALE = _group("woman women girl girls female females lady ladies she her herse
 Captions = Sequence[Sequence[str]]
 
 
-def traits(captions: Captions, references: Sequence[Captions], training: Captions) -> dict[str, float]:
+def caption_statistics(captions: Captions, references: Sequence[Captions], training: Captions) -> dict[str, float]:
     """Describe a set of captions.
 
     Args:

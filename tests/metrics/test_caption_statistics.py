@@ -1,6 +1,6 @@
 import pytest
 
-from captioner.metrics.traits import traits
+from captioner.metrics.caption_statistics import caption_statistics
 
 
 def words(*captions):
@@ -9,7 +9,7 @@ def words(*captions):
 
 def test_how_varied_and_how_original():
     captions = words("a dog runs", "a dog runs", "a big cat sits there", "the dog")
-    found = traits(captions, [words("x")] * 4, words("a dog runs", "the cat"))
+    found = caption_statistics(captions, [words("x")] * 4, words("a dog runs", "the cat"))
     assert found["distinct_words"] == 8
     assert found["mean_length"] == (3 + 3 + 5 + 2) / 4
     assert found["copied"] == 50
@@ -29,12 +29,12 @@ def test_how_varied_and_how_original():
     ],
 )
 def test_what_is_said_without_ground(caption, references, expected):
-    found = traits(words(caption), [words(*references)], [])
+    found = caption_statistics(words(caption), [words(*references)], [])
     assert (found["groundless_colours"], found["groundless_numbers"], found["wrong_gender"]) == expected
 
 
 def test_the_share_is_of_those_that_say_such_a_thing():
     captions = words("a red dog", "a blue dog", "a dog", "a dog")
-    found = traits(captions, [words("a red dog")] * 4, [])
+    found = caption_statistics(captions, [words("a red dog")] * 4, [])
     assert found["groundless_colours"] == 50
     assert found["name_any"] == 2
