@@ -34,7 +34,7 @@ class CaptionDataset:
 
     name: str
     splits: Mapping[str, tuple[Example, ...]]
-    holes: tuple[str, ...] = ()
+    issues: tuple[str, ...] = ()
 
     def split(self, name: str) -> tuple[Example, ...]:
         """The examples of the split `name`, at least one.
@@ -52,10 +52,10 @@ class CaptionDataset:
         return examples
 
     def report(self) -> str:
-        """One line for people: the size of every split, and the holes."""
+        """One line for people: the size of every split, and the issues."""
         sizes = ", ".join(f"{len(self.splits[name])} {name}" for name in SPLITS)
-        holes = f"; holes: {'; '.join(self.holes)}" if self.holes else ""
-        return f"{self.name}: {sizes} photos{holes}"
+        issues = f"; issues: {'; '.join(self.issues)}" if self.issues else ""
+        return f"{self.name}: {sizes} photos{issues}"
 
     def limited(self, n: int) -> "CaptionDataset":
         """The same data set with only the first `n` examples of every split."""

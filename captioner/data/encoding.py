@@ -4,7 +4,7 @@ import codecs
 from io import BytesIO
 from pathlib import Path
 
-from captioner.data.holes import printable
+from captioner.data.data_issues import printable
 from captioner.errors import CaptionerError
 
 SAMPLE = 1 << 15

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath, PureWindowsPath
 
-from captioner.data.holes import printable
+from captioner.data.data_issues import printable
 from captioner.data.photos import is_photo
 from captioner.errors import CaptionerError
 from captioner.files import walk_once

@@ -3,7 +3,7 @@
 `read_dataset` is where to begin. Each layout has a reader here that turns its caption files into a `Source`: rows
 (image name, caption) and, where the files say so, the image names of every split. `folder` finds the files,
 `text_files` and `tables` open them, and `splits` joins the source with the photos. What is wrong in the files is
-counted in `holes`, and is an error only when no photo is left.
+counted in `issues`, and is an error only when no photo is left.
 """
 
 import re
@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from captioner.data.data_issues import DataIssue, DataIssues
 from captioner.data.dataset import SPLITS, CaptionDataset
 from captioner.data.folder import Folder, leads_out
-from captioner.data.holes import Hole, Holes
 from captioner.data.splits import SPLIT_NAMES, Source, join, lists_by_word, random_split
 from captioner.data.tables import Row, is_record, read_json_rows, read_table
 from captioner.data.text_files import as_text, holds_records, read_lines, read_lists
@@ -52,8 +52,8 @@ def read_dataset(directory: Path, data_format: str = "auto", seed: int = 0) -> C
             "Name another folder, or another data format"
         )
     folder.caption_folder = paths[0].parent
-    holes = Holes()
-    return join(folder, reader.read(folder, paths, holes), seed, holes)
+    issues = DataIssues()
+    return join(folder, reader.read(folder, paths, issues), seed, issues)
 
 
 def detect_format(directory: Path) -> str:
@@ -77,7 +77,7 @@ def _detect(folder: Folder) -> str:
     )
 
 
-def _read_flickr8k(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+def _read_flickr8k(folder: Folder, paths: list[Path], issues: DataIssues) -> Source:
     """`name.jpg#0<TAB>caption` lines and one list of names a split (Hodosh, Young & Hockenmaier 2013).
 
     Flickr30k's results_20130124.token has such lines too (Young, Lai, Hodosh & Hockenmaier 2014).
@@ -85,25 +85,25 @@ def _read_flickr8k(folder: Folder, paths: list[Path], holes: Holes) -> Source:
     path = _only(paths, folder)
     rows = []
     seen = set()
-    for number, line in read_lines(path, holes):
+    for number, line in read_lines(path, issues):
         key, tab, caption = line.partition("\t")
         if not tab:
-            holes.add(Hole.NO_TAB, f"{path.name} line {number}")
+            issues.add(DataIssue.NO_TAB, f"{path.name} line {number}")
         elif line in seen:
-            holes.add(Hole.REPEATED, f"{path.name} line {number}")
+            issues.add(DataIssue.REPEATED, f"{path.name} line {number}")
         else:
             seen.add(line)
             name, mark, _ = key.rpartition("#")
             rows.append((name.strip() if mark else key.strip(), caption))
     return Source(
-        rows, _split_files(folder, holes), name="flickr8k" if "flickr8k" in path.name.lower() else "flickr30k"
+        rows, _split_files(folder, issues), name="flickr8k" if "flickr8k" in path.name.lower() else "flickr30k"
     )
 
 
-def _read_karpathy(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+def _read_karpathy(folder: Folder, paths: list[Path], issues: DataIssues) -> Source:
     """`images[]` with `filename`, `split` and `sentences[]` (Karpathy & Fei-Fei 2015)."""
     path = _only(paths, folder)
-    (images,) = read_lists(path, ("images",), holes)
+    (images,) = read_lists(path, ("images",), issues)
     rows = []
     splits = []
     for number, image in enumerate(images):
@@ -116,92 +116,94 @@ def _read_karpathy(folder: Folder, paths: list[Path], holes: Holes) -> Source:
             rows += [(name, as_text(s["raw"] if "raw" in s else " ".join(s["tokens"]))) for s in sentences]
             splits.append((name, as_text(image.get("split", ""))))
         except _BROKEN:
-            holes.add(Hole.BROKEN, f"{path.name} images[{number}]")
-    lists = lists_by_word(splits, holes) if any(word for _, word in splits) else None
+            issues.add(DataIssue.BROKEN, f"{path.name} images[{number}]")
+    lists = lists_by_word(splits, issues) if any(word for _, word in splits) else None
     return Source(rows, lists, name=next((name for name in ("flickr8k", "flickr30k") if name in path.name.lower()), ""))
 
 
-def _read_kaggle(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+def _read_kaggle(folder: Folder, paths: list[Path], issues: DataIssues) -> Source:
     """Rows `image,caption`. Two people may have written the same words, so equal rows all count."""
     path = _only(paths, folder)
-    return Source(_with_image(read_table(path, holes), path, holes), _split_files(folder, holes))
+    return Source(_with_image(read_table(path, issues), path, issues), _split_files(folder, issues))
 
 
-def _read_coco(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+def _read_coco(folder: Folder, paths: list[Path], issues: DataIssues) -> Source:
     """`images[]` and `annotations[]`, a file a split by its name (Chen et al. 2015, Microsoft COCO Captions)."""
     rows = []
     lists: dict[str, list[str]] = {}
     without_split: list[str] = []
     for path in paths:
-        images, annotations = read_lists(path, ("images", "annotations"), holes)
+        images, annotations = read_lists(path, ("images", "annotations"), issues)
         names: dict[Any, str] = {}
         for number, image in enumerate(images):
             try:
                 names[image["id"]] = as_text(image["file_name"])
             except _BROKEN:
-                holes.add(Hole.BROKEN, f"{path.name} images[{number}]")
+                issues.add(DataIssue.BROKEN, f"{path.name} images[{number}]")
         for number, annotation in enumerate(annotations):
             try:
                 rows.append((names[annotation["image_id"]], as_text(annotation["caption"])))
             except _BROKEN:
-                holes.add(Hole.BROKEN, f"{path.name} annotations[{number}]")
+                issues.add(DataIssue.BROKEN, f"{path.name} annotations[{number}]")
         word = re.search("train|val|dev|test", path.stem.lower())
         listed = lists.setdefault(SPLIT_NAMES[word[0]], []) if word else without_split
         listed += names.values()
     if not lists:
         return Source(rows)
     for name in without_split:
-        holes.add(Hole.NO_SPLIT, name)
+        issues.add(DataIssue.NO_SPLIT, name)
     return Source(rows, lists)
 
 
-def _read_csv(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+def _read_csv(folder: Folder, paths: list[Path], issues: DataIssues) -> Source:
     """Rows with a photo, a caption and perhaps a split, as people, spreadsheets and `predict` write them."""
     path = _only(paths, folder)
-    return _from_rows(read_table(path, holes), path, holes)
+    return _from_rows(read_table(path, issues), path, issues)
 
 
-def _read_jsonl(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+def _read_jsonl(folder: Folder, paths: list[Path], issues: DataIssues) -> Source:
     """The same as JSON objects, one a line or in a list."""
     path = _only(paths, folder)
-    return _from_rows(read_json_rows(path, holes), path, holes)
+    return _from_rows(read_json_rows(path, issues), path, issues)
 
 
-def _read_imagefolder(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+def _read_imagefolder(folder: Folder, paths: list[Path], issues: DataIssues) -> Source:
     """A metadata.csv or metadata.jsonl in a folder for each split, as Hugging Face's data sets have them."""
     rows: list[tuple[str, str]] = []
     lists: dict[str, list[str]] = {split: [] for split in SPLITS}
     for path in paths:
         read = read_table if path.suffix.lower() == ".csv" else read_json_rows
         inner = path.parent.relative_to(folder.root).as_posix()
-        own = [(name if leads_out(name) else f"{inner}/{name}", caption) for name, caption in _named(read, path, holes)]
+        own = [
+            (name if leads_out(name) else f"{inner}/{name}", caption) for name, caption in _named(read, path, issues)
+        ]
         lists[SPLIT_NAMES[path.parent.name.lower()]] += dict.fromkeys(name for name, _ in own)
         rows += own
     return Source(rows, lists)
 
 
-def _named(read: Callable[[Path, Holes], list[Row]], path: Path, holes: Holes) -> list[tuple[str, str]]:
-    return _with_image(_unlike(read(path, holes), holes), path, holes)
+def _named(read: Callable[[Path, DataIssues], list[Row]], path: Path, issues: DataIssues) -> list[tuple[str, str]]:
+    return _with_image(_unlike(read(path, issues), issues), path, issues)
 
 
-def _read_sidecars(folder: Folder, paths: list[Path], holes: Holes) -> Source:
+def _read_sidecars(folder: Folder, paths: list[Path], issues: DataIssues) -> Source:
     """A text file beside each photo, dog.txt or dog.jpg.txt, a caption a line, as `predict --sidecar` writes it."""
     rows = []
     for photo, text in folder.sidecars():
         name = photo.relative_to(folder.root).as_posix()
-        rows += [(name, line.strip()) for _, line in read_lines(text, holes)] or [(name, "")]
+        rows += [(name, line.strip()) for _, line in read_lines(text, issues)] or [(name, "")]
     for name in sorted(folder.ambiguous):
-        holes.add(Hole.SEVERAL, name)
+        issues.add(DataIssue.SEVERAL, name)
     return Source(rows, _lists_by_folder([name for name, _ in rows]))
 
 
-def _from_rows(rows: list[Row], path: Path, holes: Holes) -> Source:
+def _from_rows(rows: list[Row], path: Path, issues: DataIssues) -> Source:
     lists = None
     if any(row.split.strip() for row in rows):
-        lists = lists_by_word(((row.image, row.split) for row in rows), holes)
+        lists = lists_by_word(((row.image, row.split) for row in rows), issues)
     elif path.stem.lower() == "metadata":
         lists = _lists_by_folder([row.image for row in rows])
-    return Source(_with_image(_unlike(rows, holes), path, holes), lists)
+    return Source(_with_image(_unlike(rows, issues), path, issues), lists)
 
 
 def _lists_by_folder(names: list[str]) -> dict[str, list[str]] | None:
@@ -230,33 +232,33 @@ def _only(paths: list[Path], folder: Folder) -> Path:
     return paths[0]
 
 
-def _unlike(rows: Iterable[Row], holes: Holes) -> list[Row]:
+def _unlike(rows: Iterable[Row], issues: DataIssues) -> list[Row]:
     """The rows without those that are in all columns like one before."""
     found: dict[Row, None] = {}
     for row in rows:
         if row in found:
-            holes.add(Hole.REPEATED, row.image)
+            issues.add(DataIssue.REPEATED, row.image)
         found[row] = None
     return list(found)
 
 
-def _split_files(folder: Folder, holes: Holes) -> dict[str, list[str]] | None:
+def _split_files(folder: Folder, issues: DataIssues) -> dict[str, list[str]] | None:
     lists = {}
     for split in SPLITS:
         for path in folder.matching(rf"flickr_8k\.{split}images\.txt"):
-            lists[split] = [line.strip() for _, line in read_lines(path, holes)]
+            lists[split] = [line.strip() for _, line in read_lines(path, issues)]
     return lists or None
 
 
-def _with_image(rows: Iterable[Row], path: Path, holes: Holes) -> list[tuple[str, str]]:
+def _with_image(rows: Iterable[Row], path: Path, issues: DataIssues) -> list[tuple[str, str]]:
     named = []
     for image, caption, *_ in rows:
         if image.strip():
             named.append((image.strip(), caption))
         else:
-            holes.add(Hole.BROKEN, f"{path.name}, no image: {caption}")
+            issues.add(DataIssue.BROKEN, f"{path.name}, no image: {caption}")
         if "\n" in caption.strip():
-            holes.add(Hole.SEVERAL_LINES, image)
+            issues.add(DataIssue.SEVERAL_LINES, image)
     return named
 
 
@@ -283,7 +285,7 @@ def _always(paths: list[Path]) -> bool:
 
 @dataclass(frozen=True)
 class _Reader:
-    read: Callable[[Folder, list[Path], Holes], Source]
+    read: Callable[[Folder, list[Path], DataIssues], Source]
     find: Callable[[Folder], list[Path]]
     wanted: str  # which files, for people
     fits: Callable[[list[Path]], bool] = _always  # whether the files that were found are of this format

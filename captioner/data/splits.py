@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from captioner.data.data_issues import DataIssue, DataIssues
 from captioner.data.dataset import SPLITS, CaptionDataset, Example
 from captioner.data.flickr8k_split import official_split
 from captioner.data.folder import Folder, folded
-from captioner.data.holes import Hole, Holes
 from captioner.errors import CaptionerError
 
 SPLIT_NAMES = {
@@ -41,7 +41,7 @@ class Source:
     name: str = ""
 
 
-def lists_by_word(pairs: Iterable[tuple[str, str]], holes: Holes) -> dict[str, list[str]]:
+def lists_by_word(pairs: Iterable[tuple[str, str]], issues: DataIssues) -> dict[str, list[str]]:
     """The names of every split, in order, from pairs of a name and the word for its split, as "val".
 
     A name stands once in a list, however many captions it has.
@@ -52,7 +52,7 @@ def lists_by_word(pairs: Iterable[tuple[str, str]], holes: Holes) -> dict[str, l
         if split:
             lists[split][name.strip()] = None
         else:
-            holes.add(Hole.NO_SPLIT, f"{name}: {word}" if word else name)
+            issues.add(DataIssue.NO_SPLIT, f"{name}: {word}" if word else name)
     return {split: list(names) for split, names in lists.items()}
 
 
@@ -77,7 +77,7 @@ def random_split(names: Iterable[str], seed: int) -> dict[str, list[str]]:
     }
 
 
-def join(folder: Folder, source: Source, seed: int, holes: Holes) -> CaptionDataset:
+def join(folder: Folder, source: Source, seed: int, issues: DataIssues) -> CaptionDataset:
     """Find the photos of `source` in `folder`, and put them with their captions into the splits.
 
     The splits are those of the files; else Flickr8k's, if the names are; else random ones.
@@ -92,9 +92,9 @@ def join(folder: Folder, source: Source, seed: int, holes: Holes) -> CaptionData
         if not photo:
             continue
         if not caption.strip():
-            holes.add(Hole.BLANK, name)
+            issues.add(DataIssue.BLANK, name)
         elif "\N{REPLACEMENT CHARACTER}" in caption:
-            holes.add(Hole.LOST, f"{name}: {caption}")
+            issues.add(DataIssue.LOST, f"{name}: {caption}")
         else:
             captions[photo].append(caption)
             names.setdefault(photo, name)
@@ -103,49 +103,49 @@ def join(folder: Folder, source: Source, seed: int, holes: Holes) -> CaptionData
     lists = source.lists or official or random_split(names.values(), seed)
     if source.lists and not lists.get("dev"):
         lists = _with_dev(
-            lists, [name for name in lists.get("train", ()) if folder.photo(name) in captions], seed, holes
+            lists, [name for name in lists.get("train", ()) if folder.photo(name) in captions], seed, issues
         )
-    splits = _filled(lists, captions, folder, holes)
+    splits = _filled(lists, captions, folder, issues)
 
     told = {folded(name) for listed in lists.values() for name in listed if not folder.photo(name)}
     for name in dict.fromkeys(name for name, _ in source.rows):
         if not folder.photo(name) and folded(name) not in told:
-            holes.add(_why_missing(folder, name, Hole.WITHOUT_PHOTO), name)
+            issues.add(_why_missing(folder, name, DataIssue.WITHOUT_PHOTO), name)
     for place, reason in folder.unreadable.items():
-        holes.add(Hole.UNREADABLE, f"{place}: {reason}")
+        issues.add(DataIssue.UNREADABLE, f"{place}: {reason}")
     for split, examples in splits.items():
         if not examples:
-            holes.add(Hole.EMPTY_SPLIT, split)
+            issues.add(DataIssue.EMPTY_SPLIT, split)
     if not any(splits.values()):
         places = ", ".join(str(place) for place in folder.photo_folders)
         raise CaptionerError(
-            f"no photo with a caption in any split of {folder.root}: {'; '.join(holes.phrases())}. "
+            f"no photo with a caption in any split of {folder.root}: {'; '.join(issues.phrases())}. "
             f"Photos were looked for in {places}, and then in all folders within; put them there under the names that "
             "the captions use"
         )
-    return CaptionDataset("flickr8k" if official else source.name or folder.name, splits, holes.phrases())
+    return CaptionDataset("flickr8k" if official else source.name or folder.name, splits, issues.phrases())
 
 
 def _with_dev(
-    lists: Mapping[str, list[str]], usable: Sequence[str], seed: int, holes: Holes
+    lists: Mapping[str, list[str]], usable: Sequence[str], seed: int, issues: DataIssues
 ) -> Mapping[str, list[str]]:
     """Lists in which dev is a tenth of the usable photos of train, where there are two of them or more."""
     dev = random_split(usable, seed)["dev"]
     for name in dev:
-        holes.add(Hole.DEV_FROM_TRAIN, name)
+        issues.add(DataIssue.DEV_FROM_TRAIN, name)
     taken = set(dev)
     return {**lists, "train": [name for name in lists.get("train", ()) if name not in taken], "dev": dev}
 
 
-def _why_missing(folder: Folder, name: str, otherwise: Hole) -> Hole:
+def _why_missing(folder: Folder, name: str, otherwise: DataIssue) -> DataIssue:
     """What is wrong with a name that stands for no photo."""
     if name in folder.ambiguous:
-        return Hole.SEVERAL
-    return Hole.OUTSIDE if folder.is_outside(name) else otherwise
+        return DataIssue.SEVERAL
+    return DataIssue.OUTSIDE if folder.is_outside(name) else otherwise
 
 
 def _filled(
-    lists: Mapping[str, list[str]], captions: Mapping[Path, list[str]], folder: Folder, holes: Holes
+    lists: Mapping[str, list[str]], captions: Mapping[Path, list[str]], folder: Folder, issues: DataIssues
 ) -> dict[str, tuple[Example, ...]]:
     """The examples of every split, in the order of its list."""
     splits: dict[str, tuple[Example, ...]] = dict.fromkeys(SPLITS, ())
@@ -156,13 +156,13 @@ def _filled(
             photo = folder.photo(name)
             key = photo or folded(name)
             if key in taken:
-                holes.add(Hole.LISTED_TWICE if taken[key] == split else Hole.TWO_SPLITS, name)
+                issues.add(DataIssue.LISTED_TWICE if taken[key] == split else DataIssue.TWO_SPLITS, name)
                 continue
             taken[key] = split
             if not photo:
-                holes.add(_why_missing(folder, name, Hole.LISTED_WITHOUT_PHOTO), name)
+                issues.add(_why_missing(folder, name, DataIssue.LISTED_WITHOUT_PHOTO), name)
             elif photo not in captions:
-                holes.add(Hole.LISTED_WITHOUT_CAPTION, name)
+                issues.add(DataIssue.LISTED_WITHOUT_CAPTION, name)
             else:
                 examples.append(Example(photo, tuple(captions[photo])))
         splits[split] = tuple(examples)

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from captioner.data.holes import Hole, Holes, printable
+from captioner.data.data_issues import DataIssue, DataIssues, printable
 from captioner.data.text_files import as_text, read_records, read_text, unix
 from captioner.errors import CaptionerError
 
@@ -38,7 +38,7 @@ class Row(NamedTuple):
     others: tuple[str, ...]
 
 
-def read_table(path: Path, holes: Holes) -> list[Row]:
+def read_table(path: Path, issues: DataIssues) -> list[Row]:
     """The rows of a CSV or TSV file; a missing field is "".
 
     The separator is the one that gives the columns wanted, or that which a first line `sep=;` of Excel names.
@@ -48,7 +48,7 @@ def read_table(path: Path, holes: Holes) -> list[Row]:
     """
     import pandas
 
-    text = unix(read_text(path, holes)).lstrip("\n")  # CRLF is right in a CSV file
+    text = unix(read_text(path, issues)).lstrip("\n")  # CRLF is right in a CSV file
     first_line, _, body = text.partition("\n")
     named = re.fullmatch(r'[ "]*sep=([,;|\t:^~])[ "]*', first_line)
     if named:
@@ -75,10 +75,10 @@ def read_table(path: Path, holes: Holes) -> list[Row]:
         try:
             parse("skip")
         except pandas.errors.ParserError:  # all that it cannot skip is a quote without an end
-            holes.add(Hole.OPEN_QUOTE, path.name)
+            issues.add(DataIssue.OPEN_QUOTE, path.name)
             quoted = False
         try:
-            rows = _mended_rows(body, separator, quoted, len(names), columns, holes)
+            rows = _mended_rows(body, separator, quoted, len(names), columns, issues)
         except csv.Error as error:
             raise CaptionerError(f"{path} is not a readable table ({error}); save it again as CSV") from error
     if separator == "|":  # which people set off by spaces
@@ -86,7 +86,7 @@ def read_table(path: Path, holes: Holes) -> list[Row]:
     return [_row(row, columns) for row in rows]
 
 
-def read_json_rows(path: Path, holes: Holes) -> list[Row]:
+def read_json_rows(path: Path, issues: DataIssues) -> list[Row]:
     """The rows of a file with a JSON object a line, or of a JSON list of objects; several captions give several rows.
 
     Raises:
@@ -94,7 +94,7 @@ def read_json_rows(path: Path, holes: Holes) -> list[Row]:
     """
     rows = []
     seen: list[str] = []
-    for where, entry in read_records(path, holes):
+    for where, entry in read_records(path, issues):
         try:
             names = list(entry)
             columns = chosen_columns(names)
@@ -103,7 +103,7 @@ def read_json_rows(path: Path, holes: Holes) -> list[Row]:
             image = str(image) if isinstance(image, int) else as_text(image)
             captions = [as_text(each) for each in (captions if isinstance(captions, list) else [captions])]
         except (AttributeError, IndexError, KeyError, TypeError, UnicodeEncodeError):
-            holes.add(Hole.BROKEN, f"{path.name} {where}")
+            issues.add(DataIssue.BROKEN, f"{path.name} {where}")
             if isinstance(entry, dict):
                 seen = seen or [name for name in entry if isinstance(name, str)]
             continue
@@ -154,7 +154,7 @@ def _row(fields: Sequence[str], columns: dict[str, int]) -> Row:
 
 
 def _mended_rows(
-    body: str, separator: str, quoted: bool, width: int, columns: dict[str, int], holes: Holes
+    body: str, separator: str, quoted: bool, width: int, columns: dict[str, int], issues: DataIssues
 ) -> list[list[str]]:
     """The rows below the header, with the fields that a loose separator cut put together again.
 
@@ -165,7 +165,7 @@ def _mended_rows(
     reader = csv.reader(StringIO(body), delimiter=separator, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     for fields in reader:
         if len(fields) > width:
-            holes.add(Hole.LOOSE_COMMA, fields[columns["image"]])
+            issues.add(DataIssue.LOOSE_COMMA, fields[columns["image"]])
             if columns["caption"] != last:
                 continue
             fields[last:] = [separator.join(fields[last:])]

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from captioner.data.data_issues import DataIssue, DataIssues
 from captioner.data.encoding import decoded
-from captioner.data.holes import Hole, Holes
 from captioner.errors import CaptionerError
 
 HEAD = 1 << 16
 """Bytes of a JSON file that tell what it is."""
 
 
-def read_text(path: Path, holes: Holes) -> str:
+def read_text(path: Path, issues: DataIssues) -> str:
     """The text of `path`, in UTF-8 or with the byte order mark of UTF-16, without that mark.
 
     Raises:
@@ -28,32 +28,32 @@ def read_text(path: Path, holes: Holes) -> str:
     except OSError as error:
         raise CaptionerError(f"cannot read {path}: {error.strerror}; allow reading it, or restore it") from error
     if raw.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        holes.add(Hole.BOM, path.name)
+        issues.add(DataIssue.BOM, path.name)
     return decoded(raw, path)
 
 
-def read_lines(path: Path, holes: Holes) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path, issues: DataIssues) -> Iterator[tuple[int, str]]:
     """Line numbers from 1, and the lines that are not blank.
 
     Raises:
         CaptionerError: the file cannot be read.
     """
-    text = read_text(path, holes)
+    text = read_text(path, issues)
     if "\r" in text:
-        holes.add(Hole.CRLF, path.name)
+        issues.add(DataIssue.CRLF, path.name)
     for number, line in enumerate(unix(text).split("\n"), start=1):
         if line.strip():
             yield number, line
 
 
-def read_lists(path: Path, keys: tuple[str, ...], holes: Holes) -> list[list[Any]]:
+def read_lists(path: Path, keys: tuple[str, ...], issues: DataIssues) -> list[list[Any]]:
     """The lists that the JSON object in `path` holds under `keys`; nothing is known about their entries.
 
     Raises:
         CaptionerError: the file cannot be read, is not JSON, or lacks one of the lists.
     """
     try:
-        value = json.loads(read_text(path, holes))
+        value = json.loads(read_text(path, issues))
     except (ValueError, RecursionError) as error:
         raise CaptionerError(f"{path} is not valid JSON ({error}); get it again from its source") from error
     lists = []
@@ -67,13 +67,13 @@ def read_lists(path: Path, keys: tuple[str, ...], holes: Holes) -> list[list[Any
     return lists
 
 
-def read_records(path: Path, holes: Holes) -> Iterator[tuple[str, Any]]:
+def read_records(path: Path, issues: DataIssues) -> Iterator[tuple[str, Any]]:
     """The entries of a JSON list, or of a file with a JSON value a line: where each stands, and what it is.
 
     Raises:
         CaptionerError: the file cannot be read, is neither, or has no good line at all.
     """
-    text = unix(read_text(path, holes))
+    text = unix(read_text(path, issues))
     if text.lstrip()[:1] == "[":
         try:
             entries = json.loads(text)
@@ -91,7 +91,7 @@ def read_records(path: Path, holes: Holes) -> Iterator[tuple[str, Any]]:
             except (ValueError, RecursionError) as error:
                 broken += 1
                 first = first or f"line {number}: {error}"
-                holes.add(Hole.BROKEN, f"{path.name} line {number}")
+                issues.add(DataIssue.BROKEN, f"{path.name} line {number}")
     if not good:
         raise CaptionerError(f"{path} has no line that is valid JSON ({first or 'it is empty'}); get it again")
 

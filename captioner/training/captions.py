@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from captioner.config import DecodingConfig
+from captioner.data.data_issues import printable
 from captioner.data.dataset import Example
-from captioner.data.holes import printable
 from captioner.text import is_unspaced, normalise
 
 CHARACTERS_A_WORD = 2

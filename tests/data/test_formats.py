@@ -45,7 +45,7 @@ class TestDataset:
         return CaptionDataset("pets", splits, ("1 thing (x)", "2 things (y)"))
 
     def test_report_is_one_line(self, dataset):
-        assert dataset.report() == "pets: 3 train, 1 dev, 0 test photos; holes: 1 thing (x); 2 things (y)"
+        assert dataset.report() == "pets: 3 train, 1 dev, 0 test photos; issues: 1 thing (x); 2 things (y)"
 
     def test_report_without_holes(self, dataset):
         assert CaptionDataset("pets", dataset.splits).report() == "pets: 3 train, 1 dev, 0 test photos"
@@ -76,7 +76,7 @@ class TestFlickr8k:
             ["d.jpg"],
         ]
         assert dataset.splits["train"][0] == Example(root / folder / "b.jpg", ("A dog .", "The dog runs ."))
-        assert dataset.holes == ()
+        assert dataset.issues == ()
 
     @pytest.mark.parametrize("folder", ["", "Flickr8k_text/Flickr8k_text/", "Flickr8k_Dataset/Flickr8k_text/"])
     def test_text_files_elsewhere(self, make_files, folder):
@@ -88,7 +88,7 @@ class TestFlickr8k:
         files = {name: text for name, text in FLICKR8K.items() if "testImages" not in name}
         dataset = read_dataset(make_files(files, "a.jpg b.jpg c.jpg d.jpg e.jpg"))
         assert dataset.splits["test"] == ()
-        assert dataset.holes == ("1 split without photos (test)",)
+        assert dataset.issues == ("1 split without photos (test)",)
 
     def test_no_lists_at_all_splits_at_random(self, make_files):
         files = {name: text for name, text in FLICKR8K.items() if "Images" not in name}
@@ -113,27 +113,27 @@ class TestHoles:
 
     def test_photo_missing(self, make_files):
         dataset = self.read(make_files, photos="a.jpg c.jpg d.jpg e.jpg")
-        assert dataset.holes == ("1 photo of a split missing (b.jpg)",)
+        assert dataset.issues == ("1 photo of a split missing (b.jpg)",)
         assert names(dataset, "train") == ["a.jpg"]
 
     def test_stray_name(self, make_files):
         dataset = self.read(make_files, token=lambda text: text + "f.jpg.1#0\tStray .\nf.jpg.1#1\tStray again .\n")
-        assert dataset.holes == ("1 caption entry without a photo (f.jpg.1)",)
+        assert dataset.issues == ("1 caption entry without a photo (f.jpg.1)",)
 
     @pytest.mark.parametrize(("total", "shown"), [(2, "0.jpg, 1.jpg"), (3, "0.jpg, 1.jpg, ...")])
     def test_several_of_a_kind_are_counted(self, make_files, total, shown):
         strays = "".join(f"{number}.jpg#0\tStray .\n" for number in range(total))
         dataset = self.read(make_files, token=lambda text: text + strays)
-        assert dataset.holes == (f"{total} caption entries without a photo ({shown})",)
+        assert dataset.issues == (f"{total} caption entries without a photo ({shown})",)
 
     def test_listed_without_captions(self, make_files):
         dataset = self.read(make_files, photos="a.jpg b.jpg c.jpg d.jpg e.jpg f.jpg", dev="c.jpg\nf.jpg\n")
-        assert dataset.holes == ("1 photo of a split without captions (f.jpg)",)
+        assert dataset.issues == ("1 photo of a split without captions (f.jpg)",)
 
     def test_listed_twice(self, make_files):
         dataset = self.read(make_files, train="b.jpg\na.jpg\nb.jpg\n")
         assert names(dataset, "train") == ["b.jpg", "a.jpg"]
-        assert dataset.holes == ("1 photo listed twice in a split (b.jpg)",)
+        assert dataset.issues == ("1 photo listed twice in a split (b.jpg)",)
 
     def test_a_photo_in_two_splits_is_kept_for_testing(self, make_files):
         dataset = self.read(make_files, train="b.jpg\nc.jpg\nD.JPG\na.jpg\n")
@@ -142,34 +142,34 @@ class TestHoles:
             ["c.jpg"],
             ["d.jpg"],
         ]
-        assert dataset.holes == ("2 photos in two splits (c.jpg, D.JPG)",)
+        assert dataset.issues == ("2 photos in two splits (c.jpg, D.JPG)",)
 
     def test_empty_caption(self, make_files):
         dataset = self.read(make_files, token=lambda text: text + "a.jpg#1\t  \n")
-        assert dataset.holes == ("1 empty caption (a.jpg)",)
+        assert dataset.issues == ("1 empty caption (a.jpg)",)
         assert everything(dataset)["a.jpg"] == ("A cat .",)
 
     def test_a_photo_whose_captions_are_all_empty(self, make_files):
         dataset = self.read(make_files, token=lambda text: text.replace("A cat .", ""))
-        assert dataset.holes == ("1 empty caption (a.jpg)", "1 photo of a split without captions (a.jpg)")
+        assert dataset.issues == ("1 empty caption (a.jpg)", "1 photo of a split without captions (a.jpg)")
 
     def test_repeated_line(self, make_files):
         dataset = self.read(make_files, token=lambda text: text + "a.jpg#0\tA cat .\n")
-        assert dataset.holes == ("1 repeated caption line (Flickr8k.token.txt line 7)",)
+        assert dataset.issues == ("1 repeated caption line (Flickr8k.token.txt line 7)",)
         assert everything(dataset)["a.jpg"] == ("A cat .",)
 
     def test_two_people_may_write_the_same(self, make_files):
         dataset = self.read(make_files, token=lambda text: text + "a.jpg#1\tA cat .\n")
         assert everything(dataset)["a.jpg"] == ("A cat .", "A cat .")
-        assert dataset.holes == ()
+        assert dataset.issues == ()
 
     def test_line_without_tab(self, make_files):
         dataset = self.read(make_files, token=lambda text: text + "\na.jpg#1 A cat .\n")
-        assert dataset.holes == ("1 line without a tab (Flickr8k.token.txt line 8)",)
+        assert dataset.issues == ("1 line without a tab (Flickr8k.token.txt line 8)",)
 
     def test_crlf_and_byte_order_mark(self, make_files):
         dataset = self.read(make_files, token=lambda text: ("\ufeff" + text).replace("\n", "\r\n"))
-        assert dataset.holes == (
+        assert dataset.issues == (
             "1 file with a byte order mark (Flickr8k.token.txt)",
             "1 file with CRLF line ends (Flickr8k.token.txt)",
         )
@@ -192,22 +192,22 @@ class TestHoles:
         root = make_files({}, "../secret.jpg")
         assert (root.parent / "secret.jpg").exists()
         dataset = self.read(make_files, token=lambda text: text + f"{name}#0\tOut .\n", dev=f"c.jpg\n{name}\n")
-        assert len(dataset.holes) == 1
-        assert dataset.holes[0].startswith("1 name that leads out of the folder (")
+        assert len(dataset.issues) == 1
+        assert dataset.issues[0].startswith("1 name that leads out of the folder (")
         assert len(everything(dataset)) == 4
 
     def test_a_name_too_long_for_a_folder_is_only_missing(self, make_files):
         dataset = self.read(make_files, token=lambda text: text + f"{'x' * 300}/a.jpg#0\tLong .\n")
-        assert dataset.holes == (f"1 caption entry without a photo ({'x' * 80})",)
+        assert dataset.issues == (f"1 caption entry without a photo ({'x' * 80})",)
 
     def test_control_characters_do_not_reach_the_terminal(self, make_files):
         dataset = self.read(make_files, token=lambda text: text + "\x1b[2J.jpg#0\tClear .\n")
-        assert dataset.holes == (r"1 caption entry without a photo ('\x1b[2J.jpg')",)
+        assert dataset.issues == (r"1 caption entry without a photo ('\x1b[2J.jpg')",)
 
     def test_case_of_names_is_a_second_choice(self, make_files):
         dataset = self.read(make_files, photos="A.JPG b.jpg B.jpg c.jpg d.jpg e.jpg")
         assert names(dataset, "train") == ["b.jpg", "A.JPG"]
-        assert dataset.holes == ()
+        assert dataset.issues == ()
 
     def test_decomposed_letters_are_the_same_name(self, make_files):
         files = {"captions.csv": "image,caption\ncafe\u0301.jpg,Coffee\n"}
@@ -343,13 +343,13 @@ class TestKarpathy:
     def test_broken_entries(self, make_files, entry):
         files = {"dataset.json": json.dumps({"images": [self.IMAGES[0], entry]})}
         dataset = read_dataset(make_files(files, "a.jpg b.jpg"))
-        assert "1 broken entry (dataset.json images[1])" in dataset.holes
+        assert "1 broken entry (dataset.json images[1])" in dataset.issues
         assert names(dataset, "train") == ["a.jpg"]
 
     def test_unknown_split(self, make_files):
         images = [self.IMAGES[0], {**self.IMAGES[1], "split": "later"}]
         dataset = read_dataset(make_files({"dataset.json": json.dumps({"images": images})}, "a.jpg b.jpg"))
-        assert dataset.holes[0] == "1 entry with an unknown split (b.jpg: later)"
+        assert dataset.issues[0] == "1 entry with an unknown split (b.jpg: later)"
 
     @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", '{"images": {}}'])
     def test_not_such_a_file(self, make_files, text):
@@ -393,7 +393,7 @@ class TestCoco:
     def test_annotation_of_an_unknown_image(self, make_files):
         text = coco((1, "a.jpg"), captions=((1, "A"), (7, "Who ?")))
         dataset = read_dataset(make_files({"captions_train.json": text}, "a.jpg"))
-        assert dataset.holes[0] == "1 broken entry (captions_train.json annotations[1])"
+        assert dataset.issues[0] == "1 broken entry (captions_train.json annotations[1])"
 
     def test_a_file_without_a_split_beside_one_with(self, make_files):
         files = {
@@ -402,7 +402,7 @@ class TestCoco:
         }
         dataset = read_dataset(make_files(files, "a.jpg b.jpg"))
         assert names(dataset, "train") == ["a.jpg"]
-        assert dataset.holes[0] == "1 entry with an unknown split (b.jpg)"
+        assert dataset.issues[0] == "1 entry with an unknown split (b.jpg)"
 
 
 class TestCsv:
@@ -420,13 +420,13 @@ class TestCsv:
             ["c.jpg"],
         ]
         assert everything(dataset)["a.jpg"] == ("A dog", "Dogs")
-        assert dataset.holes == ()
+        assert dataset.issues == ()
 
     def test_crlf_is_right_in_csv(self, make_files):
         files = {"captions.csv": "image,caption\r\na.jpg,A dog\r\n"}
         dataset = read_dataset(make_files(files, "a.jpg"))
         assert everything(dataset) == {"a.jpg": ("A dog",)}
-        assert dataset.holes == ("2 splits without photos (dev, test)",)
+        assert dataset.issues == ("2 splits without photos (dev, test)",)
 
     def test_tsv(self, make_files):
         text = "image\tcaption\na.jpg\tA dog, a cat\n"
@@ -450,26 +450,26 @@ class TestCsv:
     def test_repeated_row(self, make_files):
         dataset = read_dataset(make_files({"captions.csv": "image,caption\na.jpg,A dog\na.jpg,A dog\n"}, "a.jpg"))
         assert everything(dataset) == {"a.jpg": ("A dog",)}
-        assert dataset.holes[0] == "1 repeated caption line (a.jpg)"
+        assert dataset.issues[0] == "1 repeated caption line (a.jpg)"
 
     @pytest.mark.parametrize("first", ["", "b.jpg,A cat\n"])
     def test_unquoted_comma_belongs_to_the_last_column(self, make_files, first):
         text = f"image,caption\n{first}a.jpg,A dog, running, in grass\n"
         dataset = read_dataset(make_files({"captions.csv": text}, "a.jpg b.jpg"))
         assert everything(dataset)["a.jpg"] == ("A dog, running, in grass",)
-        assert dataset.holes[0] == "1 row with an unquoted separator (a.jpg)"
+        assert dataset.issues[0] == "1 row with an unquoted separator (a.jpg)"
 
     def test_unquoted_comma_before_other_columns_drops_the_row(self, make_files):
         text = "image,caption,id\na.jpg,A dog,1\nb.jpg,A cat, asleep,2\n"
         dataset = read_dataset(make_files({"captions.csv": text}, "a.jpg b.jpg"))
         assert everything(dataset) == {"a.jpg": ("A dog",)}
-        assert dataset.holes[0] == "1 row with an unquoted separator (b.jpg)"
+        assert dataset.issues[0] == "1 row with an unquoted separator (b.jpg)"
 
     def test_quote_that_is_never_closed(self, make_files):
         text = 'image,caption\na.jpg,"A dog\nb.jpg,A cat\n'
         dataset = read_dataset(make_files({"captions.csv": text}, "a.jpg b.jpg"))
         assert everything(dataset) == {"a.jpg": ("A dog",), "b.jpg": ("A cat",)}
-        assert dataset.holes[0] == "1 file with a quote that is never closed (captions.csv)"
+        assert dataset.issues[0] == "1 file with a quote that is never closed (captions.csv)"
 
     def test_open_quote_and_unquoted_comma(self, make_files):
         text = 'image,caption\na.jpg,A dog, running\nb.jpg,"A cat, asleep"\nc.jpg,"A man\nd.jpg,A boy\n'
@@ -485,7 +485,7 @@ class TestCsv:
         text = 'image,caption\na.jpg,"A dog" runs\nb.jpg,A cat, asleep\n\n'
         dataset = read_dataset(make_files({"captions.csv": text}, "a.jpg b.jpg"))
         assert everything(dataset) == {"a.jpg": ("A dog runs",), "b.jpg": ("A cat, asleep",)}
-        assert dataset.holes[0] == "1 row with an unquoted separator (b.jpg)"
+        assert dataset.issues[0] == "1 row with an unquoted separator (b.jpg)"
 
     def test_a_field_without_end(self, make_files):
         text = f"image,caption\na.jpg,A cat, asleep\nb.jpg,{'x' * 200_000}\n"
@@ -496,12 +496,12 @@ class TestCsv:
         text = "image,caption\na.jpg,A dog\nb.jpg\n,A cat\n"
         dataset = read_dataset(make_files({"captions.csv": text}, "a.jpg b.jpg"))
         assert everything(dataset) == {"a.jpg": ("A dog",)}
-        assert dataset.holes[:2] == ("1 broken entry (captions.csv, no image: A cat)", "1 empty caption (b.jpg)")
+        assert dataset.issues[:2] == ("1 broken entry (captions.csv, no image: A cat)", "1 empty caption (b.jpg)")
 
     def test_caption_over_several_lines(self, make_files):
         dataset = read_dataset(make_files({"captions.csv": 'image,caption\na.jpg,"A dog\nruns"\n'}, "a.jpg"))
         assert everything(dataset) == {"a.jpg": ("A dog\nruns",)}
-        assert dataset.holes[0] == "1 caption over several lines (a.jpg)"
+        assert dataset.issues[0] == "1 caption over several lines (a.jpg)"
 
     def test_an_empty_split_column_splits_at_random(self, make_files):
         rows = "".join(f"{number}.jpg,A photo,\n" for number in range(10))
@@ -599,5 +599,5 @@ def test_flickr8k_itself():
     assert len(dataset.split("train")) == 5999
     assert len(dataset.split("dev")) == 1000
     assert {len(example.captions) for examples in dataset.splits.values() for example in examples} == {5}
-    assert "1 photo of a split missing (3050606344_af711c726c.jpg)" in dataset.holes
-    assert "1 caption entry without a photo (2258277193_586949ec62.jpg.1)" in dataset.holes
+    assert "1 photo of a split missing (3050606344_af711c726c.jpg)" in dataset.issues
+    assert "1 caption entry without a photo (2258277193_586949ec62.jpg.1)" in dataset.issues

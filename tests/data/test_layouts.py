@@ -44,7 +44,7 @@ class TestFlickr30k:
         photos = " ".join(f"flickr30k_images/{name}" for name in PHOTOS.split())
         dataset = read_dataset(make_files({"results.csv": text}, photos))
         assert sizes(dataset) == [8, 1, 1]
-        assert dataset.holes == ()
+        assert dataset.issues == ()
         assert captions_of(dataset) == {name: (f"{each[0]} .",) * 5 for name, each in ALL.items()}
 
     def test_as_kaggle_packs_it_with_the_row_that_lacks_a_separator(self, make_files):
@@ -56,7 +56,7 @@ class TestFlickr30k:
             make_files(files, "flickr30k_images/flickr30k_images/a.jpg flickr30k_images/flickr30k_images/b.jpg")
         )
         assert captions_of(dataset) == {"a.jpg": ("A dog .",), "b.jpg": ('"Hi" says a man .',)}
-        assert "1 empty caption (a.jpg)" in dataset.holes
+        assert "1 empty caption (a.jpg)" in dataset.issues
 
     def test_the_token_file(self, make_files):
         text = "1.jpg#0\tTwo men .\n1.jpg#1\tMen .\n2.jpg#0\tA dog .\n"
@@ -132,7 +132,7 @@ class TestColumns:
         text = "image,number,caption\na.jpg,0,A dog\na.jpg,1,A dog\na.jpg,1,A dog\n"
         dataset = read_dataset(make_files({"captions.csv": text}, "a.jpg"))
         assert captions_of(dataset) == {"a.jpg": ("A dog", "A dog")}
-        assert dataset.holes[0] == "1 repeated caption line (a.jpg)"
+        assert dataset.issues[0] == "1 repeated caption line (a.jpg)"
 
 
 class TestMetadata:
@@ -166,7 +166,7 @@ class TestMetadata:
             [("validation",)],
             [("test",)],
         ]
-        assert dataset.holes == ()
+        assert dataset.issues == ()
 
     def test_one_table_whose_paths_begin_with_the_split(self, make_files):
         text = "file_name,text\ntrain/1.jpg,A dog\nval/1.jpg,A cat\ntest/1.jpg,A man\n"
@@ -195,7 +195,7 @@ class TestJson:
         ]
         dataset = read_dataset(make_files({"captions.jsonl": "\r\n".join(lines)}, "a.jpg 12.jpg"))
         assert captions_of(dataset) == {"a.jpg": ("A dog", "A dog", "Dogs"), "12.jpg": ("A cat",)}
-        assert dataset.holes[0] == "4 broken entries (captions.jsonl line 3, captions.jsonl line 4, ...)"
+        assert dataset.issues[0] == "4 broken entries (captions.jsonl line 3, captions.jsonl line 4, ...)"
 
     @pytest.mark.parametrize("layout", ["list", "lines"])
     def test_a_json_file_of_records(self, make_files, layout):
@@ -245,8 +245,8 @@ class TestWhatPredictWrites:
         files = {"a.txt": "A dog\n\nDogs\r\n", "b.txt": " \n", "c.txt": "Whose?\n", "d.txt": "A cat"}
         dataset = read_dataset(make_files(files, "a.jpg b.jpg c.jpg c.png d.jpg"))
         assert captions_of(dataset) == {"a.jpg": ("A dog", "Dogs"), "d.jpg": ("A cat",)}
-        assert "1 empty caption (b.jpg)" in dataset.holes
-        assert "1 name that stands for several photos (c.txt)" in dataset.holes
+        assert "1 empty caption (b.jpg)" in dataset.issues
+        assert "1 name that stands for several photos (c.txt)" in dataset.issues
 
     def test_sidecars_in_folders_named_after_splits(self, make_files):
         files = {"train/a.txt": "A dog", "val/b.txt": "A cat", "test/a.txt": "A man"}
@@ -281,7 +281,7 @@ class TestNames:
     def test_without_extension_and_two_photos(self, make_files):
         dataset = self.read(make_files({}, "a.jpg a.png b.jpg"), "a", "b")
         assert captions_of(dataset) == {"b.jpg": ("1",)}
-        assert "1 name that stands for several photos (a)" in dataset.holes
+        assert "1 name that stands for several photos (a)" in dataset.issues
 
     @pytest.mark.parametrize("folder", ["my holiday", "images/2024/may", "x/y/z/w"])
     def test_any_folder(self, make_files, folder):
@@ -295,7 +295,7 @@ class TestNames:
         root = make_files({}, "cats/1.jpg dogs/1.jpg dogs/2.jpg")
         dataset = self.read(root, "1.jpg", "2.jpg")
         assert captions_of(dataset) == {"2.jpg": ("1",)}
-        assert "1 name that stands for several photos (1.jpg)" in dataset.holes
+        assert "1 name that stands for several photos (1.jpg)" in dataset.issues
         assert self.found(root, "cats/1.jpg", "dogs/1.jpg") == {"cats/1.jpg", "dogs/1.jpg"}
 
     def test_paths_that_end_so_in_a_deeper_folder(self, make_files):
@@ -312,8 +312,8 @@ class TestNames:
         root = make_files({}, "a.jpg ../b.jpg")
         dataset = self.read(root, "a.jpg", str(root.parent / "b.jpg"), str(root / "c.jpg"))
         assert len(captions_of(dataset)) == 1
-        assert any(hole.startswith("1 name that leads out of the folder (") for hole in dataset.holes)
-        assert any(hole.startswith("1 caption entry without a photo (") for hole in dataset.holes)
+        assert any(hole.startswith("1 name that leads out of the folder (") for hole in dataset.issues)
+        assert any(hole.startswith("1 caption entry without a photo (") for hole in dataset.issues)
 
     def test_paths_from_where_the_caption_file_lies(self, make_files):
         root = make_files({"annotations/captions.csv": "image,caption\n../pictures/a.jpg,A dog\n"}, "pictures/a.jpg")
@@ -350,7 +350,7 @@ class TestLinks:
         dataset = read_dataset(root)
         paths = [each.image for part in dataset.splits.values() for each in part]
         assert sorted(path.name for path in paths) == ["a.jpg", "b.jpg"]
-        assert any("in two splits" in hole for hole in dataset.holes)
+        assert any("in two splits" in hole for hole in dataset.issues)
 
     def test_sidecars_in_loops(self, make_files):
         root = make_files({"x/a.txt": "A dog"}, "x/a.jpg")
@@ -377,8 +377,8 @@ class TestLinks:
         monkeypatch.setattr(os, "scandir", refused)
         dataset = read_dataset(root)
         assert captions_of(dataset) == {"a.jpg": ("A dog",)}
-        assert any("1 folder that cannot be listed" in hole for hole in dataset.holes)
-        assert "1 caption entry without a photo (b.jpg)" in dataset.holes
+        assert any("1 folder that cannot be listed" in hole for hole in dataset.issues)
+        assert "1 caption entry without a photo (b.jpg)" in dataset.issues
 
 
 class TestDev:
@@ -388,7 +388,7 @@ class TestDev:
         dataset = read_dataset(root)
         assert sizes(dataset) == [9, 1, 0]
         (dev,) = dataset.splits["dev"]
-        assert dataset.holes[0] == f"1 photo taken from train for dev, which had none ({dev.image.name})"
+        assert dataset.issues[0] == f"1 photo taken from train for dev, which had none ({dev.image.name})"
         assert read_dataset(root) == dataset
         assert captions_of(dataset) == ALL
 
@@ -420,4 +420,4 @@ class TestLanguages:
         text = "image,caption\na.jpg,a caf\ufffd\na.jpg,a bar\n"
         dataset = read_dataset(make_files({"captions.csv": text}, "a.jpg"))
         assert captions_of(dataset) == {"a.jpg": ("a bar",)}
-        assert dataset.holes[0].startswith("1 caption with a character lost in a conversion (a.jpg: a caf")
+        assert dataset.issues[0].startswith("1 caption with a character lost in a conversion (a.jpg: a caf")

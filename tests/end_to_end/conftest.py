@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def data(folder: Path) -> Path:
-    """16 photos in Flickr8k's layout, and two holes: a photo that is listed but missing, and captions without one."""
+    """16 photos in Flickr8k's layout, and two issues: a photo that is listed but missing, and captions without one."""
     root = folder / "flickr8k"
     texts = root / "Flickr8k_text"
     texts.mkdir(parents=True)

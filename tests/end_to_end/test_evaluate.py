@@ -27,7 +27,7 @@ def test_dev_scores_are_those_of_the_training(evaluate, model, tmp_path):
     assert scores["bleu1"] > 0
     assert scores == {key: pytest.approx(trained[key]) for key in KEYS}
     assert outcome.out.startswith("4 dev photos, beam width ")
-    assert "lost.png" in outcome.err, "holes are told on stderr"
+    assert "lost.png" in outcome.err, "issues are shown on stderr"
 
 
 def test_test_scores_agree_with_the_standard_scorer(evaluate, tmp_path):

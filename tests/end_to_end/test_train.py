@@ -59,7 +59,7 @@ def test_only_scores_go_to_stdout(trained):
 
 def test_holes_in_the_data_set_are_reported_and_no_error(trained):
     _, outcome = trained
-    line = next(line for line in outcome.err.splitlines() if "holes:" in line)
+    line = next(line for line in outcome.err.splitlines() if "issues:" in line)
     assert "10 train, 4 dev, 2 test" in line
     assert "missing.png" in line
     assert "lost.png" in line

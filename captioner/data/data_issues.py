@@ -1,14 +1,14 @@
 """What is wrong in the files of a data set.
 
 Every part of reading (`folder`, `text_files`, `tables`, `formats`, `splits`) adds to one `Holes`, and what it collected
-ends in `CaptionDataset.holes`.
+ends in `CaptionDataset.issues`.
 """
 
 from collections import defaultdict
 from enum import Enum
 
 
-class Hole(Enum):
+class DataIssue(Enum):
     """A kind of fault that reading goes on after: what one is called, and what several are called."""
 
     WITHOUT_PHOTO = ("caption entry without a photo", "caption entries without a photo")
@@ -37,13 +37,13 @@ class Hole(Enum):
     )
 
 
-class Holes:
-    """Collects holes, and tells their number with two examples of every kind."""
+class DataIssues:
+    """Collects issues, and tells their number with two examples of every kind."""
 
     def __init__(self) -> None:
-        self._examples: dict[Hole, list[str]] = defaultdict(list)
+        self._examples: dict[DataIssue, list[str]] = defaultdict(list)
 
-    def add(self, kind: Hole, example: str) -> None:
+    def add(self, kind: DataIssue, example: str) -> None:
         """Count one hole more of `kind`; `example` says where or what."""
         self._examples[kind].append(example)
 
