@@ -10,9 +10,9 @@ import numpy as np
 from captioner.config import STATES, DecoderConfig
 from captioner.data.decoder_weights import weight_shapes
 from captioner.decoding.step import Step
+from captioner.runtime.blocked_matmul import BlockedMatrix
 from captioner.runtime.cells import advance, sigmoid
 from captioner.runtime.normalisation import normalised
-from captioner.runtime.panels import Panels
 from captioner.text import Vocabulary
 
 __all__ = ["DecoderNetwork", "weight_shapes"]
@@ -31,11 +31,12 @@ class DecoderNetwork:
         self._weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         U = config.hidden_size
         self._panels = {
-            name: Panels(self._weights[f"{name}/kernel"]) for name in ("cell", "context", "deep", "output_projection")
+            name: BlockedMatrix(self._weights[f"{name}/kernel"])
+            for name in ("cell", "context", "deep", "output_projection")
         }
         # What is multiplied with the state stands side by side: one call a step.
         on_state = ("gate/kernel", "attention/query/kernel", "cell/recurrent_kernel")
-        self._panels["state"] = Panels(np.hstack([self._weights[name] for name in on_state]))  # (U, U + A + G*U)
+        self._panels["state"] = BlockedMatrix(np.hstack([self._weights[name] for name in on_state]))  # (U, U + A + G*U)
         self._split = np.cumsum([U, config.attention_dim])
         self._scale = self._weights["attention/scale"][:, 0]
 

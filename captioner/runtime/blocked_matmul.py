@@ -10,7 +10,7 @@ ROWS = 8
 """Rows that the panels are cut for; more rows work too."""
 
 
-class Panels:
+class BlockedMatrix:
     """A matrix cut into panels of columns, each small enough for a product without a copy.
 
     Args:
