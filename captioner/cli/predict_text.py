@@ -65,7 +65,7 @@ def run_text(arguments: argparse.Namespace, file: IO[str]) -> int:
     else:
         text = _generate(model, prompt, arguments, file)
     if arguments.surprise:
-        _write_page(arguments.surprise, text, _surprises(model, text))
+        _write_page(arguments.surprise, text, _surprisals(model, text))
     return 0
 
 
@@ -156,10 +156,10 @@ def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str])
     if unknown:
         some = ", ".join(repr(character) for character in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
         complain(f"{arguments.score}: the model does not know {some}; scored as <unk>")
-    surprises = _surprises(model, text)
-    scores = likelihood(surprises)
+    surprisals = _surprisals(model, text)
+    scores = likelihood(surprisals)
     if arguments.surprise:
-        _write_page(arguments.surprise, text, surprises)
+        _write_page(arguments.surprise, text, surprisals)
     if arguments.format == "json":
         file.write(json.dumps(scores) + "\n")
         return
@@ -167,17 +167,17 @@ def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str])
         file.write(f"{key.replace('_', ' '):<15}  {value if isinstance(value, int) else f'{value:.4f}'}\n")
 
 
-def _write_page(path: Path, text: str, surprises: "np.ndarray") -> None:
-    from captioner.cli.surprise import surprise_page
+def _write_page(path: Path, text: str, surprisals: "np.ndarray") -> None:
+    from captioner.cli.surprisal import surprisal_page
 
-    write_text(path, surprise_page(text, surprises))
+    write_text(path, surprisal_page(text, surprisals))
 
 
-def _surprises(model: "LanguageModel", text: str) -> "np.ndarray":
+def _surprisals(model: "LanguageModel", text: str) -> "np.ndarray":
     from tqdm import tqdm
 
     with tqdm(total=len(text), unit="char", unit_scale=True, delay=2, leave=False) as bar:
-        return model.surprises(text, bar.update)
+        return model.surprisals(text, bar.update)
 
 
 def _count(text: str) -> int:

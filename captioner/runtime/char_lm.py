@@ -86,7 +86,7 @@ class LanguageModel:
         found = completions(self._step, log_probs, states, spaces, count)
         return [Suggestion(self.vocabulary.decode(each.tokens), float(np.exp(each.log_prob))) for each in found]
 
-    def surprises(self, text: str, seen: Callable[[int], object] = lambda characters: None) -> np.ndarray:
+    def surprisals(self, text: str, seen: Callable[[int], object] = lambda characters: None) -> np.ndarray:
         """Return -ln p(character | all before it) of each of the N characters, float32 (N,).
 
         A character outside the vocabulary is read, and scored, as `<unk>`. `seen` is told how many have been read
@@ -94,15 +94,15 @@ class LanguageModel:
         """
         tokens = self.vocabulary.encode(text).astype(np.intp)
         read = np.concatenate([[self.vocabulary.start], tokens[:-1]])
-        surprises = np.empty(len(tokens), np.float32)
+        surprisals = np.empty(len(tokens), np.float32)
         states = self.network.initial_states(1)
         size = self._window()
         for first in range(0, len(tokens), size):
             window = slice(first, first + size)
             log_probs, states = self.network(read[None, window], states)
-            surprises[window] = -np.take_along_axis(log_probs[0], tokens[window, None], axis=-1)[:, 0]
+            surprisals[window] = -np.take_along_axis(log_probs[0], tokens[window, None], axis=-1)[:, 0]
             seen(log_probs.shape[1])
-        return surprises
+        return surprisals
 
     def _read(self, prompt: str) -> tuple[np.ndarray, States]:
         known = self.vocabulary.encode(prompt)

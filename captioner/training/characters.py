@@ -125,7 +125,7 @@ class CharTraining(Training):
         save_char_model(self.output, self.model, self.text.vocabulary, self.network.named_weights())
         log.info("reading the validation text as one stream")
         model = LanguageModel.load(self.output)
-        scores = {name: likelihood(model.surprises(part)) for name, part in self.parts.items() if name != "train"}
+        scores = {name: likelihood(model.surprisals(part)) for name, part in self.parts.items() if name != "train"}
         metrics = {
             **scores["validation"],
             "split": training.split,

@@ -16,9 +16,9 @@ OTHER_ORDER = "question. the is that be: to not or be, To"
 def draw(folder: Path) -> list[Path]:
     """Draw the probability of each character, and what the product of all so far comes to."""
     model = LanguageModel.load(MODEL)
-    surprises = {text: model.surprises(text).astype(float) for text in (SENTENCE, OTHER_ORDER)}
+    surprisals = {text: model.surprisals(text).astype(float) for text in (SENTENCE, OTHER_ORDER)}
     characters = len(model.vocabulary) - 2
-    probabilities = np.exp(-surprises[SENTENCE])
+    probabilities = np.exp(-surprisals[SENTENCE])
     places = np.arange(1, len(SENTENCE) + 1)
 
     figure = new_figure(5.6)
@@ -34,7 +34,7 @@ def draw(folder: Path) -> list[Path]:
         (SENTENCE, HIDDEN, "-", "the sentence"),
         (OTHER_ORDER, BACKWARD, "-.", "its words in reverse order"),
     ):
-        product.plot(places, -np.cumsum(surprises[text]) / np.log(10), color=colour, linestyle=style, label=name)
+        product.plot(places, -np.cumsum(surprisals[text]) / np.log(10), color=colour, linestyle=style, label=name)
     guessing = -places * np.log10(characters)
     product.plot(places, guessing, color=GREY, linestyle="--", label=f"guessing among {characters} characters")
     product.set(title="The product of all so far", ylabel="log₁₀ p", xlabel="characters")
@@ -42,7 +42,7 @@ def draw(folder: Path) -> list[Path]:
     product.legend(loc="lower left")
     product.grid(visible=False, axis="x")
     for text in (SENTENCE, OTHER_ORDER):
-        total = -surprises[text].sum() / np.log(10)
+        total = -surprisals[text].sum() / np.log(10)
         product.annotate(
             f"{total:.1f}".replace("-", "\N{MINUS SIGN}"),
             (places[-1], total),
@@ -55,7 +55,7 @@ def draw(folder: Path) -> list[Path]:
         )
     rows = [
         (place, _visible(character), float(p), float(-s))
-        for place, character, p, s in zip(places, SENTENCE, probabilities, np.cumsum(surprises[SENTENCE]), strict=True)
+        for place, character, p, s in zip(places, SENTENCE, probabilities, np.cumsum(surprisals[SENTENCE]), strict=True)
     ]
     table = [(place, f'"{character}"', p, total) for place, character, p, total in rows]
     columns = ("place", "character", "probability", "ln_p_so_far")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from captioner.cli.main import main
-from captioner.cli.surprise import surprise_page
+from captioner.cli.surprisal import surprisal_page
 from captioner.config import CharModelConfig
 from captioner.config_io import save_config
 from captioner.runtime.char_directory import save_char_model
@@ -113,14 +113,14 @@ def test_suggestions_with_their_probabilities(predict, directory):
 
 def test_the_score_of_a_file(predict, directory, tmp_path):
     (tmp_path / "text.txt").write_bytes("나라 ab\ncd".encode())
-    surprises = LanguageModel.load(directory).surprises("나라 ab\ncd")
+    surprisals = LanguageModel.load(directory).surprisals("나라 ab\ncd")
     status, out, err = predict("--score", tmp_path / "text.txt", "--format", "json")
     assert (status, err) == (0, "")
     scores = json.loads(out)
     assert set(scores) == {"log_probability", "characters", "nats_per_char", "bits_per_char", "perplexity"}
     assert scores["characters"] == 8
-    assert scores["log_probability"] == pytest.approx(-surprises.sum(), rel=1e-6)
-    assert scores["nats_per_char"] == pytest.approx(surprises.mean(), rel=1e-6)
+    assert scores["log_probability"] == pytest.approx(-surprisals.sum(), rel=1e-6)
+    assert scores["nats_per_char"] == pytest.approx(surprisals.mean(), rel=1e-6)
     assert scores["bits_per_char"] == pytest.approx(scores["nats_per_char"] / math.log(2))
     assert scores["perplexity"] == pytest.approx(math.exp(scores["nats_per_char"]))
     lines = dict(line.rsplit("  ", 1) for line in predict("--score", tmp_path / "text.txt")[1].splitlines())
@@ -159,7 +159,7 @@ def test_the_page_of_surprise(predict, tmp_path):
 
 
 def test_what_a_page_shows():
-    page = surprise_page("a<\n\x07", [math.log(2) * bits for bits in (0.4, 3.0, 25.0, 1.0)])
+    page = surprisal_page("a<\n\x07", [math.log(2) * bits for bits in (0.4, 3.0, 25.0, 1.0)])
     body = page.split("<main>")[1]
     assert '<i class="b0" title="0.4">a</i>' in body
     assert '<i class="b3" title="3.0">&lt;</i>' in body
@@ -167,7 +167,7 @@ def test_what_a_page_shows():
     assert '<i class="b1" title="1.0">\u2407</i>' in body
     assert "4 characters, " in page
     assert "7.350 bits a character" in page
-    assert "no characters" in surprise_page("", [])
+    assert "no characters" in surprisal_page("", [])
 
 
 def test_into_a_file(predict, tmp_path):

@@ -26,5 +26,5 @@ def test_it_is_the_mean_that_counts():
 
 
 def test_many_small_numbers_in_float32_are_summed_exactly():
-    surprises = np.full(1_000_000, 0.1, np.float32)
-    assert likelihood(surprises)["nats_per_char"] == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+    surprisals = np.full(1_000_000, 0.1, np.float32)
+    assert likelihood(surprisals)["nats_per_char"] == pytest.approx(float(np.float32(0.1)), rel=1e-12)

@@ -27,26 +27,26 @@ def generated(model, *arguments, seed=0, **settings):
 
 def test_surprises_sum_to_the_log_probability_of_the_text(model):
     text = "나라 ab\ncd e" * 3
-    surprises = model.surprises(text)
-    assert surprises.shape == (len(text),)
-    assert -surprises.sum() == pytest.approx(log_prob(model, text), rel=1e-5)
+    surprisals = model.surprisals(text)
+    assert surprisals.shape == (len(text),)
+    assert -surprisals.sum() == pytest.approx(log_prob(model, text), rel=1e-5)
     # The chain rule: a prefix costs what it costs in the whole.
-    np.testing.assert_allclose(model.surprises(text[:7]), surprises[:7], atol=1e-5)
+    np.testing.assert_allclose(model.surprisals(text[:7]), surprisals[:7], atol=1e-5)
 
 
 def test_a_long_text_is_read_in_windows_and_that_changes_nothing(model, monkeypatch):
     text = "나라 ab\ncd e" * 5
-    whole, prefetch_map = model.surprises(text), generated(model, text, 20)
+    whole, prefetch_map = model.surprisals(text), generated(model, text, 20)
     monkeypatch.setattr(char_lm_module, "WINDOW", 7)
     told = []
-    np.testing.assert_allclose(model.surprises(text, told.append), whole, atol=1e-5)
+    np.testing.assert_allclose(model.surprisals(text, told.append), whole, atol=1e-5)
     assert sum(told) == len(text)
     assert max(told) == 7
     assert generated(model, text, 20) == prefetch_map
 
 
 def test_an_unknown_character_is_scored_as_such(model):
-    found = model.surprises("a?b")
+    found = model.surprisals("a?b")
     states = model.network.initial_states(1)
     a, b = model.vocabulary.encode("ab").tolist()
     log_probs, _ = model.network(np.array([[0, a, 1]]), states)
@@ -107,7 +107,7 @@ import sys
 from captioner.runtime.char_lm import LanguageModel
 model = LanguageModel.load({str(tmp_path)!r})
 assert len("".join(model.generate("ab", 5))) == 5
-assert model.suggest("ab", 2) and len(model.surprises("ab")) == 2
+assert model.suggest("ab", 2) and len(model.surprisals("ab")) == 2
 print(sorted({{name.split(".")[0] for name in sys.modules}} & {{"tensorflow", "keras", "jax", "torch", "pandas"}}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -156,7 +156,7 @@ def nats(network, tokens):
     """The mean surprise of the whole text as one stream, by the network in NumPy."""
     vocabulary = CharacterVocabulary(["<start>", "<unk>", *"abcdefg"])
     model = LanguageModel(vocabulary, CharNetwork(network.config, network.named_weights()))
-    return float(model.surprises(vocabulary.decode(tokens)).mean())
+    return float(model.surprisals(vocabulary.decode(tokens)).mean())
 
 
 def measured(network, windows):

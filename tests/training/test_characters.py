@@ -44,7 +44,7 @@ def test_a_run_leaves_a_model_that_works(run, caplog):
 
     model = LanguageModel.load(run.output)
     validation = KOREAN[len(KOREAN) * 90 // 100 :]
-    expected = likelihood(model.surprises(validation))
+    expected = likelihood(model.surprisals(validation))
     assert {name: metrics[name] for name in expected} == expected
     assert metrics["characters"] == len(validation)
     assert (metrics["epochs"], metrics["unknown_characters"], metrics["split"]) == (2, 0, "90/10")
@@ -103,7 +103,7 @@ def test_a_stopped_run_goes_on_and_a_changed_one_is_refused(run, monkeypatch, ca
 def test_a_third_part_is_a_test_text_that_had_no_say(run):
     metrics = train(CharTraining(replace(run, training=replace(TRAINING, split="90/5/5"))))
     model = LanguageModel.load(run.output)
-    assert metrics["test"] == likelihood(model.surprises(KOREAN[len(KOREAN) * 95 // 100 :]))
+    assert metrics["test"] == likelihood(model.surprisals(KOREAN[len(KOREAN) * 95 // 100 :]))
     assert metrics["characters"] == len(KOREAN) * 95 // 100 - len(KOREAN) * 90 // 100
     assert "| test, " in (run.output / "README.md").read_text()
 

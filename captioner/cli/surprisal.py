@@ -30,19 +30,19 @@ i {{ font-style: normal }}
 """
 
 
-def surprise_page(text: str, surprises: np.ndarray | Sequence[float]) -> str:
-    """Lay out N characters with their surprises (N,), in nats, as one page that needs no other file.
+def surprisal_page(text: str, surprisals: np.ndarray | Sequence[float]) -> str:
+    """Lay out N characters with their surprisals (N,), in nats, as one page that needs no other file.
 
     Pointing at a character tells its bits. A new line shows as an arrow, since it can be a surprise too.
     """
-    scores = likelihood(surprises) if text else None
+    scores = likelihood(surprisals) if text else None
     summary = (
         f"{scores['characters']} characters, {scores['nats_per_char']:.3f} nats or {scores['bits_per_char']:.3f} bits "
         f"a character, perplexity {scores['perplexity']:.2f}"
         if scores
         else "no characters"
     )
-    bits = np.asarray(surprises, np.float64) / math.log(2)
+    bits = np.asarray(surprisals, np.float64) / math.log(2)
     return PAGE.format(
         styles="\n".join(f".b{shade} {{ background: rgb(230 70 30 / {9 * shade}%) }}" for shade in range(SHADES + 1)),
         summary=summary,
