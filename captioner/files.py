@@ -48,7 +48,7 @@ _swept: set[Path] = set()
 
 
 @contextmanager
-def replacing(path: str | Path, named: bool = False, mode: int | None = None) -> Iterator[Path]:
+def atomic_write(path: str | Path, named: bool = False, mode: int | None = None) -> Iterator[Path]:
     """Yield a path beside `path` to write to; rename it over `path` when the block ends well.
 
     The stand-in's name ends like that of `path`, since many writers choose their format by it. When the
@@ -75,13 +75,13 @@ def replacing(path: str | Path, named: bool = False, mode: int | None = None) ->
         sweep(path.parent)
         _swept.add(path.parent)
     with stand_in(path) as folder:
-        beside = folder / path.name
-        beside.touch()
-        yield beside
-        with beside.open("rb+") as written:
+        temporary = folder / path.name
+        temporary.touch()
+        yield temporary
+        with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        beside.chmod(_permissions(path) if mode is None else stat.S_IMODE(mode))
-        beside.replace(path)
+        temporary.chmod(_permissions(path) if mode is None else stat.S_IMODE(mode))
+        temporary.replace(path)
 
 
 @contextmanager
@@ -185,10 +185,10 @@ def write_text(path: str | Path, text: str, named: bool = False) -> None:
     Args:
         path: the file.
         text: the text.
-        named: see `replacing`.
+        named: see `atomic_write`.
     """
-    with replacing(path, named) as beside:
-        beside.write_text(text, encoding="utf-8", errors=ODD_NAMES, newline="\n")
+    with atomic_write(path, named) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors=ODD_NAMES, newline="\n")
 
 
 def written(name: str) -> str:
@@ -201,7 +201,7 @@ def written(name: str) -> str:
 
 
 def write_json(path: str | Path, value: Any, named: bool = False) -> None:
-    """Write `value` to `path` as indented JSON, whole or not at all; `named` as for `replacing`."""
+    """Write `value` to `path` as indented JSON, whole or not at all; `named` as for `atomic_write`."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", named)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from captioner.files import replacing
+from captioner.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -167,5 +167,5 @@ def draw_gallery(path: Path, rows: Sequence[tuple[str, Sequence[tuple[np.ndarray
 
 
 def _save(figure: "Figure", path: Path) -> None:
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=110)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=110)

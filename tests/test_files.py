@@ -12,7 +12,7 @@ import pytest
 
 from captioner import files
 from captioner.errors import CaptionerError
-from captioner.files import cache_directory, open_regular, read_json, replacing, write_json, write_text
+from captioner.files import atomic_write, cache_directory, open_regular, read_json, write_json, write_text
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,19 +30,19 @@ def old(tmp_path) -> Path:
 
 def test_a_new_file_is_whole_and_alone(tmp_path):
     path = tmp_path / "a" / "b" / "file.txt"
-    with replacing(path) as beside:
-        beside.write_text("new", encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text("new", encoding="utf-8")
         assert not path.exists()
-        assert beside.parent.parent == path.parent
+        assert temporary.parent.parent == path.parent
     assert path.read_text(encoding="utf-8") == "new"
     assert names(path.parent) == ["file.txt"]
 
 
 @pytest.mark.parametrize("name", ["model.weights.h5", "picture.png"])
 def test_the_stand_in_ends_like_the_file(tmp_path, name):
-    with replacing(tmp_path / name) as beside:
-        assert beside.name.endswith(name)
-        assert beside.parent.name.startswith(".")
+    with atomic_write(tmp_path / name) as temporary:
+        assert temporary.name.endswith(name)
+        assert temporary.parent.name.startswith(".")
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_the_stand_in_ends_like_the_file(tmp_path, name):
 )
 def test_a_failure_leaves_the_old_file_and_nothing_else(old, failure):
     def fail():
-        with replacing(old) as beside:
-            beside.write_text("half", encoding="utf-8")
+        with atomic_write(old) as temporary:
+            temporary.write_text("half", encoding="utf-8")
             raise failure
 
     with pytest.raises(type(failure)):
@@ -73,20 +73,20 @@ def test_a_disk_that_fails_at_the_end_leaves_the_old_file(old, monkeypatch, call
 
 
 def test_a_full_disk_is_told_with_the_name_of_what_was_to_be_written(old):
-    with pytest.raises(OSError, match="No space") as caught, replacing(old):
+    with pytest.raises(OSError, match="No space") as caught, atomic_write(old):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.filename == str(old)
-    with pytest.raises(OSError, match="No space") as caught, replacing(old) as beside:
-        raise OSError(errno.ENOSPC, "No space left on device", str(beside))
+    with pytest.raises(OSError, match="No space") as caught, atomic_write(old) as temporary:
+        raise OSError(errno.ENOSPC, "No space left on device", str(temporary))
     assert caught.value.filename == str(old)
-    with pytest.raises(BrokenPipeError) as caught, replacing(old):
+    with pytest.raises(BrokenPipeError) as caught, atomic_write(old):
         raise OSError(errno.EPIPE, "Broken pipe")
     assert caught.value.filename is None
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(old):
-    with replacing(old) as beside:
-        beside.write_text("new", encoding="utf-8")
+    with atomic_write(old) as temporary:
+        temporary.write_text("new", encoding="utf-8")
         assert old.read_text(encoding="utf-8") == "old"
     assert old.read_text(encoding="utf-8") == "new"
 
@@ -113,8 +113,8 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, mode, named):
     write_text(old, "new", named)
     assert old.read_text() == "new"
     assert stat.S_IMODE(old.stat().st_mode) == mode
-    with replacing(old, mode=0o100640) as beside:
-        beside.touch()
+    with atomic_write(old, mode=0o100640) as temporary:
+        temporary.touch()
     assert stat.S_IMODE(old.stat().st_mode) == 0o640
 
 
@@ -220,17 +220,17 @@ def test_the_cache_is_where_the_user_wants_it(tmp_path, monkeypatch):
 
 
 def test_nothing_stays_behind_when_a_block_removes_its_own_file(old):
-    with contextlib.suppress(FileNotFoundError), replacing(old) as beside:
-        beside.unlink()
+    with contextlib.suppress(FileNotFoundError), atomic_write(old) as temporary:
+        temporary.unlink()
     assert old.read_text(encoding="utf-8") == "old"
     assert names(old.parent) == ["file.txt"]
 
 
 KILLED = """
 import os, signal, sys
-from captioner.files import replacing
-with replacing(sys.argv[1]) as beside:
-    beside.write_text("half")
+from captioner.files import atomic_write
+with atomic_write(sys.argv[1]) as temporary:
+    temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -243,7 +243,7 @@ def test_what_a_killed_process_has_left_goes_and_what_a_living_one_writes_stays(
     assert killed.returncode == -signal.SIGKILL
     assert path.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 2
-    with replacing(tmp_path / "other.txt") as living:
+    with atomic_write(tmp_path / "other.txt") as living:
         living.write_text("other")
         files._swept.clear()  # as in another process
         write_text(path, "new")

@@ -19,7 +19,7 @@ import pyarrow
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from captioner.errors import CaptionerError
-from captioner.files import current_directory, folder_identity, replacing
+from captioner.files import atomic_write, current_directory, folder_identity
 
 WHOLE = ("s3", "gcs", "abfs")
 """Kinds of stores in which an object appears once all of it has arrived."""
@@ -133,7 +133,7 @@ class Storage:
         """
         system, path = self.locate(place)
         if isinstance(system, LocalFileSystem):
-            with replacing(path) as beside, beside.open("wb") as file:
+            with atomic_write(path) as temporary, temporary.open("wb") as file:
                 yield file
             return
         folder, _, name = path.rpartition("/")

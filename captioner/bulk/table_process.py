@@ -118,11 +118,11 @@ def _names(table: pq.ParquetFile, column: str, group: int) -> Iterator[Answer]:
 
 def _photos(table: pq.ParquetFile, column: str, group: int) -> Iterator[Answer]:
     """Give the photos of a row group, one after the other: of two at once nobody knows how much memory they take."""
-    beside = name_column(table.schema_arrow, column)
-    columns = [column, *([beside] if beside else [])]
+    name_field = name_column(table.schema_arrow, column)
+    columns = [column, *([name_field] if name_field else [])]
     for batch in table.iter_batches(1, row_groups=[group], columns=columns, use_threads=False):
         value = batch.column(batch.schema.get_field_index(column))[0]
-        name = _text(batch.column(batch.schema.get_field_index(beside))[0]) if beside else None
+        name = _text(batch.column(batch.schema.get_field_index(name_field))[0]) if name_field else None
         if pa.types.is_struct(value.type):
             index = value.type.get_field_index("path")
             has_path = value.is_valid and index >= 0 and holds_names(value.type.field(index).type)

@@ -13,7 +13,7 @@ from typing import IO, cast
 from captioner.cli.descriptors import stdout_is_closed
 from captioner.cli.formats import HEADING, csv_row, images_in, name_in
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import ODD_NAMES, naming, replacing
+from captioner.files import ODD_NAMES, atomic_write, naming
 from captioner.locks import locked
 
 
@@ -35,8 +35,8 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
         return
     stopped, before = None, _state(output)
     with (
-        replacing(output, named=True) as beside,
-        beside.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file,
+        atomic_write(output, named=True) as temporary,
+        temporary.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file,
     ):
         try:
             yield file

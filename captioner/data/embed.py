@@ -8,7 +8,7 @@ from pathlib import Path
 from captioner.data import exif, iptc, jpeg_notes, png_notes, xmp
 from captioner.data.descriptions import with_caption, written_by_people
 from captioner.data.photos import PhotoError
-from captioner.files import replacing
+from captioner.files import atomic_write
 
 Notes = jpeg_notes.JpegNotes | png_notes.PngNotes
 
@@ -57,8 +57,8 @@ def embed_caption(photo: Path, output: Path, caption: str, existing: Existing = 
     except (ValueError, struct.error, IndexError, zlib.error) as error:
         raise PhotoError(f"{source}: the description cannot be written ({error}); the file stays as it is") from error
     output = output.resolve()  # a link's target is changed, not the link
-    with replacing(output, mode=source.stat().st_mode) as beside:
-        beside.write_bytes(content)
+    with atomic_write(output, mode=source.stat().st_mode) as temporary:
+        temporary.write_bytes(content)
     return kept and there != caption
 
 

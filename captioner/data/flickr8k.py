@@ -137,20 +137,20 @@ def _obtain(url: str, packed: Path, archive: Archive) -> None:
 def _unpack(packed: Path, folder: Path) -> None:
     """Unpack into a folder beside; when all is there, its one top folder, or else all of it, becomes `folder`."""
 
-    beside = folder.with_name(f".{folder.name}.unpacking")
-    shutil.rmtree(beside, ignore_errors=True)
+    temporary = folder.with_name(f".{folder.name}.unpacking")
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
         with naming(folder), zipfile.ZipFile(packed) as file:
             members = [info for info in file.infolist() if not info.filename.startswith("__MACOSX/")]
             _refuse_hostile(members, packed)
             for info in progress_bar(members, desc=f"unpacking {packed.name}", unit="file", delay=2):
-                file.extract(info, beside)
-        top = list(beside.iterdir())
-        (top[0] if len(top) == 1 and top[0].is_dir() else beside).replace(folder)
+                file.extract(info, temporary)
+        top = list(temporary.iterdir())
+        (top[0] if len(top) == 1 and top[0].is_dir() else temporary).replace(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: encrypted, or odd packing
         raise WrongFileError(f"{packed} cannot be unpacked ({error}); delete it") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _refuse_hostile(members: list[zipfile.ZipInfo], packed: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike
 
 from captioner.errors import CaptionerError
-from captioner.files import NO_ROOM, replacing, sweep, write_json
+from captioner.files import NO_ROOM, atomic_write, sweep, write_json
 from captioner.locks import locked_directory
 from captioner.progress import progress_bar
 
@@ -128,8 +128,8 @@ class FeatureStore:
 
 def _allocate(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Make a .npy file of zeros whose room on the disk is taken at once, so that a full disk shows before the work."""
-    with replacing(path) as beside:
-        open_memmap(beside, mode="w+", dtype=dtype, shape=shape)
+    with atomic_write(path) as temporary:
+        open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
         if hasattr(os, "posix_fallocate"):
-            with beside.open("rb+") as file:
-                os.posix_fallocate(file.fileno(), 0, beside.stat().st_size)
+            with temporary.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)

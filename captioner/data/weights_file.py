@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from captioner.errors import CaptionerError
-from captioner.files import open_regular, replacing
+from captioner.files import atomic_write, open_regular
 
 
 def save_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
@@ -18,7 +18,7 @@ def save_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
     Raises:
         OSError: the directory cannot be written to, or the disk is full.
     """
-    with replacing(path) as beside, beside.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **weights)  # type: ignore[arg-type]  # NumPy's stub takes every name for a flag's
 
 

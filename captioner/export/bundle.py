@@ -10,7 +10,7 @@ from captioner.checksums import Checksums, checksum_vocabulary
 from captioner.config import ModelConfig
 from captioner.config_io import load_config, save_config
 from captioner.data.model_files import ARRAYS, CONFIG, NETWORK, VOCABULARY, is_compact
-from captioner.export.directory import replacing_directory
+from captioner.export.directory import atomic_directory
 from captioner.runtime.bundle import write_ready
 from captioner.text import Vocabulary
 
@@ -39,13 +39,13 @@ def export_bundle(
         CaptionerError: the model cannot be read, or `output` holds something else.
         OSError: `output` cannot be made.
     """
-    with replacing_directory(output, format="litert", model="captioner") as beside:
+    with atomic_directory(output, format="litert", model="captioner") as temporary:
         if is_compact(config):
             for name in (CONFIG, VOCABULARY, NETWORK, ARRAYS):
-                shutil.copyfile(model / name, beside / name)
+                shutil.copyfile(model / name, temporary / name)
             return
         checksums = load_config(model / CONFIG, "checksums", Checksums)
-        vocabulary.save(beside / VOCABULARY)
-        known = checksum_vocabulary(beside / VOCABULARY)
-        save_config(beside / CONFIG, model=config, checksums=checksums, vocabulary=known)
-        write_ready(beside, network, arrays, checksums)
+        vocabulary.save(temporary / VOCABULARY)
+        known = checksum_vocabulary(temporary / VOCABULARY)
+        save_config(temporary / CONFIG, model=config, checksums=checksums, vocabulary=known)
+        write_ready(temporary, network, arrays, checksums)

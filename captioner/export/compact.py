@@ -12,7 +12,7 @@ from captioner.data.model_files import ARRAYS, COMPACT_FILES, CONFIG, NETWORK, V
 from captioner.data.network_trial import remember
 from captioner.data.weights_file import save_weights
 from captioner.export.litert import convert_encoder
-from captioner.files import replacing
+from captioner.files import atomic_write
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact_file import find_tensors
 from captioner.text import Vocabulary
@@ -37,8 +37,8 @@ def save_compact(
     content = convert_encoder(encoder, half=True)
     tensors = find_tensors(content, encoder)
     vocabulary.save(directory / VOCABULARY)
-    with replacing(directory / NETWORK) as beside:
-        beside.write_bytes(content)
+    with atomic_write(directory / NETWORK) as temporary:
+        temporary.write_bytes(content)
     arrays = {name: values.astype(np.float16) for name, values in network.named_weights().items()}
     save_weights(directory / ARRAYS, arrays)
     files = CompactFiles(checksum(content), checksum((directory / ARRAYS).read_bytes()), tensors)

@@ -31,7 +31,7 @@ def check_output(output: Path) -> None:
 
 
 @contextmanager
-def replacing_directory(output: Path, **about: str) -> Iterator[Path]:
+def atomic_directory(output: Path, **about: str) -> Iterator[Path]:
     """Yield a directory to write to; when the block ends well it takes the place of `output`.
 
     When the block raises, or is interrupted, nothing of it is left and `output` stays as it was.
@@ -48,8 +48,8 @@ def replacing_directory(output: Path, **about: str) -> Iterator[Path]:
     check_output(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     sweep(output.parent, _rescue)
-    with stand_in(output) as beside:
-        new, old = beside / "new", beside / "old"
+    with stand_in(output) as temporary:
+        new, old = temporary / "new", temporary / "old"
         new.mkdir()  # unlike `beside`, with the permissions that the user's other directories get
         yield new
         write_json(new / MARKER, {**about, "captioner": __version__})
@@ -63,12 +63,12 @@ def replacing_directory(output: Path, **about: str) -> Iterator[Path]:
                 old.rename(output)
 
 
-def _rescue(beside: Path, name: str) -> bool:
+def _rescue(temporary: Path, name: str) -> bool:
     """Let one of the two exports take the place that a kill in their exchange has left empty; the rest may go."""
     if not name:
-        return not (beside / "old").is_dir()
-    output = beside.with_name(name)
-    for export in (beside / "new", beside / "old"):
-        if (beside / "old").is_dir() and (export / MARKER).is_file() and not output.exists():
+        return not (temporary / "old").is_dir()
+    output = temporary.with_name(name)
+    for export in (temporary / "new", temporary / "old"):
+        if (temporary / "old").is_dir() and (export / MARKER).is_file() and not output.exists():
             export.rename(output)
     return True

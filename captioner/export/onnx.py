@@ -11,7 +11,7 @@ from captioner.checksums import checksum_vocabulary
 from captioner.config_io import save_config
 from captioner.data.encoder_memory import check_conversion
 from captioner.data.model_files import CONFIG, VOCABULARY, read_checksums
-from captioner.export.directory import replacing_directory
+from captioner.export.directory import atomic_directory
 from captioner.layers.decoder import Memory
 from captioner.models.captioner import CaptionModel
 from captioner.models.networks import load_networks
@@ -39,14 +39,14 @@ def export_onnx(model: Path, encoder_weights: str, output: Path) -> None:
         OSError: `output` cannot be made.
     """
     saved, encoder = load_networks(model, encoder_weights)
-    with replacing_directory(output, format="onnx", model="captioner") as beside:
-        saved.vocabulary.save(beside / VOCABULARY)
+    with atomic_directory(output, format="onnx", model="captioner") as temporary:
+        saved.vocabulary.save(temporary / VOCABULARY)
         checksums = read_checksums(model, saved.config)
-        known = checksum_vocabulary(beside / VOCABULARY)
-        save_config(beside / CONFIG, model=saved.config, **checksums, vocabulary=known)
-        (beside / "encoder.onnx").write_bytes(_encoder(encoder))
-        (beside / "start.onnx").write_bytes(_start(saved.network))
-        (beside / "step.onnx").write_bytes(_step(saved.network))
+        known = checksum_vocabulary(temporary / VOCABULARY)
+        save_config(temporary / CONFIG, model=saved.config, **checksums, vocabulary=known)
+        (temporary / "encoder.onnx").write_bytes(_encoder(encoder))
+        (temporary / "start.onnx").write_bytes(_start(saved.network))
+        (temporary / "step.onnx").write_bytes(_step(saved.network))
 
 
 def convert_encoder(encoder: keras.Model) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from captioner.errors import CaptionerError
-from captioner.export.directory import replacing_directory
+from captioner.export.directory import atomic_directory
 
 
 def save(module: tf.Module, signatures: dict[str, Any], output: Path, *, model: str) -> None:
@@ -23,9 +23,9 @@ def save(module: tf.Module, signatures: dict[str, Any], output: Path, *, model: 
         CaptionerError: `output` holds something else, or TensorFlow cannot write there.
         OSError: `output` cannot be made.
     """
-    with replacing_directory(output, format="savedmodel", model=model) as beside:
+    with atomic_directory(output, format="savedmodel", model=model) as temporary:
         try:
-            tf.saved_model.save(module, str(beside), signatures=signatures)
+            tf.saved_model.save(module, str(temporary), signatures=signatures)
         except tf.errors.OpError as error:  # TensorFlow's own, for a full disk or a missing permission
             reason = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]", "", error.message).strip()  # without the nodes of the graph
             raise CaptionerError(f"--output {output}: TensorFlow cannot write the SavedModel: {reason}") from error

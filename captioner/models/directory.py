@@ -25,7 +25,7 @@ from captioner.data.model_files import (
 )
 from captioner.data.weights_file import read_weights, refuse_more_than, refuse_what_is_no_number
 from captioner.errors import CaptionerError
-from captioner.files import replacing
+from captioner.files import atomic_write
 from captioner.models.captioner import CaptionModel
 from captioner.models.hdf5 import refuse_hostile
 from captioner.text import Vocabulary
@@ -115,11 +115,11 @@ def save_weights(network: keras.Model, path: Path) -> None:
     optimizer = getattr(network, "optimizer", None)
     variables = [*network.weights, *(optimizer.variables if optimizer else ())]
     values = sum(math.prod(variable.shape) for variable in variables)
-    with replacing(path) as beside:
+    with atomic_write(path) as temporary:
         if hasattr(os, "posix_fallocate"):  # a full disk shows here; HDF5 would crash Python over it
-            with beside.open("rb+") as file:
+            with temporary.open("rb+") as file:
                 os.posix_fallocate(file.fileno(), 0, 4 * values + 2048 * len(variables))
-        network.save_weights(beside)
+        network.save_weights(temporary)
 
 
 def load_weights(network: keras.Model, path: Path) -> None:

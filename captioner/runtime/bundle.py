@@ -28,7 +28,7 @@ from captioner.data.model_files import ARRAYS, BUNDLE, CONFIG, NETWORK, is_compa
 from captioner.data.network_trial import refuse_harmful, remember
 from captioner.data.weights_file import read_weights, save_weights
 from captioner.errors import CaptionerError
-from captioner.files import cache_directory, read_json, replacing, write_json
+from captioner.files import atomic_write, cache_directory, read_json, write_json
 from captioner.runtime.decoder import weight_shapes
 
 FORMAT = 2
@@ -61,7 +61,7 @@ def save_encoder(path: Path, network: bytes, onnx: bytes | None = None) -> None:
     Raises:
         OSError: the directory cannot be written to, or the disk is full.
     """
-    with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(NETWORK, network)
         if onnx is not None:
             archive.writestr(ONNX, onnx)
@@ -112,8 +112,8 @@ def write_ready(directory: Path, network: bytes, arrays: Mapping[str, np.ndarray
     Raises:
         OSError: the directory cannot be written to, or the disk is full.
     """
-    with replacing(directory / NETWORK) as beside:
-        beside.write_bytes(network)
+    with atomic_write(directory / NETWORK) as temporary:
+        temporary.write_bytes(network)
     save_weights(directory / ARRAYS, arrays)
     encoder, decoder = (checksum((directory / name).read_bytes()) for name in (NETWORK, ARRAYS))
     remember(encoder)

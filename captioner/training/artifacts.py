@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from captioner.config import ModelConfig
-from captioner.files import replacing
+from captioner.files import atomic_write
 from captioner.plots import draw_training_curve
 from captioner.training.caption_run import CaptionRun
 from captioner.training.card import write_card
@@ -25,5 +25,5 @@ def write_history(output: Path, progress: Progress) -> None:
     """Write the figures of the epochs as a table."""
     import pandas as pd
 
-    with replacing(output / HISTORY) as temporary:
+    with atomic_write(output / HISTORY) as temporary:
         pd.DataFrame(progress.history).to_csv(temporary, index=False, float_format="%.6g")

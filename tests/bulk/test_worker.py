@@ -155,18 +155,18 @@ def test_a_shard_that_is_damaged_gives_what_it_has_and_an_error(work, photos, tm
     assert tally.errors == {"the shard cannot be read to its end": 1}
 
 
-@pytest.mark.parametrize("beside", ["path", "key", None, "record"])
-def test_a_table_with_bytes(work, captioner, photos, tmp_path, beside):
+@pytest.mark.parametrize("name_field", ["path", "key", None, "record"])
+def test_a_table_with_bytes(work, captioner, photos, tmp_path, name_field):
     paths = sorted(photos.rglob("*.png"))
     contents, names = [path.read_bytes() for path in paths], [path.name for path in paths]
-    if beside == "record":
+    if name_field == "record":
         columns = {"image": [{"bytes": content, "path": name} for content, name in zip(contents, names, strict=True)]}
     else:
-        columns = {"image": contents, **({beside: names} if beside else {})}
+        columns = {"image": contents, **({name_field: names} if name_field else {})}
     pq.write_table(pa.table(columns), tmp_path / "t.parquet", row_group_size=2)
     place = str(tmp_path / "t.parquet")
     rows, _ = work(Block(0, shard=Shard(place, "image", (1, 3), 2, 4)))
-    assert [row["path"] for row in rows] == (names[2:6] if beside else [f"{place}#{row}" for row in range(2, 6)])
+    assert [row["path"] for row in rows] == (names[2:6] if name_field else [f"{place}#{row}" for row in range(2, 6)])
     for row, path in zip(rows, paths[2:6], strict=True):
         check(row, captioner, path)
 

@@ -10,15 +10,15 @@ import pytest
 from captioner import __version__, files
 from captioner.errors import CaptionerError
 from captioner.export import directory as directory_module
-from captioner.export.directory import MARKER, check_output, replacing_directory
+from captioner.export.directory import MARKER, atomic_directory, check_output
 
 ROOT = Path(__file__).parents[2]
 
 
 def export(output, content="new", error=None):
-    with replacing_directory(output, format="test") as beside:
-        (beside / "part").mkdir()
-        (beside / "part" / "a").write_text(content)
+    with atomic_directory(output, format="test") as temporary:
+        (temporary / "part").mkdir()
+        (temporary / "part" / "a").write_text(content)
         if error:
             raise error
 
@@ -88,8 +88,8 @@ def test_nothing_else_is_replaced(tmp_path, monkeypatch):
 
 def test_what_came_while_the_export_was_written_stays(tmp_path):
     def hurry():
-        with replacing_directory(tmp_path / "out") as beside:
-            (beside / "a").touch()
+        with atomic_directory(tmp_path / "out") as temporary:
+            (temporary / "a").touch()
             (tmp_path / "out").mkdir()
             (tmp_path / "out" / "b").touch()
 
@@ -110,7 +110,7 @@ def test_a_link_stays_a_link(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from captioner.export.directory import replacing_directory
+from captioner.export.directory import atomic_directory
 at, kill = int(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)
 rename, renamed = Path.rename, []
 def dying(self, target):
@@ -119,7 +119,7 @@ def dying(self, target):
         kill()
     return rename(self, target)
 Path.rename = dying
-with replacing_directory(Path(sys.argv[1])) as beside:
+with atomic_directory(Path(sys.argv[1])) as beside:
     (beside / "a").write_text("new")
     if not at:
         kill()
