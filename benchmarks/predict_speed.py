@@ -40,7 +40,7 @@ from captioner.data.model_files import is_compact, read_config
 from captioner.data.photos import open_photo, preprocess
 from captioner.data.shipped import shipped_model
 from captioner.decoding.captions import generate
-from captioner.quiet import stderr_closed
+from captioner.native_stderr import stderr_closed
 from captioner.runtime.captioner import MANY, Encoder
 from captioner.runtime.encoder import LiteRTEncoder
 

@@ -27,7 +27,7 @@ from captioner.decoding.limits import check_search
 from captioner.errors import CaptionerError
 from captioner.files import current_directory, sweep
 from captioner.home import home, is_private
-from captioner.quiet import load_keras
+from captioner.native_stderr import load_keras
 from captioner.runtime import bundle
 from captioner.runtime.captioner import AT_ONCE, Encoder
 from captioner.runtime.captioner import Captioner as LoadedCaptioner

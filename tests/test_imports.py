@@ -22,7 +22,7 @@ ROWS = {
     "files": 1,
     "locks": 1,
     "printable": 1,
-    "quiet": 1,
+    "native_stderr": 1,
     "home": 1,
     "prefetch": 1,
     "cores": 1,

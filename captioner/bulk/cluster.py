@@ -22,7 +22,7 @@ from captioner.bulk.worker import Worker
 from captioner.cores import available_cores
 from captioner.errors import CaptionerError
 from captioner.home import home
-from captioner.quiet import stderr_closed
+from captioner.native_stderr import stderr_closed
 
 if TYPE_CHECKING:
     import ray
@@ -78,7 +78,7 @@ def cluster(address: str) -> Iterator[int]:
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what a user can mend is told here
     settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    # Read as NumPy is imported, whose products are too small to share, and as ONNX Runtime is (`captioner.quiet`)
+    # Read as NumPy is imported, whose products are too small to share, and as ONNX Runtime is
     environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}}
     if address == "local":
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # only so all of its ports are those of 127.0.0.1

@@ -14,7 +14,7 @@ from captioner.cli.main import Stopped, complain
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
 from captioner.errors import CaptionerError, UsageError
-from captioner.quiet import stderr_closed
+from captioner.native_stderr import stderr_closed
 
 if TYPE_CHECKING:
     from captioner.bulk.run import Summary

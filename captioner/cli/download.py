@@ -6,7 +6,7 @@ from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.data.encoder_weights import IMAGENET, keras_file
 from captioner.data.shipped import shipped_model
-from captioner.quiet import stderr_closed
+from captioner.native_stderr import stderr_closed
 
 INTERRUPTED = "stopped; the same command resumes"
 

@@ -17,7 +17,7 @@ from captioner.data.photos import open_photo
 from captioner.decoding.limits import check_search
 from captioner.errors import UsageError
 from captioner.files import write_json
-from captioner.quiet import load_keras, stderr_closed
+from captioner.native_stderr import load_keras, stderr_closed
 from captioner.text import join_words, normalise
 
 EXAMPLES = """\

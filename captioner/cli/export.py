@@ -8,7 +8,7 @@ from captioner.cli.arguments import add_encoder_weights
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.errors import UsageError
-from captioner.quiet import load_keras, stderr_closed
+from captioner.native_stderr import load_keras, stderr_closed
 
 INTERRUPTED = "stopped; nothing was exported"
 

@@ -24,8 +24,8 @@ from captioner.data.photo_streams import STDIN, TYPED, NamedContent, is_stream, 
 from captioner.data.photos import PhotoError, find_photos
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import sweep, write_text
+from captioner.native_stderr import stderr_closed
 from captioner.processes import can_start
-from captioner.quiet import stderr_closed
 from captioner.runtime.caption import Candidate, Caption
 
 Result = tuple[Path, Caption | PhotoError]

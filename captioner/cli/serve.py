@@ -10,7 +10,7 @@ from captioner.cli.arguments import add_encoder_weights, add_model, add_search, 
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
-from captioner.quiet import stderr_closed
+from captioner.native_stderr import stderr_closed
 
 EXAMPLES = """\
 Drop a photo on the page, or take one; choose a word of its caption to see where the model looked. Programs send photos

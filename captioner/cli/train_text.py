@@ -13,7 +13,7 @@ from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
 from captioner.locks import alone_in
-from captioner.quiet import load_keras, stderr_closed
+from captioner.native_stderr import load_keras, stderr_closed
 from captioner.recipe import RunSettings
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
-from captioner.quiet import load_keras, stderr_closed
+from captioner.native_stderr import load_keras, stderr_closed
 
 if TYPE_CHECKING:
     from captioner.training.run import Training

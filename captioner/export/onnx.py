@@ -15,7 +15,7 @@ from captioner.export.directory import atomic_directory
 from captioner.layers.decoder import Memory
 from captioner.models.captioner import CaptionModel
 from captioner.models.networks import load_networks
-from captioner.quiet import load_onnxruntime
+from captioner.native_stderr import load_onnxruntime
 
 OPSET = 18
 

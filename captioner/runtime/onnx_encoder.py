@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from captioner.quiet import load_onnxruntime
+from captioner.native_stderr import load_onnxruntime
 
 onnxruntime = load_onnxruntime()
 

@@ -11,7 +11,7 @@ from captioner.errors import CaptionerError
 from captioner.export import litert
 from captioner.export.onnx import convert_encoder, export_onnx
 from captioner.models import networks
-from captioner.quiet import load_onnxruntime
+from captioner.native_stderr import load_onnxruntime
 from captioner.runtime.encoder import LiteRTEncoder
 from captioner.runtime.onnx_encoder import OnnxEncoder
 

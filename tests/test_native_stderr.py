@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from captioner.quiet import load_onnxruntime, stderr_closed
+from captioner.native_stderr import load_onnxruntime, stderr_closed
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "captioner"
@@ -46,7 +46,7 @@ def test_it_may_be_closed_twice(capfd):
 def test_what_python_says_comes_through():
     code = """
 import os, sys
-from captioner.quiet import stderr_closed
+from captioner.native_stderr import stderr_closed
 with stderr_closed():
     os.write(2, b"a remark\\n")
     print("a message", file=sys.stderr)
@@ -60,7 +60,7 @@ os.write(2, b"an error\\n")
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_commands_close_stderr(path):
     row = path.relative_to(PACKAGE).parts[0]
-    if row not in ("cli", "quiet.py") and path.relative_to(PACKAGE) != Path("bulk/cluster.py"):  # a command's alone
+    if row not in ("cli", "native_stderr.py") and path.relative_to(PACKAGE) != Path("bulk/cluster.py"):
         assert "stderr_closed" not in path.read_text(encoding="utf-8")
 
 
@@ -75,11 +75,11 @@ def test_onnxruntime_is_imported_in_one_place():
         if (isinstance(node, ast.Import) and any(each.name.split(".")[0] == "onnxruntime" for each in node.names))
         or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "onnxruntime")
     }
-    assert importing == {Path("captioner/quiet.py")}
+    assert importing == {Path("captioner/native_stderr.py")}
 
 
 def test_onnxruntime_leaves_nothing_in_an_empty_home(tmp_path):
-    code = "from captioner.quiet import load_onnxruntime; print(load_onnxruntime().get_available_providers())"
+    code = "from captioner.native_stderr import load_onnxruntime; print(load_onnxruntime().get_available_providers())"
     hidden = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     done = subprocess.run(
@@ -111,7 +111,7 @@ def test_a_thread_that_writes_to_stderr_while_a_library_call_loads_loses_no_line
     code = """
 import os, sys, threading
 from captioner import Captioner
-from captioner.quiet import load_onnxruntime
+from captioner.native_stderr import load_onnxruntime
 done, count = threading.Event(), 0
 def write():
     global count
