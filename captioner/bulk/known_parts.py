@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
+from captioner.bulk.done_names import DoneNames
 from captioner.bulk.output import Output
-from captioner.bulk.seen import Seen
 from captioner.errors import CaptionerError
 
 PAUSE = 60.0
@@ -24,7 +24,7 @@ class KnownParts:
 
     def __init__(self, output: Output, settings: dict[str, Any]) -> None:
         self._output, self._settings = output, settings
-        self._known = Seen()
+        self._known = DoneNames()
         self._next = time.monotonic() + PAUSE
 
     def add(self, digest: str) -> None:

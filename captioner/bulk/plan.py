@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from itertools import groupby, islice
 
+from captioner.bulk.done_names import DoneNames
 from captioner.bulk.inputs import Shard
-from captioner.bulk.seen import Seen
 from captioner.bulk.storage import Storage
 from captioner.errors import CaptionerError
 
@@ -75,7 +75,7 @@ class Block:
         return block
 
 
-def cut(items: Iterable[str | Shard], seen: Seen, is_done: Callable[[Block], bool]) -> Iterator[Block]:
+def cut(items: Iterable[str | Shard], seen: DoneNames, is_done: Callable[[Block], bool]) -> Iterator[Block]:
     """Cut the input into blocks, without what is done already and without names and shards that come twice.
 
     Where blocks begin follows from the input alone, not from what is done of it. So a run that was stopped plans the

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from captioner.bulk.cluster import caption, cluster
+from captioner.bulk.done_names import DoneNames
 from captioner.bulk.inputs import Inputs
 from captioner.bulk.known_parts import KnownParts
 from captioner.bulk.model import PackedModel
 from captioner.bulk.output import PLAN, Output
 from captioner.bulk.plan import Block, Plan, cut
-from captioner.bulk.seen import Seen
 from captioner.bulk.tally import Tally
 from captioner.errors import CaptionerError
 
@@ -77,7 +77,7 @@ def bulk(job: Job, load: Callable[[], PackedModel], watch: Callable[[int], Calla
             another run writes to the same folder.
     """
     output = job.output
-    seen, summary = Seen(), Summary()
+    seen, summary = DoneNames(), Summary()
     output.check(job.settings, job.overwrite)
     with output.alone():
         done = {} if job.overwrite else output.parts()

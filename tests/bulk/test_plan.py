@@ -4,10 +4,10 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r requirements-cluster.txt")
 
+from captioner.bulk.done_names import DoneNames
 from captioner.bulk.inputs import Shard
 from captioner.bulk.plan import PHOTOS_A_BLOCK, Block, Plan, cut
 from captioner.bulk.run import _tasks
-from captioner.bulk.seen import Seen
 from captioner.bulk.storage import Storage
 from captioner.errors import CaptionerError
 
@@ -15,7 +15,7 @@ NAMES = [f"{number}.jpg" for number in range(2 * PHOTOS_A_BLOCK + 5)]
 
 
 def blocks(items, done=(), shards=()):
-    seen = Seen()
+    seen = DoneNames()
     seen.add(list(done))
     return list(cut(items, seen, lambda block: block.shard in shards))
 

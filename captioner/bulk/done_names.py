@@ -11,7 +11,7 @@ _DIGEST = 16
 """Bytes of a name that are kept: among a thousand million names the chance that two are alike is 1 to 10**20."""
 
 
-class Seen:
+class DoneNames:
     """Remembers names, a hundred million of them in 1.6 GB.
 
     The digests lie in sorted arrays; one that has grown as large as the one before it is joined with it, so there are
