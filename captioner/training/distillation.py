@@ -108,11 +108,11 @@ def teacher_probabilities(teachers: Sequence[TunedModel], grids: Split) -> np.nd
     # Photos whose captions are equally long go together: less padding, and fewer graphs.
     order = sorted(range(len(grids.tokens)), key=lambda photo: max(map(len, grids.tokens[photo])))
     at_once = max(1, VIEWS_AT_ONCE // grids.views)
-    lots = [
+    chunks = [
         (np.asarray(grids.rows)[order[at : at + at_once], None] + np.arange(grids.views)).reshape(-1)
         for at in range(0, len(order), at_once)
     ]
-    fill(store, lots, _TeacherMaker(teachers, grids, np.empty(shape[1:], kind)))
+    fill(store, chunks, _TeacherMaker(teachers, grids, np.empty(shape[1:], kind)))
     return store.features
 
 

@@ -48,9 +48,9 @@ def extract_features(photos: Sequence[Path], encoder: keras.Model, feature_layer
     source = fingerprint(photos, *about.values())
     total = len(photos) * views
     store = FeatureStore(cache_directory() / "features" / source, (total, *encoder.output_shape[1:]), about)
-    lots = np.split(np.arange(total), range(BATCH_SIZE, total, BATCH_SIZE))
+    chunks = np.split(np.arange(total), range(BATCH_SIZE, total, BATCH_SIZE))
     with _FeatureMaker(photos, drawn, encoder, feature_layer) as maker:
-        fill(store, lots, maker)
+        fill(store, chunks, maker)
     return PhotoRows(store.features, range(0, total, views), maker.bad, source, maker.notes)
 
 

@@ -62,7 +62,7 @@ class RowMaker(ABC):
         """End what `make` is doing, because nobody waits for it any more."""
 
 
-def fill(store: FeatureStore, lots: Iterable[np.ndarray], maker: RowMaker) -> None:
+def fill(store: FeatureStore, chunks: Iterable[np.ndarray], maker: RowMaker) -> None:
     """Make the rows of a store that are missing, lot by lot. Killed at any moment, the next call resumes.
 
     A network rounds differently in batches of another size. So a lot is made as a whole even where a part of it is
@@ -76,19 +76,19 @@ def fill(store: FeatureStore, lots: Iterable[np.ndarray], maker: RowMaker) -> No
     Raises:
         CaptionerError: the cache cannot be written to, or `maker` raises it.
     """
-    lots = list(lots)
-    unfinished = [lot for lot in lots if not store.present[lot].all()]
-    total, photos = sum(map(len, lots)), maker.rows_per_photo
-    done = total - sum(int((~store.present[lot]).sum()) for lot in unfinished)
+    chunks = list(chunks)
+    unfinished = [chunk for chunk in chunks if not store.present[chunk].all()]
+    total, photos = sum(map(len, chunks)), maker.rows_per_photo
+    done = total - sum(int((~store.present[chunk]).sum()) for chunk in unfinished)
 
-    def make(lot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return maker.make(lot, lot[~store.present[lot]])
+    def make(chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return maker.make(chunk, chunk[~store.present[chunk]])
 
     made = prefetch_map(make, unfinished, maker.threads, 4 * maker.threads, maker.stop)
     bar = progress_bar(total=total // photos, initial=done // photos, desc=maker.title, unit="photo", delay=2)
     with closing(made), bar:
-        for lot, (rows, values) in zip(unfinished, made, strict=True):
-            done += int((~store.present[lot]).sum())
+        for chunk, (rows, values) in zip(unfinished, made, strict=True):
+            done += int((~store.present[chunk]).sum())
             store.write(rows, values)
             bar.update(done // photos - bar.n)
 
