@@ -40,7 +40,7 @@ class SlowQueue(CaptionQueue):
         super().__init__(captioner, limits)
         self.begun, self.ended = threading.Semaphore(0), threading.Semaphore(0)
 
-    def _decode(self, job, pictures):
+    def _decode(self, job, pictures, on_note):
         job.take()
         self.begun.release()
         assert job.cancelled.wait(10)
