@@ -31,10 +31,105 @@ from captioner.runtime.caption import Candidate, Caption
 Result = tuple[Path, Caption | PhotoError]
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The photos that the user named.
+
+    Attributes:
+        photos: their paths.
+        streams: the contents of those that came through a pipe.
+        complaints: about what the user named and cannot be captioned.
+        unread: how many files there are of each kind that is not read.
+        single: whether the user named one photo and nothing else.
+    """
+
+    photos: list[Path]
+    streams: Mapping[Path, NamedContent]
+    complaints: list[str]
+    unread: dict[str, int]
+    single: bool
+
+    def passed_over(self) -> list[str]:
+        """Return a line for each kind that is not read."""
+        return [passed_over(kind, count) for kind, count in sorted(self.unread.items())]
+
+
+@dataclass
+class Outcome:
+    """What came of the photos.
+
+    Attributes:
+        bad: why some could not be captioned.
+        notes: what is odd about some that were.
+        captioned: how many were.
+        left_out: how many of these had no caption that is sure enough.
+    """
+
+    bad: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    captioned: int = 0
+    left_out: int = 0
+
+
 def caption_photos(arguments: argparse.Namespace) -> int:
     """Caption what the user named, and return the exit status."""
     if arguments.format == "csv" and arguments.num_captions > 1:
         raise UsageError("--num-captions: --format csv holds one caption per photo; use --format json or text")
+    selection = _select(arguments)
+    photos, extras = selection.photos, _extras(arguments, selection)
+    for folder in extras.folders():  # a killed run may have left something where this one writes nothing
+        sweep(folder)
+    bare = selection.single and (arguments.output is None or arguments.overwrite or not is_text_table(arguments.output))
+    outcome = Outcome()
+    with _sink(arguments, bare) as (held, put):
+        if isinstance(held, Table):
+            held.nameless = selection.streams
+        todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
+        if len(todo) < len(photos):
+            going_on = (
+                f"captioning the other {len(todo)}" if todo else "nothing to do (--overwrite starts from scratch)"
+            )
+            complain(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
+        terminal = arguments.output is None and is_terminal(sys.stdout)
+        write = make_writer(arguments.format, arguments.num_captions, bare, terminal)
+
+        def keep(photo: Path, candidates: Sequence[Candidate]) -> None:
+            if photo not in held:  # last: a line says that all else is done, also of a run that was killed
+                put(photo, write(photo, candidates))
+
+        def is_done(photo: Path) -> bool:
+            if isinstance(held, Table):
+                held.refresh()
+            return photo in held and extras.are_there(photo)
+
+        try:
+            results = _captions(todo, selection.streams, is_done, arguments, outcome.notes.append)
+            _write(results, extras, keep, outcome, arguments.min_score)
+        finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
+            for each in (*outcome.notes, *outcome.bad, *selection.passed_over()):
+                complain(each)
+            if extras.kept:
+                complain(
+                    f"kept: the descriptions of {len(extras.kept)} of {outcome.captioned} photos (--overwrite replaces "
+                    "them, --append adds the captions to them)"
+                )
+    if outcome.left_out:
+        complain(
+            f"left out: {outcome.left_out} of {len(todo)} photos, whose captions all score below "
+            f"{arguments.min_score:g}"
+        )
+    failed = len(outcome.bad) + len(selection.complaints) + len(selection.unread)
+    if failed and todo and not outcome.captioned:
+        complain("no photo could be captioned")
+    return 1 if failed else 0
+
+
+def _select(arguments: argparse.Namespace) -> Selection:
+    """Find the photos that the user named, and print what cannot be captioned.
+
+    Raises:
+        CaptionerError: there is no photo.
+    """
     unread: dict[str, int] = {}
     photos, complaints = find_photos(arguments.paths, unread)
     photos = without_pictures(photos, arguments.paths, arguments.attention)
@@ -43,71 +138,49 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     complaints += map(str, broken.values())
     for complaint in complaints:
         complain(complaint)
+    single = len(arguments.paths) == 1 and (bool(streams) or photos[:1] == [Path(arguments.paths[0])])
+    selection = Selection(photos, streams, complaints, unread, single)
     if not photos:
-        for kind, count in sorted(unread.items()):
-            complain(passed_over(kind, count))
+        for line in selection.passed_over():
+            complain(line)
         raise CaptionerError("nothing to caption")
-    single = len(arguments.paths) == 1 and (bool(streams) or Path(arguments.paths[0]) == photos[0])
-    bare = single and (arguments.output is None or arguments.overwrite or not is_text_table(arguments.output))
-    extras = Extras(
-        pictures=attention_paths(arguments.attention, photos, single),
+    return selection
+
+
+def _extras(arguments: argparse.Namespace, selection: Selection) -> "Extras":
+    """Return what is to be written for each photo besides its line."""
+    photos, copies = selection.photos, {}
+    if arguments.embed:
+        copies = {photo: photo if arguments.in_place else copy_path(photo) for photo in photos}
+    return Extras(
+        pictures=attention_paths(arguments.attention, photos, selection.single),
         sidecars=sidecar_paths(photos) if arguments.sidecar else {},
-        copies={photo: photo if arguments.in_place else copy_path(photo) for photo in photos}
-        if arguments.embed
-        else {},
+        copies=copies,
         overwrite=arguments.overwrite,
         append=arguments.append,
-        contents=streams,
+        contents=selection.streams,
     )
-    for folder in extras.folders():  # a killed run may have left something where this one writes nothing
-        sweep(folder)
-    terminal = arguments.output is None and is_terminal(sys.stdout)
-    write = make_writer(arguments.format, arguments.num_captions, bare, terminal)
-    bad: list[str] = []
-    notes: list[str] = []
-    captioned = left_out = 0
-    with _sink(arguments, bare) as (held, put):
-        if isinstance(held, Table):
-            held.nameless = streams
-        todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
-        if len(todo) < len(photos):
-            going_on = (
-                f"captioning the other {len(todo)}" if todo else "nothing to do (--overwrite starts from scratch)"
-            )
-            complain(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
 
-        def is_done(photo: Path) -> bool:
-            if isinstance(held, Table):
-                held.refresh()
-            return photo in held and extras.are_there(photo)
 
-        try:
-            for photo, result in _captions(todo, streams, is_done, arguments, notes.append):
-                if isinstance(result, PhotoError):
-                    bad.append(str(result))
-                    continue
-                captioned += 1
-                candidates = _sure_enough(result, arguments.min_score)
-                if not candidates:
-                    left_out += 1
-                    continue
-                bad += extras.write(photo, candidates[0])
-                if photo not in held:  # last: a line says that all else is done, also of a run that was killed
-                    put(photo, write(photo, candidates))
-        finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
-            for each in (*notes, *bad, *(passed_over(kind, count) for kind, count in sorted(unread.items()))):
-                complain(each)
-            if extras.kept:
-                complain(
-                    f"kept: the descriptions of {len(extras.kept)} of {captioned} photos (--overwrite replaces them, "
-                    "--append adds the captions to them)"
-                )
-    if left_out:
-        complain(f"left out: {left_out} of {len(todo)} photos, whose captions all score below {arguments.min_score:g}")
-    failed = len(bad) + len(complaints) + len(unread)
-    if failed and todo and not captioned:
-        complain("no photo could be captioned")
-    return 1 if failed else 0
+def _write(
+    results: Iterator[Result],
+    extras: "Extras",
+    keep: Callable[[Path, Sequence[Candidate]], None],
+    outcome: Outcome,
+    min_score: float | None,
+) -> None:
+    """Write captions as they come, and count what came of the photos."""
+    for photo, result in results:
+        if isinstance(result, PhotoError):
+            outcome.bad.append(str(result))
+            continue
+        outcome.captioned += 1
+        candidates = _sure_enough(result, min_score)
+        if not candidates:
+            outcome.left_out += 1
+            continue
+        outcome.bad += extras.write(photo, candidates[0])
+        keep(photo, candidates)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,13 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         help="what runs the networks; keras takes seconds to start and is for comparison (default: litert, and ONNX "
         "Runtime for many photos)",
     )
-    output = parser.add_argument_group("output")
+    _add_output(parser.add_argument_group("output"))
+    add_text(parser)
+    return parser
+
+
+def _add_output(output: argparse._ArgumentGroup) -> None:
+    """Add the options that say what is written, and where."""
     output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions per photo (default: 1)")
     output.add_argument(
         "--format",
@@ -106,8 +112,6 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         action="store_true",
         help="with --embed: add the caption to an existing description, in a line of its own, unless it is there",
     )
-    add_text(parser)
-    return parser
 
 
 def run(arguments: argparse.Namespace) -> int:

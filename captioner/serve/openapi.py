@@ -14,46 +14,8 @@ def openapi(limits: Limits) -> JSON:
     Args:
         limits: which the descriptions tell.
     """
-    megabytes, megapixels = f"{limits.photo_bytes / 1e6:g}", f"{limits.pixels / 1e6:g}"
-    refusals = {
-        "400": "The form cannot be read, or there is no photo in the request.",
-        "403": "A page of another site sent the request.",
-        "408": f"The upload took longer than {limits.upload:g} s, or stood still for {limits.silence:g} s.",
-        "413": f"The file has more than {megabytes} MB, or the photo more than {megapixels} megapixels.",
-        "421": "The Host header names another machine.",
-        "422": "The file is not a photo that can be read.",
-        "500": "A bug of the server.",
-        "503": "Too many photos are waiting, or the server stops. Retry-After tells when to try again.",
-    }
-    caption: JSON = {
-        "operationId": "caption",
-        "summary": "Describe a photo in a sentence.",
-        "description": "The photo is kept nowhere.",
-        "parameters": [
-            _flag("attention", "Adds to each caption where the model looked before each word."),
-            _flag("pictures", "Adds the photo as a JPEG, and for each word a picture of where the model looked."),
-        ],
-        "requestBody": {
-            "required": True,
-            "description": f"JPEG, PNG, GIF, WebP, AVIF, BMP or TIFF, {megabytes} MB at most: the file's bytes, or a "
-            "form.",
-            "content": {
-                "application/octet-stream": {},
-                "image/*": {},
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "description": "One file; its field may have any name.",
-                        "properties": {"photo": {"type": "string", "contentMediaType": "application/octet-stream"}},
-                    }
-                },
-            },
-        },
-        "responses": {
-            "200": _json("The captions, the best first.", "Answer"),
-            **{status: _json(description, "Error") for status, description in refusals.items()},
-        },
-    }
+    refusals = _refusals(limits)
+    caption = _caption(limits, refusals)
     always = {"421": _json(refusals["421"], "Error")}
     health = {"200": _json("The server answers.", "Health"), **always}
     described = {"200": {"description": "This document.", "content": {"application/json": {}}}, **always}
@@ -78,6 +40,54 @@ def openapi(limits: Limits) -> JSON:
             "/openapi.json": {"get": _get("openapi", "Describe this interface.", described)},
         },
         "components": {"schemas": _schemas()},
+    }
+
+
+def _refusals(limits: Limits) -> dict[str, str]:
+    """Return what each status of a failure means."""
+    megabytes, megapixels = f"{limits.photo_bytes / 1e6:g}", f"{limits.pixels / 1e6:g}"
+    return {
+        "400": "The form cannot be read, or there is no photo in the request.",
+        "403": "A page of another site sent the request.",
+        "408": f"The upload took longer than {limits.upload:g} s, or stood still for {limits.silence:g} s.",
+        "413": f"The file has more than {megabytes} MB, or the photo more than {megapixels} megapixels.",
+        "421": "The Host header names another machine.",
+        "422": "The file is not a photo that can be read.",
+        "500": "A bug of the server.",
+        "503": "Too many photos are waiting, or the server stops. Retry-After tells when to try again.",
+    }
+
+
+def _caption(limits: Limits, refusals: dict[str, str]) -> JSON:
+    """Return the description of `POST /caption`."""
+    return {
+        "operationId": "caption",
+        "summary": "Describe a photo in a sentence.",
+        "description": "The photo is kept nowhere.",
+        "parameters": [
+            _flag("attention", "Adds to each caption where the model looked before each word."),
+            _flag("pictures", "Adds the photo as a JPEG, and for each word a picture of where the model looked."),
+        ],
+        "requestBody": {
+            "required": True,
+            "description": f"JPEG, PNG, GIF, WebP, AVIF, BMP or TIFF, {limits.photo_bytes / 1e6:g} MB at most: the "
+            "file's bytes, or a form.",
+            "content": {
+                "application/octet-stream": {},
+                "image/*": {},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "description": "One file; its field may have any name.",
+                        "properties": {"photo": {"type": "string", "contentMediaType": "application/octet-stream"}},
+                    }
+                },
+            },
+        },
+        "responses": {
+            "200": _json("The captions, the best first.", "Answer"),
+            **{status: _json(description, "Error") for status, description in refusals.items()},
+        },
     }
 
 
