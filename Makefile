@@ -23,11 +23,11 @@ test: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # Kills, full disks, broken photos, fuzzing's finds, a server under load: all that takes minutes.
 soak: .venv/.dev
-	$(BIN)/python -m pytest -m "slow or long" --numprocesses auto --dist loadgroup --durations=0
+	$(BIN)/python -m pytest -m "slow or long" --numprocesses auto --dist loadfile --durations=0
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -19,17 +19,6 @@ os.environ.update(
     CUDA_VISIBLE_DEVICES="-1",  # numbers are compared to 1e-6, which a GPU's matrix products do not hold
 )
 
-SHARED = Path(__file__).with_name("end_to_end")
-"""Its files share a trained model, which only tests of one process can."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let `--dist loadgroup` give a file to one process, for its fixtures, and a directory whose files share theirs."""
-    for item in items:
-        group = SHARED if SHARED in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(SHARED.parent))))
-
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:

@@ -94,6 +94,7 @@ def many(tmp_path: Path, photos: Path) -> Path:
     return tmp_path / "many"
 
 
+@pytest.mark.long
 def test_a_folder_on_the_cores_of_this_machine_and_once_more(photos, captioner, tmp_path):
     found = call(*tiny(0, photos, "--output", tmp_path / "out", "--format", "json"))
     assert (found.returncode, found.stdout) == (1, ""), found.stderr

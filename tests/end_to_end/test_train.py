@@ -103,6 +103,7 @@ def test_metrics_that_are_damaged_are_named(trained, train_arguments, command, t
     assert "metrics.json" in outcome.err
 
 
+@pytest.mark.long
 def test_a_finished_run_can_be_started_over_with_other_settings(trained, train_arguments, command, tmp_path):
     directory = tmp_path / "again"
     shutil.copytree(trained[0], directory)
@@ -119,6 +120,7 @@ def test_a_finished_run_can_be_started_over_with_other_settings(trained, train_a
     assert saved.network.decoder.cell.gates == 3
 
 
+@pytest.mark.long
 def test_fine_tuning_keeps_the_words_and_adds_new_ones(model, other_data, encoder_weights, command, tmp_path):
     outcome = command(
         *("train", "--data", other_data, "--encoder-weights", encoder_weights, "--init-from", model),
@@ -154,6 +156,7 @@ def test_fine_tuning_refuses_other_sizes(model, other_data, command):
     assert f"--hidden-size 8: --init-from {model} has 16" in outcome.err
 
 
+@pytest.mark.long
 def test_an_lstm_on_the_default_layer_in_the_default_place(other_data, encoder_weights, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAPTIONER_DATA", str(other_data))

@@ -6,6 +6,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 
 from captioner.config import DecodingConfig
 from captioner.config_io import save_config
@@ -18,6 +19,7 @@ import sys
 from pathlib import Path
 import keras
 import numpy as np
+import pytest
 from captioner.config import DecoderConfig, DecodingConfig
 from captioner.config_io import load_config
 from captioner.models.captioner import CaptionModel
@@ -36,6 +38,7 @@ assert "tensorflow" not in sys.modules
 """
 
 
+@pytest.mark.long
 def test_jax_gives_the_logits_and_captions_of_tensorflow(tmp_path, network, features):
     tokens = np.random.default_rng(20).integers(10, size=(3, 2, 4)).astype(np.int32)
     inputs = {"features": features, "tokens": tokens, "positions": np.int32([0, 5, 11, 23])}

@@ -60,6 +60,7 @@ def of_word(network: TunedModel, grid: np.ndarray, before: list[int]) -> np.ndar
     return np.exp(log_probs[0, 0])
 
 
+@pytest.mark.long
 def test_what_is_said_is_the_mean_of_the_teachers_probabilities_in_each_view(teachers, grids, monkeypatch):
     monkeypatch.setattr(module, "VIEWS_AT_ONCE", 4)  # several lots
     said = teacher_probabilities(teachers, grids)
@@ -132,6 +133,7 @@ def test_a_batch_brings_what_was_said_of_its_words_in_the_view_that_it_shows(tea
     assert {number % VIEWS for number in rows} == {0, 1}, "both views are shown"
 
 
+@pytest.mark.long
 def test_a_pupil_comes_to_say_what_its_teachers_say(teachers, grids, vocabulary, tmp_path):
     """With all of the share theirs, people's captions teach nothing: what the teachers say is nearer afterwards."""
 

@@ -104,7 +104,7 @@ class StopAfterEpoch2(logging.Handler):
 @pytest.mark.parametrize(
     ("ema_momentum", "at_batch", "done"),
     [
-        pytest.param(0.6, None, 2, id="between epochs"),
+        pytest.param(0.6, None, 2, id="between epochs", marks=pytest.mark.long),
         pytest.param(0.6, 3, 1, id="in the middle of epoch 2"),
         pytest.param(0.0, 3, 1, id="without a moving average", marks=pytest.mark.long),
     ],
