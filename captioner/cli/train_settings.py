@@ -132,8 +132,12 @@ def _read_model(directory: Path, models: Models) -> ModelConfig:
 
 def _trained_model(run: RunSettings, base: Path, models: Models) -> ModelConfig:
     model = _read_model(base, models)
-    _refuse_other_sizes(run, f"--init-from {base}", (model.encoder, model.decoder, model.decoding))
-    model = replace(model, decoder=replace(model.decoder, **chosen(run.values, DecoderConfig)))
+    _refuse_other_sizes(run, f"--init-from {base}", (model.encoder, model.decoder))
+    model = replace(
+        model,
+        decoder=replace(model.decoder, **chosen(run.values, DecoderConfig)),
+        decoding=replace(model.decoding, **chosen(run.values, DecodingConfig)),
+    )
     if run.values.get("fine_tune_after"):
         model = replace(model, encoder=replace(model.encoder, fine_tune_after=run.values["fine_tune_after"]))
     return model
@@ -170,9 +174,9 @@ def _compact_model(run: RunSettings, model: ModelConfig, models: Models) -> Mode
     if not run.teachers or run.path("init_from"):
         return model
     teacher = _read_model(run.teachers[0], models)
-    _refuse_other_sizes(run, f"--teacher {run.teachers[0]}", (teacher.decoder, teacher.decoding))
+    _refuse_other_sizes(run, f"--teacher {run.teachers[0]}", (teacher.decoder,))
     decoder = replace(teacher.decoder, **chosen(run.values, DecoderConfig))
-    return replace(model, decoder=decoder, decoding=teacher.decoding)
+    return replace(model, decoder=decoder, decoding=replace(teacher.decoding, **chosen(run.values, DecodingConfig)))
 
 
 def _refuse_other_encoders(run: RunSettings, network: str) -> None:

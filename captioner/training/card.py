@@ -4,8 +4,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from captioner.config import COMPACT, ModelConfig, TrainingConfig
+from captioner.config import CAPTION, COMPACT, ModelConfig, TrainingConfig
 from captioner.files import write_text
+from captioner.training.settings_table import settings_table
 
 LICENCES = {
     "flickr8k": "The model was trained on Flickr8k, whose photos and captions are for non-commercial research and "
@@ -192,6 +193,10 @@ chosen on these same photos, and so was the epoch: expect a little less on photo
 ## What it gets wrong
 
 {_gets_wrong(metrics)}
+
+## Settings
+
+{settings_table(CAPTION, metrics["settings"])}
 
 {_where_all_stands(metrics)}
 

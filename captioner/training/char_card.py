@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from captioner.config import CharModelConfig, CharTrainingConfig
+from captioner.config import CHAR_LM, CharModelConfig, CharTrainingConfig
 from captioner.files import write_text
+from captioner.training.settings_table import settings_table
 
 SOURCES = {
     "tinyshakespeare": "The text is tiny Shakespeare (A. Karpathy, The Unreasonable Effectiveness of Recurrent Neural "
@@ -26,6 +27,7 @@ def write_char_card(
         for name, scores in (("validation", metrics), ("test", metrics.get("test")))
         if scores
     )
+    settings = {name: value for name, value in metrics["settings"].items() if name != "text"}  # a checksum there
     norm = "layer normalisation" if model.layer_norm else "no normalisation"
     write_text(
         path,
@@ -48,6 +50,10 @@ from its first character to its last, the state carried all the way. The epoch w
   average of the weights {training.ema_momentum:g}, {training.precision}, seed {training.seed}. Best epoch
   {metrics["best_epoch"]} of {metrics["epochs"]}; {metrics["training_seconds"] / 60:.0f} minutes.
 - **Limits**: it knows the spelling and the manner of its text, not what it says.
+
+## Settings
+
+{settings_table(CHAR_LM, settings)}
 
 `history.csv` and `training.png` show every epoch, `metrics.json` all settings.
 

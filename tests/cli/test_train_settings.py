@@ -72,6 +72,12 @@ def test_what_its_weights_do_not_decide_may_be_given(base):
     assert (training.learning_rate, training.min_count) == (0.5, 2)
 
 
+@pytest.mark.parametrize("source", [["--init-from"], ["--encoder", "compact", "--teacher"]])
+def test_the_longest_caption_is_not_in_the_weights(base, source):
+    model, _ = configured(*source, base, "--max-length", 40)
+    assert model.decoding == dataclasses.replace(BASE.decoding, max_length=40)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "has"),
     [
