@@ -1,6 +1,7 @@
 """Set the backend and the device before any test imports Keras; give every test the same random numbers."""
 
 import json
+import logging
 import os
 import random
 import struct
@@ -27,6 +28,18 @@ def seeded() -> None:
     np.random.seed(0)
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What the package logs, and no other library."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("captioner")
+    logger.addHandler(handler)
+    yield messages
+    logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

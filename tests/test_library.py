@@ -92,29 +92,29 @@ def test_both_ways_say_the_same(directory, photos):
     assert len({each.text for each in keras_captions}) > 1
 
 
-def test_the_networks_are_prepared_once(directory, built, photos, cold, inception, caplog):
-    caplog.clear()
+def test_the_networks_are_prepared_once(directory, built, photos, cold, inception, logged):
+    logged.clear()
     first = captioner.Captioner.load(str(directory))(photos[0])
     assert built == [str(inception)]
-    (line,) = caplog.messages
+    (line,) = logged
     assert line.startswith(f"preparing {directory} for fast starts")
     cold()
     again = captioner.Captioner.load(directory)(photos[0])
     assert (again.text, again.score) == (first.text, first.score)
-    assert len(caplog.messages) == 1
+    assert len(logged) == 1
     assert built == [str(inception)]
 
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder"])
-def test_what_is_damaged_is_prepared_again(directory, built, photos, cold, tmp_path, kind, caplog):
+def test_what_is_damaged_is_prepared_again(directory, built, photos, cold, tmp_path, kind, logged):
     first = library.Captioner.load(directory)(photos[0])
     (path,) = (tmp_path / "cache" / "captioner" / "litert").glob(f"{kind}-*")
     content = bytearray(path.read_bytes())
     content[len(content) // 4] ^= 1  # of the encoder's two networks, the one for LiteRT
     path.write_bytes(content)
-    caplog.clear()
+    logged.clear()
     assert library.Captioner.load(directory)(photos[0]).text == first.text
-    assert len(caplog.messages) == 1
+    assert len(logged) == 1
     assert len(built) == (2 if kind == "encoder" else 1)
     cold()
     library.Captioner.load(directory)
@@ -150,7 +150,7 @@ def export(directory, output):
 
 
 def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(
-    directory, photos, tmp_path, monkeypatch, cold, caplog
+    directory, photos, tmp_path, monkeypatch, cold, logged
 ):
     first = library.Captioner.load(directory)(photos[0])
     ready = export(directory, tmp_path / "ready")
@@ -158,12 +158,12 @@ def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
     monkeypatch.setenv("CAPTIONER_ENCODER_WEIGHTS", str(tmp_path / "gone.h5"))
     cold()
-    caplog.clear()
+    logged.clear()
     found = library.Captioner.load(ready)
     caption = found(photos[0])
     assert (caption.text, caption.score) == (first.text, first.score)
     assert found.encoder_for(10_000) is found.encoder  # it has no other
-    assert caplog.messages == []
+    assert logged == []
     (note,) = (path for path in (tmp_path / "empty").rglob("*") if path.is_file())  # made elsewhere, and tried once
     assert note.name.startswith("tried-")
 
@@ -192,13 +192,13 @@ def test_a_bundle_alone_is_no_model_for_keras(directory, tmp_path):
         library.Captioner.load(ready)
 
 
-def test_a_cache_that_cannot_be_written_costs_time_alone(directory, photos, tmp_path, monkeypatch, caplog):
+def test_a_cache_that_cannot_be_written_costs_time_alone(directory, photos, tmp_path, monkeypatch, logged):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    caplog.clear()
+    logged.clear()
     assert library.Captioner.load(directory)(photos[0]).text
-    assert "cannot be kept" in caplog.messages[1]
-    assert str(tmp_path / "file") in caplog.messages[1]
+    assert "cannot be kept" in logged[1]
+    assert str(tmp_path / "file") in logged[1]
 
 
 @pytest.fixture
@@ -212,10 +212,10 @@ def kept_encoder(tmp_path) -> Path:
     return path
 
 
-def test_many_photos_are_read_in_onnx_and_get_the_captions_that_they_get_alone(directory, photos, many, cold, caplog):
+def test_many_photos_are_read_in_onnx_and_get_the_captions_that_they_get_alone(directory, photos, many, cold, logged):
     library.Captioner.load(directory)
     cold()
-    caplog.clear()
+    logged.clear()
     captioner = library.Captioner.load(directory)
     encoder = captioner.encoder_for(many)
     assert type(encoder).__name__ == "OnnxEncoder"
@@ -225,11 +225,11 @@ def test_many_photos_are_read_in_onnx_and_get_the_captions_that_they_get_alone(d
     for found, alone in zip(captioner(list_of_many), map(captioner, list_of_many), strict=True):
         assert found.text == alone.text
         assert found.score == pytest.approx(alone.score, abs=1e-5)
-    assert caplog.messages == []
+    assert logged == []
 
 
 @pytest.mark.parametrize("damage", ["flipped", "no network"])
-def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, photos, many, tmp_path, damage, caplog):
+def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, photos, many, tmp_path, damage, logged):
     first = library.Captioner.load(directory)(photos[0])
     path = kept_encoder(tmp_path)
     network, onnx = bundle.read_encoder(path), bundle.read_onnx(path)
@@ -239,12 +239,12 @@ def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, p
         path.write_bytes(content)
     else:  # such as another version of ONNX Runtime might find
         bundle.save_encoder(path, network, b"no network")
-    caplog.clear()
+    logged.clear()
     captioner = library.Captioner.load(directory)
     assert captioner(photos[0]).text == first.text
-    assert caplog.messages == []
+    assert logged == []
     assert {caption.text for caption in captioner(photos[:1] * many)} == {first.text}
-    (line,) = caplog.messages
+    (line,) = logged
     assert "the photos are read in LiteRT, which takes longer" in line
     assert f"delete {path} to have it made again" in line
     path.unlink()
@@ -253,19 +253,19 @@ def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, p
 
 
 def test_an_encoder_that_cannot_be_turned_into_onnx_is_kept_without(
-    directory, photos, many, monkeypatch, tmp_path, caplog
+    directory, photos, many, monkeypatch, tmp_path, logged
 ):
     def convert(encoder):
         raise KeyError("an operation")
 
     monkeypatch.setattr(export_onnx, "convert_encoder", convert)
-    caplog.clear()
+    logged.clear()
     library.Captioner.load(directory)
-    assert "cannot be turned into ONNX ('an operation')" in caplog.messages[1]
+    assert "cannot be turned into ONNX ('an operation')" in logged[1]
     captioner = library.Captioner.load(directory)
     assert captioner.encoder_for(many) is captioner.encoder
     assert len(captioner(photos[:1] * many)) == many
-    assert len(caplog.messages) == 2
+    assert len(logged) == 2
     assert bundle.read_onnx(kept_encoder(tmp_path)) is None
 
 

@@ -97,19 +97,19 @@ def test_keras_reads_what_was_written(directory, saved):
 
 
 def test_litert_says_what_keras_says_without_cache_weights_or_keras(
-    directory, photos, nothing_else, monkeypatch, caplog
+    directory, photos, nothing_else, monkeypatch, logged
 ):
     options = {"num_captions": 3, "beam_width": 4, "length_penalty": 0.5}
     expected = library.Captioner.load(directory, backend="keras", **options)(photos)
     refuse_keras(monkeypatch)
-    caplog.clear()
+    logged.clear()
     found = library.Captioner.load(directory, **options)(photos)
     for ours, theirs in zip(found, expected, strict=True):
         assert [each.text for each in ours.candidates] == [each.text for each in theirs.candidates]
         np.testing.assert_allclose(ours.score, theirs.score, atol=1e-3)
         np.testing.assert_allclose(ours.attention, theirs.attention, atol=1e-3)
     assert len({each.text for each in found}) > 1
-    assert caplog.messages == []
+    assert logged == []
     notes = [path.name for path in nothing_else.rglob("*") if path.is_file()]  # that the network was tried
     assert all(name.startswith("tried-") for name in notes)
 

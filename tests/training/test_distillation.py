@@ -87,6 +87,7 @@ def test_only_the_likeliest_words_are_kept_and_they_sum_to_one(teachers, grids, 
     np.testing.assert_allclose(few["probability"], expected / expected.sum(), atol=1e-3)
 
 
+@pytest.mark.long
 def test_killed_it_goes_on_and_a_second_time_nobody_is_asked(teachers, grids, monkeypatch):
     monkeypatch.setattr(module, "VIEWS_AT_ONCE", 2)
     asked = []
@@ -110,6 +111,7 @@ def test_killed_it_goes_on_and_a_second_time_nobody_is_asked(teachers, grids, mo
     assert asked
 
 
+@pytest.mark.long
 def test_a_batch_brings_what_was_said_of_its_words_in_the_view_that_it_shows(teachers, grids, vocabulary):
     context = Context(vocabulary, grids, grids, TrainingConfig(batch_size=2, seed=0), CONFIG.decoding)
     stage = FineTuning(context, TunedModel(CONFIG), FineTuningConfig(1, distillation=0.5), teachers)

@@ -51,6 +51,7 @@ def tune(network, vocabulary, train, dev, directory):
     return run_stage(FineTuning(context, network, CONFIG), Checkpoint(directory, {}), Profile())
 
 
+@pytest.mark.long
 def test_encoder_and_decoder_learn(network, vocabulary, make_grids, tmp_path):
     before = [weight.numpy() for weight in network.trainable_variables]
     progress = tune(network, vocabulary, make_grids(8, 1, 2), make_grids(4, 2, 1), tmp_path)

@@ -40,7 +40,7 @@ def test_the_parts_are_contiguous_and_cover_the_batch(machine, batch_size, bound
     assert list(shards.shard_bounds(batch_size)) == bounds
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(2, 1), (8, 2)])
+@pytest.mark.parametrize(("cores", "threads"), [(2, 1), pytest.param(8, 2, marks=pytest.mark.long)])
 def test_an_operation_gets_the_cores_that_its_part_has(cores, threads):
     code = CORES.format(cores=cores) + (
         "import tensorflow as tf; from captioner.training.devices import give_each_shard_its_core as give;"
