@@ -25,7 +25,7 @@ NEAR = 0.1
 bfloat16 and other libraries make of the same network lies nearer, another network or preprocessing much farther."""
 
 BATCH_SIZE = 32
-"""Images that the encoder reads together."""
+"""Images that the encoder reads together; fewer where they are larger than 331 pixels, since memory grows with them."""
 
 WHOLE = np.array([0.0, 0.0, 1.0, 1.0])
 """The box of a whole photo, see `captioner.training.views.Views`."""
@@ -46,12 +46,17 @@ def extract_features(photos: Sequence[Path], encoder: keras.Model, feature_layer
     if views > 1:
         about["views"] = drawn.fingerprint()
     source = fingerprint(photos, *about.values())
-    total = len(photos) * views
+    total, batch_size = len(photos) * views, images_at_once(encoder.input_shape[1])
     store = FeatureStore(cache_directory() / "features" / source, (total, *encoder.output_shape[1:]), about)
-    chunks = np.split(np.arange(total), range(BATCH_SIZE, total, BATCH_SIZE))
+    chunks = np.split(np.arange(total), range(batch_size, total, batch_size))
     with _FeatureMaker(photos, drawn, encoder, feature_layer) as maker:
         fill(store, chunks, maker)
     return PhotoRows(store.features, range(0, total, views), maker.bad, source, maker.notes)
+
+
+def images_at_once(size: int) -> int:
+    """Return how many images of `size` x `size` pixels the encoder reads together."""
+    return max(1, min(BATCH_SIZE, BATCH_SIZE * 331**2 // size**2))
 
 
 class _FeatureMaker(PhotoRowMaker):

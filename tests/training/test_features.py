@@ -12,7 +12,7 @@ from captioner.data.store import FeatureStore
 from captioner.errors import CaptionerError
 from captioner.training import features as features_module
 from captioner.training import row_cache
-from captioner.training.features import extract_features, find_features, read_pixels
+from captioner.training.features import extract_features, find_features, images_at_once, read_pixels
 from captioner.training.views import cut
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0), "lime": (0, 255, 0)}
@@ -63,6 +63,11 @@ def opened(monkeypatch):
     for module in (row_cache, features_module):
         monkeypatch.setattr(module, "open_photo", open_photo)
     return names
+
+
+@pytest.mark.parametrize(("size", "images"), [(144, 32), (299, 32), (331, 32), (662, 8), (1324, 2), (2048, 1)])
+def test_larger_images_are_read_in_smaller_batches(size, images):
+    assert images_at_once(size) == images
 
 
 @pytest.fixture
