@@ -81,6 +81,7 @@ class Decoder(keras.layers.Layer):
             "dropout": dropout,
         }
         dtype = self.dtype_policy
+        # The files of weights know these two by their attributes' names.
         self.place = keras.layers.Dense(hidden_size, name="place", dtype=dtype)
         self.place_norm = keras.layers.LayerNormalization(name="place_norm", dtype=dtype)
         self.embedding = keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding", dtype=dtype)

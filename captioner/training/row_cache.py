@@ -63,14 +63,14 @@ class RowMaker(ABC):
 
 
 def fill(store: FeatureStore, chunks: Iterable[np.ndarray], maker: RowMaker) -> None:
-    """Make the rows of a store that are missing, lot by lot. Killed at any moment, the next call resumes.
+    """Make the rows of a store that are missing, chunk by chunk. Killed at any moment, the next call resumes.
 
-    A network rounds differently in batches of another size. So a lot is made as a whole even where a part of it is
+    A network rounds differently in batches of another size. So a chunk is made as a whole even where a part of it is
     there, and the values do not depend on where an earlier call was stopped.
 
     Args:
         store: which rows are there.
-        lots: the numbers of the rows that are made together.
+        chunks: the numbers of the rows that are made together.
         maker: makes them.
 
     Raises:

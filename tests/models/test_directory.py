@@ -13,6 +13,7 @@ import pytest
 from captioner.checksums import checksum_weights
 from captioner.config import DecoderConfig
 from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, read_config, read_words
+from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import load_model, load_weights, save_model
@@ -56,6 +57,14 @@ def test_a_model_comes_back_whole(saved, config, vocabulary, features, cell):
     assert loaded.vocabulary.tokens == vocabulary.tokens
     np.testing.assert_array_equal(logits(loaded.network, features), logits(model, features))
     assert sorted(path.name for path in directory.iterdir()) == sorted([CONFIG, VOCABULARY, WEIGHTS])
+
+
+@pytest.mark.parametrize("name", ["flickr8k", "compact"])
+def test_the_shipped_models_load(name):
+    """Their files fix the names of layers and attributes."""
+    saved = load_model(shipped_model(name))
+    assert saved.network.count_params() > 3_000_000
+    assert {"place/kernel", "place_norm/gamma", "attention/key/kernel"} <= saved.network.named_weights().keys()
 
 
 def test_a_directory_may_be_moved_and_named_by_a_string(saved, features, tmp_path):
