@@ -30,6 +30,7 @@ from captioner.data.photo_structure.jpeg_end import endings, lacks_end, without_
 from captioner.data.photo_structure.spans import as_file
 from captioner.data.photo_structure.structure import Content, Structure
 from captioner.errors import PhotoError, TooManyPixelsError
+from captioner.printable import in_a_line
 
 EXPECTED = f"expected {READ}"
 
@@ -91,11 +92,12 @@ def checked(content: Content, name: str, max_pixels: int) -> Structure:
     try:
         structure = inspect(content)
     except ValueError as error:
-        raise PhotoError(f"{name}: the file is damaged ({error}); copy or download it again") from error
+        raise PhotoError(f"{name}: the file is damaged ({in_a_line(str(error))}); copy or download it again") from error
     except OverflowError as error:
-        raise PhotoError(f"{name}: takes too much time to open: {error}; save it anew with another program") from error
+        said = in_a_line(str(error))
+        raise PhotoError(f"{name}: takes too much time to open: {said}; save it anew with another program") from error
     except NotImplementedError as error:
-        raise PhotoError(f"{name}: {error}") from error
+        raise PhotoError(f"{name}: {in_a_line(str(error))}") from error
     if structure is None:
         kind = kind_by_content(bytes(content[:32]))
         found = f"{kind}, which is not read" if kind else "not an image that can be read"
@@ -280,7 +282,7 @@ def reason(error: Exception) -> str:
         return "permission refused"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = in_a_line(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, NotImplementedError) or _ODD.search(said):
         return f"of a kind that is not read ({said}); save it anew as JPEG or PNG"
     if isinstance(error, MemoryError) or "out of memory" in said.lower():

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from captioner.data.formats import read_dataset
-from captioner.errors import CaptionerError
+from captioner.data.photos import open_photo
+from captioner.errors import CaptionerError, PhotoError
 
 FOUND = Path(__file__).with_name("found")
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,14 @@ def test_photos_take_little_memory_and_time():
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert int(done.stdout.splitlines()[-1]) < 1000
     assert after.ru_utime - before.ru_utime < 5 + len(paths)
+
+
+def test_a_message_about_a_photo_is_one_line():
+    """The file calls its picture "av0" and a line end."""
+    with pytest.raises(PhotoError, match="packed as") as caught:
+        open_photo((FOUND / "photo" / "kind-with-a-line-end.avif").read_bytes())
+    assert str(caught.value).isprintable()
+    assert r"packed as av0\n," in str(caught.value)
 
 
 @pytest.mark.parametrize("layout", NAMES)

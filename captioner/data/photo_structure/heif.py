@@ -17,6 +17,7 @@ _DERIVED = (b"grid", b"iden", b"iovl")
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0")
 _DESCRIBES = b"cdsc"
 _UNKNOWN = b"skip"
+_SHOWN_KINDS = 3
 _LONGEST_META = 1 << 25
 _SEQUENCE = {b"avis": b"avif", b"hevc": b"heic", b"msf1": b"mif1"}
 """The brands of sequences, and those of the still picture in the same file, which is the first frame."""
@@ -181,7 +182,7 @@ def _structure(
     assert items.primary is not None
     kinds = {items.types[item][0] for item in needed if item in items.types} - {*_DERIVED}
     if kinds not in ({_AV1}, {_HEVC}):
-        named = ", ".join(sorted(kind.decode("ascii", "backslashreplace") for kind in kinds)) or "nothing"
+        named = ", ".join(sorted(kind.decode("latin-1") for kind in kinds)[:_SHOWN_KINDS]) or "nothing"
         raise NotImplementedError(f"a picture packed as {named}, expected AV1 or HEVC; save it anew as JPEG or PNG")
     format = AVIF if kinds == {_AV1} else HEIF
     sizes = [_size(view, items, item) for item in needed if item in items.types]
