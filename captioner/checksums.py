@@ -4,10 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from captioner.config import setting
 from captioner.config_io import holds_config, load_config
 from captioner.errors import CaptionerError
 from captioner.files import open_regular
+from captioner.setting import setting
 
 
 @dataclass(frozen=True)

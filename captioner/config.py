@@ -1,16 +1,13 @@
-"""What a model and a training are: frozen dataclasses in which each setting is declared once.
-
-A field of `setting` has its default, its bounds and the sentence about it that `train.py --help-all` prints. The
-options of the commands, the checks of configuration files and the recipes all come from these fields.
-"""
+"""What a model and a training are: frozen dataclasses in which each setting is declared once (`setting`)."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 from captioner.errors import CaptionerError
+from captioner.setting import like, setting, settings_of
 
 CELLS = ("rnn", "gru", "lstm")
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -44,52 +41,6 @@ SEARCH, GENERATION = "search", "generation"
 
 COMPACT_ALONE, COMPACT_TAUGHT, INIT_FROM = "compact without --teacher", "compact with --teacher", "with --init-from"
 """The trainings in which some settings have another default."""
-
-
-class About(TypedDict, total=False):
-    """What `setting` knows of a field beside its default and its help.
-
-    Attributes:
-        ge, le: the bounds of a number.
-        choices: the values that are allowed.
-        group: where the help lists it; a field without a group follows from the data and has no option.
-        flag: the option, where it is not called like the field.
-        metavar: what stands for the value in the help.
-        first: whether the short help lists it.
-        needs: a setting without which, empty or 0, this one has no effect.
-        task: the only task that has it, where its class serves both.
-        otherwise: other defaults, by the training in which they hold.
-        default_help: what the help says of the default, where the value alone does not tell.
-        absent: what a configuration file without the setting means.
-    """
-
-    ge: float
-    le: float
-    choices: tuple[str, ...]
-    group: str
-    flag: str
-    metavar: str
-    first: bool
-    needs: str
-    task: str
-    otherwise: Mapping[str, Any]
-    default_help: str
-    absent: Any
-
-
-def setting(default: Any, help: str = "", **about: Unpack[About]) -> Any:
-    """Declare a setting as the field of a dataclass."""
-    return field(default=default, metadata={"help": help, **about})
-
-
-def like(kind: Any, name: str, default: Any, **about: Unpack[About]) -> Any:
-    """Declare a setting that another class has too, with a default of its own."""
-    return field(default=default, metadata={**settings_of(kind)[name].metadata, "otherwise": {}, **about})
-
-
-def settings_of(kind: Any) -> dict[str, dataclasses.Field[Any]]:
-    """Return the fields of a settings class by name."""
-    return {each.name: each for each in dataclasses.fields(kind)}
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from captioner.config import settings_of
 from captioner.errors import CaptionerError
 from captioner.files import read_json, write_json
+from captioner.setting import settings_of
 
 FORMAT_VERSION = 1
 DIGEST = "digest"

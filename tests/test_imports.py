@@ -16,6 +16,7 @@ ROWS = {
     "checksums": 1,
     "config": 1,
     "config_io": 1,
+    "setting": 1,
     "recipe": 1,
     "text": 1,
     "errors": 1,

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from captioner.config import CAPTION, CHAR_LM, DecodingConfig, settings_of, task_settings
+from captioner.config import CAPTION, CHAR_LM, DecodingConfig, task_settings
 from captioner.config_io import check_bounds
 from captioner.data.encoder_weights import default_encoder_weights
 from captioner.errors import CaptionerError, UsageError
+from captioner.setting import settings_of
 
 METAVARS = {int: "N", float: "X", str: "TEXT"}
 

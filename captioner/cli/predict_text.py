@@ -7,11 +7,12 @@ from typing import IO, TYPE_CHECKING
 
 from captioner.cli.arguments import add_setting, chosen, flags
 from captioner.cli.main import complain
-from captioner.config import GenerationConfig, settings_of
+from captioner.config import GenerationConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_text
 from captioner.printable import in_lines, to_json
+from captioner.setting import settings_of
 
 if TYPE_CHECKING:
     import numpy as np

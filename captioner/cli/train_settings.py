@@ -23,12 +23,12 @@ from captioner.config import (
     EncoderConfig,
     ModelConfig,
     TrainingConfig,
-    settings_of,
     task_settings,
 )
 from captioner.data.model_files import read_config
 from captioner.errors import CaptionerError, UsageError
 from captioner.recipe import RunSettings, unmet_need
+from captioner.setting import settings_of
 
 FINE_TUNE_AFTER = "mixed6"
 """The layer of InceptionV3 behind which fine-tuning begins: what comes then is 4 million parameters of 11."""

@@ -5,9 +5,10 @@ import pytest
 
 from captioner.cli import evaluate, predict, train
 from captioner.cli.arguments import add_setting, chosen
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig, settings_of
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import UsageError
+from captioner.setting import settings_of
 
 
 def parsed(config, name, *argv):

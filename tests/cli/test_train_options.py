@@ -9,7 +9,8 @@ from captioner import config
 from captioner.cli import predict
 from captioner.cli.arguments import flags
 from captioner.cli.train_options import GROUPS, all_settings, make_parser
-from captioner.config import GENERATION, SEARCH, ModelConfig, settings_of
+from captioner.config import GENERATION, SEARCH, ModelConfig
+from captioner.setting import settings_of
 
 CLASSES = [
     kind
