@@ -1,6 +1,7 @@
 """Score a model on a split: captions found without any help from the references, then compared with them."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -24,8 +25,13 @@ from captioner.text import Vocabulary, join_words
 from captioner.training.devices import shard_count
 from captioner.training.split import Split
 
+log = logging.getLogger(__name__)
+
 BATCH_SIZE = 100
 """Images searched together by a thread: enough to fill the matrix products, little enough to fit any laptop."""
+
+ENOUGH_PHOTOS = 100
+"""Dev photos below which their CIDEr-D chooses neither an epoch nor a search: it would be chance."""
 
 LENGTH_PENALTIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 """Those tried on dev."""
@@ -55,11 +61,19 @@ def tune_decoding(
     """Find the beam width and the length penalty with the best CIDEr-D + BLEU-4 on this split.
 
     The beam is pruned by plain log-probability and the penalty only ranks what it found, so one search a width serves
-    all penalties.
+    all penalties. On fewer than `ENOUGH_PHOTOS` photos both stay as they are.
 
     Returns:
         `decoding` with the best two settings, and the captions found with them.
     """
+    if len(split.rows) < ENOUGH_PHOTOS:
+        log.info(
+            "%d dev photos are too few to choose a search on; beam width %d and length penalty %g stay",
+            *(len(split.rows), decoding.beam_width, decoding.length_penalty),
+        )
+        beams = caption_split(model, split, decoding)
+        return decoding, [vocabulary.decode(beam[0].tokens) for beam in beams]
+    log.info("choosing beam width and length penalty on dev")
     best_value, best = float("-inf"), (decoding, [[""]])
     cider = CiderD(split.captions)
 

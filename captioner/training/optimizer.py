@@ -9,6 +9,9 @@ import tensorflow as tf
 
 from captioner.config import CharTrainingConfig, TrainingConfig
 
+WARMUP_SHARE = 0.2
+"""Share of a stage's steps that the warm-up takes at most."""
+
 
 def make_optimizer(
     variables: list[keras.Variable],
@@ -28,15 +31,15 @@ def make_optimizer(
         slow: some of the variables, which are trained at another highest rate, and without weight decay, which would
             pull them away from where they began.
     """
-    warmup = min(config.warmup_steps, steps // 2)
+    warmup = min(config.warmup_steps, int(steps * WARMUP_SHARE))
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
+        initial_learning_rate=config.learning_rate / (warmup + 1),  # the first step learns too
         warmup_target=config.learning_rate,
         warmup_steps=warmup,
         decay_steps=max(1, steps - warmup),
     )
     own = {id(variable) for variable in slow[0]}
-    optimizer = _ScaledAdamW(
+    optimizer = AveragingAdamW(
         [slow[1] / config.learning_rate if id(variable) in own else 1.0 for variable in variables],
         schedule,
         weight_decay=config.weight_decay,
@@ -50,15 +53,33 @@ def make_optimizer(
     return optimizer
 
 
-class _ScaledAdamW(keras.optimizers.AdamW):
-    """AdamW in which each variable's learning rate is the schedule's times a number of its own."""
+class AveragingAdamW(keras.optimizers.AdamW):
+    """AdamW with a learning rate for each variable, and a moving average of the weights that soon forgets the first.
+
+    With a constant momentum m the average remembers the last 1 / (1 - m) steps, and so after few steps still holds much
+    of the weights that the training began with. Here its momentum at step t is min(m, (1 + t) / (10 + t)), as in
+    `tf.train.ExponentialMovingAverage`.
+
+    Args:
+        scales: for each variable, what the schedule's rate is multiplied by.
+    """
 
     def __init__(self, scales: Sequence[float], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._scales = list(scales)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update a variable at its own rate; Keras calls this for each."""
         super().update_step(gradient, variable, learning_rate * self._scales[self._get_variable_index(variable)])
+
+    def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:
+        highest = self.ema_momentum  # type: ignore[has-type]
+        step = keras.ops.cast(self.iterations, "float32")
+        self.ema_momentum = keras.ops.minimum(highest, (1 + step) / (10 + step))
+        try:
+            super()._update_model_variables_moving_average(trainable_variables)
+        finally:
+            self.ema_momentum = highest
 
 
 def averaged_weights(

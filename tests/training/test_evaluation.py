@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,11 @@ def hypothesis(words, log_prob):
 
 
 @pytest.fixture
+def few_are_enough(monkeypatch):
+    monkeypatch.setattr(evaluation, "ENOUGH_PHOTOS", 1)
+
+
+@pytest.fixture
 def search(monkeypatch):
     """Returns a function that makes the search find what is given for each beam width."""
 
@@ -51,6 +57,7 @@ def search(monkeypatch):
     return script
 
 
+@pytest.mark.usefixtures("few_are_enough")
 def test_the_best_width_and_penalty_are_found(search):
     right, other = WORDS[:6], WORDS[4:]
     short = [hypothesis(["one"], -2.0), hypothesis(["two"], -2.5)]
@@ -67,6 +74,7 @@ def test_the_best_width_and_penalty_are_found(search):
     assert captions == [right, other]
 
 
+@pytest.mark.usefixtures("few_are_enough")
 def test_of_equals_the_narrowest_beam_and_the_lowest_penalty_win(search):
     beams = [[hypothesis(WORDS, -3.0)], [hypothesis(WORDS[:5], -3.0)]]
     search(dict.fromkeys((1, 2, 3), beams))
@@ -77,10 +85,23 @@ def test_of_equals_the_narrowest_beam_and_the_lowest_penalty_win(search):
     assert captions == [WORDS, WORDS[:5]]
 
 
+@pytest.mark.usefixtures("few_are_enough")
 def test_captions_without_words_can_still_be_tuned(search):
     search({1: [[hypothesis([], -1.0)]]})
     decoding, captions = tune_decoding(None, VOCABULARY, split_of([WORDS]), DECODING, (1,), (0.0, 1.0))
     assert (decoding.beam_width, decoding.length_penalty, captions) == (1, 0.0, [[]])
+
+
+def test_a_handful_of_photos_does_not_choose_the_search(search, caplog):
+    caplog.set_level("INFO", logger="captioner")
+    own = replace(DECODING, length_penalty=0.0)
+    tried = search({1: [[hypothesis(WORDS, -9.0)]] * 99, 4: [[hypothesis(WORDS[:5], -3.0)]] * 99})
+    decoding, captions = tune_decoding(None, VOCABULARY, split_of(*[[WORDS]] * 99), own, (1,), (0.3,))
+    assert (decoding, tried) == (own, [4])
+    assert captions == [WORDS[:5]] * 99
+    assert caplog.messages == [
+        "99 dev photos are too few to choose a search on; beam width 4 and length penalty 0 stay"
+    ]
 
 
 def test_predictions_are_json_lines(tmp_path):

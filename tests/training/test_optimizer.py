@@ -19,14 +19,16 @@ def test_the_learning_rate_rises_then_falls_as_a_cosine(make_network):
     config = dataclasses.replace(CONFIG, learning_rate=0.1, warmup_steps=4)
     found = learning_rates(make_network(9), config, 20, [0, 1, 2, 4, 8, 12, 20, 30])
     quarter = 0.05 * (1 + math.cos(math.pi / 4))
-    assert found == pytest.approx([0, 0.025, 0.05, 0.1, quarter, 0.05, 0, 0], abs=1e-8)
+    assert found == pytest.approx([0.02, 0.04, 0.06, 0.1, quarter, 0.05, 0, 0], abs=1e-8)
 
 
-@pytest.mark.parametrize(("steps", "expected"), [(1, [0.1, 0]), (2, [0, 0.1, 0]), (4, [0, 0.05, 0.1, 0.05, 0])])
-def test_a_short_training_warms_up_for_half_of_it_at_most(make_network, steps, expected):
+@pytest.mark.parametrize(
+    ("steps", "expected"), [(1, [0.1, 0]), (4, [0.1, 0.085355, 0.05, 0.014645, 0]), (10, [0.1 / 3, 0.2 / 3, 0.1])]
+)
+def test_a_short_training_warms_up_for_a_fifth_of_it_at_most(make_network, steps, expected):
     config = dataclasses.replace(CONFIG, learning_rate=0.1, warmup_steps=200)
-    found = learning_rates(make_network(9), config, steps, range(steps + 1))
-    assert found == pytest.approx(expected, abs=1e-8)
+    found = learning_rates(make_network(9), config, steps, range(len(expected)))
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
@@ -53,8 +55,24 @@ def test_the_average_is_of_the_variables_that_are_trained(make_network):
     after = network.get_weights()
     place = next(number for number, weight in enumerate(network.weights) if weight is trained)
     assert not np.array_equal(after[place], before)
-    np.testing.assert_allclose(averaged[place], 0.75 * before + 0.25 * after[place], atol=1e-6)
+    second = (1 + 1) / (10 + 1)  # the momentum of step 1, the first being step 0
+    np.testing.assert_allclose(averaged[place], second * before + (1 - second) * after[place], atol=1e-6)
     for number, (one, other) in enumerate(zip(averaged, after, strict=True)):
         if number != place:
             np.testing.assert_array_equal(one, other)
     assert len(others) == len(network.trainable_variables) - 1
+
+
+def test_the_average_remembers_more_steps_as_there_are_more(make_network):
+    network = make_network(9)
+    trained, *_ = network.trainable_variables
+    config = dataclasses.replace(CONFIG, ema_momentum=0.75, learning_rate=0.1, weight_decay=0.0)
+    optimizer = make_optimizer([trained], config, steps=40)
+    expected = 0.0
+    for step in range(40):
+        optimizer.apply([np.ones(trained.shape, "float32")])
+        momentum = min(0.75, (1 + step) / (10 + step)) if step else 0.0
+        expected = momentum * expected + (1 - momentum) * trained.numpy()
+    averaged = averaged_weights(network, optimizer, [trained])
+    place = next(number for number, weight in enumerate(network.weights) if weight is trained)
+    np.testing.assert_allclose(averaged[place], expected, rtol=1e-5)

@@ -1,6 +1,9 @@
 """What the stages that are scored by captions have in common."""
 
+from typing import ClassVar
+
 from captioner.training.context import Context
+from captioner.training.evaluation import ENOUGH_PHOTOS
 from captioner.training.evaluator import Evaluator
 from captioner.training.loop import Row, Stage
 
@@ -12,9 +15,11 @@ class CaptionStage(Stage):
         context: what all stages share, with the epochs and the rate of this one.
 
     Attributes:
+        by_loss: whether the loss tells how good an epoch is.
         evaluator: scores the captions; each stage makes its own.
     """
 
+    by_loss: ClassVar[bool] = True
     evaluator: Evaluator
 
     def __init__(self, context: Context) -> None:
@@ -26,13 +31,16 @@ class CaptionStage(Stage):
         return self.evaluator()
 
     def quality(self, row: Row) -> tuple[float, ...]:
-        """Compare by CIDEr-D on dev, and where that is equal, as on a handful of photos, by the loss on dev."""
+        """Compare by CIDEr-D on dev, then by the loss; on few photos, where CIDEr-D is chance, by the loss alone."""
+        if self.by_loss and len(self.context.dev.rows) < ENOUGH_PHOTOS:
+            return (-row["dev_loss"],)
         return row["cider"], -row["dev_loss"]
 
     def summary(self, row: Row) -> str:
         """Describe an epoch by its losses and scores."""
+        trained = f"{self.monitor} {row[self.monitor]:.3f}, " if row["epoch"] else ""
         return (
-            f"{self.monitor} {row[self.monitor]:.3f}, dev {row['dev_loss']:.3f}, "
+            f"{trained}dev {row['dev_loss']:.3f}, "
             f"BLEU {row['bleu1']:.1f} {row['bleu2']:.1f} {row['bleu3']:.1f} {row['bleu4']:.1f}, "
             f"ROUGE-L {row['rouge_l']:.1f}, CIDEr-D {row['cider']:.1f}"
         )

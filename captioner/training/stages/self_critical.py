@@ -99,6 +99,7 @@ class SelfCritical(CaptionStage):
     """
 
     monitor = "reward"
+    by_loss = False  # what it lowers is not the loss on dev
     rate_option = "--self-critical-rate"
 
     def __init__(self, context: Context, network: CaptionModel, config: SelfCriticalConfig) -> None:
