@@ -29,17 +29,17 @@ def draw_training_curve(path: Path, history: Sequence[dict[str, float]], best_ep
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, scores = figure.subplots(1, 2)
     for key, label in LOSSES.items():
-        losses.plot(epochs, [row[key] for row in history], marker=".", label=label)
+        losses.plot(epochs, [row.get(key, math.nan) for row in history], marker=".", label=label)
     losses.set(xlabel="epoch", ylabel="nats a word", title="Cross-entropy")
     for key, label in SCORES.items():
-        scores.plot(epochs, [row[key] for row in history], marker=".", label=label)
+        scores.plot(epochs, [row.get(key, math.nan) for row in history], marker=".", label=label)
     scores.axvline(best_epoch, color="grey", linestyle=":", label="kept")
     scores.set(xlabel="epoch", ylabel="score x 100", title="Captions of the dev photos")
     losses.legend(fontsize=8)
     scores.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     for axes in (losses, scores):
         axes.grid(alpha=0.3)
-        axes.set_xlim(0.5, max(epochs) + 0.5)
+        axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _save(figure, path)
 
@@ -53,7 +53,7 @@ def draw_text_curve(path: Path, history: Sequence[dict[str, float]], best_epoch:
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     for key, label in (("nats_per_char", "training, with dropout"), ("validation_nats_per_char", "validation")):
-        axes.plot(epochs, [row[key] for row in history], marker=".", label=label)
+        axes.plot(epochs, [row.get(key, math.nan) for row in history], marker=".", label=label)
     axes.axvline(best_epoch, color="grey", linestyle=":", label="kept")
     axes.set(xlabel="epoch", ylabel="nats a character", title="Cross-entropy", xlim=(0.5, max(epochs) + 0.5))
     axes.legend(fontsize=8)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 __all__ = ["INTERRUPTED", "make_parser", "run"]
 
-INTERRUPTED = "stopped; finished epochs are kept, and the same command resumes after them"
+INTERRUPTED = "stopped; the finished epochs and the best model are kept; run the same command again to resume"
 
 
 def run(arguments: argparse.Namespace) -> int:

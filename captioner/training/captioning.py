@@ -1,7 +1,7 @@
 """The training of a decoder on a network of `keras.applications`, whose last layers may learn along."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -13,9 +13,10 @@ from captioner.models.directory import save_model
 from captioner.models.encoder import build_encoder, last_layers, weights_fingerprint
 from captioner.models.networks import load_networks
 from captioner.models.tuned_model import TunedModel
-from captioner.training.artifacts import write_artifacts
+from captioner.training.artifacts import CARD, write_epochs
 from captioner.training.caption_run import CaptionRun
 from captioner.training.captions import fitted
+from captioner.training.card import write_card
 from captioner.training.checkpoint import Progress
 from captioner.training.context import Context
 from captioner.training.devices import choose_strategy
@@ -50,6 +51,7 @@ class CaptionTraining(Training):
     def __init__(self, config: CaptionRun) -> None:
         self.config = config.with_precision()
         self.output = config.output
+        self.starts_trained = config.sources.init_from is not None
         self.parent: dict[str, Any] | None = None
         self.parent_progress = Progress()
         self.tuned: keras.Model | None = None
@@ -158,16 +160,44 @@ class CaptionTraining(Training):
             train = extract(train, min(WHOLE_VIEWS, train.views))
         return self.context.with_data(train, extract(self.context.dev))
 
+    def progress(self, histories: Mapping[str, Progress]) -> Progress:
+        """Return the epochs of all stages as one history."""
+        progress = Progress()
+        for history in histories.values():
+            progress = progress.followed_by(history)
+        return progress
+
+    def write_epochs(self, progress: Progress) -> None:
+        """Write table and curve of the epochs, after those of the model that the training started from."""
+        write_epochs(self.output, self.parent_progress.followed_by(progress))
+
+    def save_draft(self, stage: Stage) -> None:
+        """Write the model as the stage has made it so far, with the search that its epochs are to be found by."""
+        scored, model, tuned = stage.scored, self.model, self.tuned
+        if isinstance(scored, TunedModel):
+            assert tuned is not None
+            tuned.set_weights(scored.layers_behind.get_weights())
+            scored = scored.captioner
+        elif isinstance(stage, CrossEntropy) and not self._begins_tuned:  # what will be fine-tuned is frozen still
+            model, tuned = replace(model, encoder=replace(model.encoder, fine_tune_after="")), None
+        save_model(self.output, model, self.context.vocabulary, self._adjusted(scored), tuned)
+
+    @property
+    def _begins_tuned(self) -> bool:
+        return self.base is not None and bool(self.base.config.encoder.fine_tune_after)
+
+    def _adjusted(self, network: CaptionModel) -> CaptionModel:
+        """Return a network in float32 with its logits adjusted, as models are kept."""
+        network = in_float32(network)
+        network.adjust_logits(self.word_counts, self.config.training.logit_adjustment)
+        return network
+
     def finish(self, run: TrainingRun) -> dict[str, Any]:
         """Adjust the logits, choose the search on dev, score, and write the model."""
-        network, context = in_float32(self.network), self.context
-        network.adjust_logits(self.word_counts, context.training.logit_adjustment)
-        log.info("choosing beam width and length penalty on dev")
+        network, context = self._adjusted(self.network), self.context
         decoding, captions = tune_decoding(network, context.vocabulary, context.dev, context.decoding)
         model = replace(self.model, decoding=decoding)
-        progress = Progress()
-        for history in run.histories.values():
-            progress = progress.followed_by(history)
+        progress = self.progress(run.histories)
         metrics = {
             **score_captions(captions, context.dev, "dev", decoding),
             **describe_captions(captions, context.dev, self.sentences),
@@ -181,5 +211,7 @@ class CaptionTraining(Training):
             "epochs_before": self.parent_progress.epoch,
         }
         save_model(self.output, model, context.vocabulary, network, self.tuned)
-        write_artifacts(self.config, model, self.parent_progress.followed_by(progress), metrics)
+        if progress.history:
+            self.write_epochs(progress)
+        write_card(self.output / CARD, self.config.dataset.name, model, self.config.training, metrics)
         return metrics

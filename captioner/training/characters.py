@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from captioner.runtime.char_lm import LanguageModel
 from captioner.text import CharacterVocabulary
 from captioner.training.artifacts import CARD, CURVE, write_history
 from captioner.training.char_card import write_char_card
+from captioner.training.checkpoint import Progress
 from captioner.training.loop import Stage
 from captioner.training.precision import choose_precision
 from captioner.training.run import Training, TrainingRun
@@ -114,6 +115,19 @@ class CharTraining(Training):
         self.network.set_character_frequencies(np.bincount(train, minlength=characters))
         yield "", CharLM(self.network, text, training, run.profile)
 
+    def progress(self, histories: Mapping[str, Progress]) -> Progress:
+        """Return the epochs of the only stage."""
+        return histories[""]
+
+    def write_epochs(self, progress: Progress) -> None:
+        """Write table and curve of the epochs."""
+        write_history(self.output, progress)
+        draw_text_curve(self.output / CURVE, progress.history, progress.best_epoch)
+
+    def save_draft(self, stage: Stage) -> None:
+        """Write the model with the weights that the stage has averaged."""
+        save_char_model(self.output, self.model, self.text.vocabulary, stage.scored.named_weights())
+
     def finish(self, run: TrainingRun) -> dict[str, Any]:
         """Write the model, and score it.
 
@@ -121,7 +135,7 @@ class CharTraining(Training):
             the metrics. `nats_per_char` and its kin are of the validation text, read from its first character to its
             last as one stream; with a test text, `test` holds the same of it.
         """
-        progress, training = run.histories[""], self.config.training
+        progress, training = self.progress(run.histories), self.config.training
         save_char_model(self.output, self.model, self.text.vocabulary, self.network.named_weights())
         log.info("reading the validation text as one stream")
         model = LanguageModel.load(self.output)
@@ -137,7 +151,6 @@ class CharTraining(Training):
             "training_seconds": round(progress.seconds),
             "settings": self.settings(),
         }
-        write_history(self.output, progress)
-        draw_text_curve(self.output / CURVE, progress.history, progress.best_epoch)
+        self.write_epochs(progress)
         write_char_card(self.output / CARD, self.config.corpus.name, self.model, training, metrics)
         return metrics

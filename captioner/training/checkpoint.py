@@ -1,6 +1,9 @@
 """The state of a training between epochs on disk, so that the same command goes on where a killed one stopped."""
 
+import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,11 @@ from captioner.errors import CaptionerError, UsageError
 from captioner.files import read_json, write_json
 from captioner.models.directory import save_weights
 
+SCHEDULE = ("epochs", "patience")
+"""Settings that may change while a run goes on."""
+
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -20,8 +28,10 @@ class Progress:
 
     Attributes:
         epoch: epochs done.
-        best_epoch: the one whose weights are the best so far; 0 before the first.
-        history: one row of figures an epoch.
+        best_epoch: the one whose weights are the best so far; 0 before the first, and where none was better than the
+            weights that the training started from.
+        history: a row of figures for each epoch; before them, where a trained model was started from, the row of
+            epoch 0, which has its scores.
     """
 
     epoch: int = 0
@@ -31,7 +41,7 @@ class Progress:
     @property
     def best(self) -> dict[str, float]:
         """The figures of the best epoch."""
-        return self.history[self.best_epoch - 1]
+        return next(row for row in self.history if row["epoch"] == self.best_epoch)
 
     @property
     def seconds(self) -> float:
@@ -40,13 +50,17 @@ class Progress:
 
     def followed_by_epoch(self, row: dict[str, float], improved: bool) -> "Progress":
         """Return this and one more epoch, which is the best if it `improved`."""
-        epoch = self.epoch + 1
+        epoch = int(row["epoch"])
         return Progress(epoch, epoch if improved else self.best_epoch, [*self.history, row])
 
     def followed_by(self, stage: "Progress") -> "Progress":
-        """Return this and a later stage as one, whose epochs count on; the best is that of the later stage."""
-        history = [*self.history, *({**row, "epoch": row["epoch"] + self.epoch} for row in stage.history)]
-        return Progress(self.epoch + stage.epoch, self.epoch + stage.best_epoch, history)
+        """Return this and a later stage as one, whose epochs count on; the best is that of the later stage, if any.
+
+        The weights that the later stage started from are those of the best epoch here, so it has no epoch 0.
+        """
+        later = [{**row, "epoch": row["epoch"] + self.epoch} for row in stage.history if row["epoch"] or not self.epoch]
+        best_epoch = self.epoch + stage.best_epoch if stage.best_epoch else self.best_epoch
+        return Progress(self.epoch + stage.epoch, best_epoch, [*self.history, *later])
 
 
 class Checkpoint:
@@ -67,6 +81,7 @@ class Checkpoint:
         self.settings = dict(settings)
         self._run = run or directory.parent
         self._state = directory / "progress.json"
+        self._running = directory / "running"
         self._checksums: dict[str, str] = {}
 
     def stage(self, name: str) -> "Checkpoint":
@@ -92,7 +107,7 @@ class Checkpoint:
             CaptionerError: the checkpoint is damaged.
         """
         progress = self.progress()
-        if progress.epoch:
+        if progress.epoch or progress.history:
             self._load(network, "last", progress.epoch)
         return progress
 
@@ -103,8 +118,26 @@ class Checkpoint:
             UsageError: the run was started with other settings; the message names them.
             CaptionerError: the checkpoint is damaged.
         """
+        settings, progress = self._read()
+        if not settings:
+            return progress
+        # What was begun before the teachers' weights were noted goes on
+        ours = {name: value for name, value in self.settings.items() if name in settings or name != "teacher_weights"}
+        refuse_changes(settings, ours, self._run)
+        return progress
+
+    def saved_settings(self) -> dict[str, Any]:
+        """Return the settings that the run has gone on with so far; none where it has not begun.
+
+        Raises:
+            CaptionerError: the checkpoint is damaged.
+        """
+        return self._read()[0]
+
+    def _read(self) -> tuple[dict[str, Any], Progress]:
+        """Read the settings and the progress, and remember the checksums of the weights."""
         if not self._state.is_file():
-            return Progress()
+            return {}, Progress()
         state = read_json(self._state, "checkpoint")
         try:
             known = {each.name for each in fields(Progress)}  # older files also have a best_score
@@ -115,10 +148,21 @@ class Checkpoint:
                 raise ValueError("its checksum differs")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(self._state) from error
-        # What was begun before the teachers' weights were noted goes on
-        ours = {name: value for name, value in self.settings.items() if name in settings or name != "teacher_weights"}
-        refuse_changes(settings, ours, self._run)
-        return progress
+        return settings, progress
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Note that a training runs, so that the next one can tell if it was killed."""
+        if self._running.exists():
+            log.warning(
+                "the training before was killed in the middle, perhaps since memory ran out; if it was, lower "
+                "--batch-size or --views"
+            )
+        self._running.touch()
+        try:
+            yield
+        finally:
+            self._running.unlink(missing_ok=True)
 
     def save(self, network: keras.Model, best: keras.Model | None, progress: Progress) -> None:
         """Write the state after an epoch: `network` with its optimiser, and `best` if this epoch is the best so far."""
@@ -167,11 +211,19 @@ def _damaged(path: Path) -> CaptionerError:
 
 
 def refuse_changes(before: dict[str, Any], now: dict[str, Any], where: Path) -> None:
-    """Raise UsageError, naming each setting, when a run in the directory `where` was started with others."""
-    changed = [key for key in now if before.get(key) != now[key]]
+    """Raise UsageError, naming each setting, when a run in `where` was started with others than those of a schedule."""
+    changed = [key for key in now if key not in SCHEDULE and before.get(key) != now[key]]
     if changed:
-        each = "; ".join(f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in changed)
         raise UsageError(
-            f"{where} holds a run with other settings: {each}. Give the settings it was started with, another "
-            "--output, or --no-resume to start over"
+            f"{where} holds a run with other settings: {_differences(before, now, changed)}. Give the settings it was "
+            "started with, another --output, or --no-resume to start over"
         )
+
+
+def schedule_changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Describe how the settings of the schedule have changed since a run was started; empty where they have not."""
+    return _differences(before, now, [key for key in SCHEDULE if key in before and before[key] != now.get(key)])
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], names: list[str]) -> str:
+    return "; ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in names)

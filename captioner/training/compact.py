@@ -1,7 +1,7 @@
 """The training of a compact encoder with its decoder, with the help of a teacher if there is one."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -18,10 +18,12 @@ from captioner.models.folding import folded, rounded, unfold
 from captioner.models.networks import load_networks
 from captioner.models.photo_model import PhotoModel
 from captioner.text import Vocabulary
-from captioner.training.artifacts import write_artifacts
+from captioner.training.artifacts import CARD, write_epochs
 from captioner.training.augment import ImageDataset, augment
 from captioner.training.caption_run import CaptionRun
 from captioner.training.captions import fitted
+from captioner.training.card import write_card
+from captioner.training.checkpoint import Progress
 from captioner.training.context import Context
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
 from captioner.training.feature_extractor import photo_extractor
@@ -59,11 +61,12 @@ class CompactTraining(Training):
         config: what to train.
     """
 
-    later_stages: ClassVar[tuple[str, ...]] = ("imitation",)
+    earlier_stages: ClassVar[tuple[str, ...]] = ("imitation",)
 
     def __init__(self, config: CaptionRun) -> None:
         self.config = config.with_precision()
         self.output = config.output
+        self.starts_trained = config.sources.init_from is not None
         self._learned: dict[str, Any] = {}
 
     def settings(self) -> dict[str, Any]:
@@ -190,18 +193,33 @@ class CompactTraining(Training):
         copy.set_weights(decoder.get_weights())
         return copy
 
+    def progress(self, histories: Mapping[str, Progress]) -> Progress:
+        """Return the epochs on captions; those of the imitation have other figures."""
+        return histories.get("", Progress())
+
+    def write_epochs(self, progress: Progress) -> None:
+        """Write table and curve of the epochs."""
+        write_epochs(self.output, progress)
+
+    def save_draft(self, stage: Stage) -> None:
+        """Write the model as the stage has made it so far, with the search that its epochs are to be found by."""
+        encoder, captioner = self._kept(stage.scored)
+        save_compact(self.output, self.model, self.context.vocabulary, captioner, encoder)
+
+    def _kept(self, network: PhotoModel) -> tuple[keras.Model, CaptionModel]:
+        """Return encoder and decoder as they are kept and scored: without batch normalisation, in half precision."""
+        network = network.in_float32()
+        network.captioner.adjust_logits(self.word_counts, self.config.training.logit_adjustment)
+        return folded(network.encoder), rounded(network.captioner)
+
     def finish(self, run: TrainingRun) -> dict[str, Any]:
         """Fold and round the networks, choose the search on dev, score, and write the model."""
-        context, progress = self.context, run.histories[""]
-        log.info("choosing beam width and length penalty on dev")
-        network = self.network.in_float32()
-        network.captioner.adjust_logits(self.word_counts, context.training.logit_adjustment)
-        # What is scored is what is kept: without batch normalisation, and in half precision.
-        encoder, captioner = folded(network.encoder), rounded(network.captioner)
+        context, progress = self.context, self.progress(run.histories)
+        encoder, captioner = self._kept(self.network)
         dev = photo_extractor(encoder)(context.dev)
         decoding, captions = tune_decoding(captioner, context.vocabulary, dev, context.decoding)
         model = replace(self.model, decoding=decoding)
-        imitated = [run.histories[name] for name in self.later_stages if name in run.histories]
+        imitated = [run.histories[name] for name in self.earlier_stages if name in run.histories]
         metrics = {
             **score_captions(captions, dev, "dev", decoding),
             **describe_captions(captions, dev, self.sentences),
@@ -214,7 +232,8 @@ class CompactTraining(Training):
             "settings": self.settings(),
         }
         save_compact(self.output, model, context.vocabulary, captioner, encoder)
-        write_artifacts(self.config, model, progress, metrics)
+        self.write_epochs(progress)
+        write_card(self.output / CARD, self.config.dataset.name, model, self.config.training, metrics)
         return metrics
 
 

@@ -14,6 +14,16 @@ def shard_count() -> int:
     return 1 if tf.config.list_physical_devices("GPU") else min(MOST_SHARDS, available_cores())
 
 
+def describe_devices() -> str:
+    """Name what computes: "2 processor cores", or the GPUs."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        cores = available_cores()
+        return "1 processor core" if cores == 1 else f"{cores} processor cores"
+    names = [tf.config.experimental.get_device_details(each).get("device_name", "GPU") for each in gpus]
+    return ", ".join(names)
+
+
 def give_each_shard_its_core() -> None:
     """Let an operation use as many threads as there are cores for each shard; before TensorFlow's first operation.
 

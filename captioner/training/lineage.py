@@ -54,4 +54,6 @@ def parent_history(base: Path, metrics: dict[str, Any] | None, data: str) -> Pro
             f"{base / HISTORY} should be the table of epochs that a training wrote, but: {error}. Put the original "
             "back, or remove it to go on without"
         ) from error
-    return Progress(len(rows), history=[{str(name): value for name, value in row.items()} for row in rows])
+    history = [{str(name): value for name, value in row.items()} for row in rows]
+    epochs = max((int(row["epoch"]) for row in history), default=0)
+    return Progress(epochs, epochs - metrics["epochs"] + metrics["best_epoch"], history)

@@ -1,6 +1,7 @@
 """The epoch loop of every training: train, evaluate, keep the best weights, write a checkpoint."""
 
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 from captioner.errors import CaptionerError
 from captioner.progress import progress_bar
 from captioner.training.checkpoint import Checkpoint, Progress
+from captioner.training.devices import describe_devices
 from captioner.training.optimizer import averaged_weights
 from captioner.training.profile import Profile
 
@@ -67,14 +69,29 @@ class Stage(ABC):
 
     @abstractmethod
     def summary(self, row: Row) -> str:
-        """Describe an epoch's figures in part of a line."""
+        """Describe an epoch's figures in part of a line; epoch 0 has those of `evaluate` alone."""
 
 
-def run_stage(stage: Stage, checkpoint: Checkpoint, profile: Profile) -> Progress:
+def run_stage(
+    stage: Stage,
+    checkpoint: Checkpoint,
+    profile: Profile,
+    baseline: bool = False,
+    on_epoch: Callable[[Progress, bool], None] = lambda progress, improved: None,
+) -> Progress:
     """Run a stage to its end and leave `stage.network` with the weights of the best epoch.
 
     Every epoch depends on the seed and its number alone, and ends with a checkpoint. So a stage that was killed and
     resumed ends with the weights of one that was not.
+
+    Args:
+        stage: what to run.
+        checkpoint: where its state is kept.
+        profile: takes the time.
+        baseline: whether the network is trained already. Then it is scored first, as epoch 0, and its weights stay if
+            no epoch is better.
+        on_epoch: takes the progress after each epoch, and whether it is the best so far; then `stage.scored` has its
+            weights.
 
     Returns:
         the figures of all epochs and the number of the best.
@@ -86,39 +103,72 @@ def run_stage(stage: Stage, checkpoint: Checkpoint, profile: Profile) -> Progres
     progress = checkpoint.resume(stage.network)
     if progress.epoch:
         log.info("resuming after %s %d of %d", stage.title, progress.epoch, stage.epochs)
-    while progress.epoch < stage.epochs and progress.epoch - progress.best_epoch < stage.patience:
+    number = progress.epoch + 1 if progress.history or not baseline else 0
+    if number <= stage.epochs:
+        _log_outline(stage)
+    while number <= stage.epochs and progress.epoch - progress.best_epoch < stage.patience:
         with profile.epoch():
-            row, samples = _run_epoch(stage, progress.epoch + 1)
-            improved = not progress.best_epoch or stage.quality(row) > stage.quality(progress.best)
+            row, samples = _run_epoch(stage, number)
+            improved = not progress.history or stage.quality(row) > stage.quality(progress.best)
             progress = progress.followed_by_epoch(row, improved)
+            with profile.phase("save the model"):
+                on_epoch(progress, improved)
             with profile.phase("save a checkpoint"):
                 checkpoint.save(stage.network, stage.scored if improved else None, progress)
-        head = f"{stage.title} {row['epoch']}/{stage.epochs} {row['seconds']:.0f} s"
-        log.info("%s: %s%s", head, stage.summary(row), " (best)" if improved else "")
+        head = f"{stage.title} {number}/{stage.epochs} {row['seconds']:.0f} s"
+        log.info("%s: %s%s", head, stage.summary(row), _remark(number, improved))
         for sample in samples:
             log.info("    %s", sample)
-    if progress.epoch:
+        number += 1
+    if progress.history:
         checkpoint.load_best(stage.scored, progress)
         stage.network.set_weights(stage.scored.get_weights())
+    if progress.epoch and not progress.best_epoch:
+        log.info("no %s was better than the model that this training started from, whose weights stay", stage.title)
     return progress
 
 
+def _log_outline(stage: Stage) -> None:
+    """Log what is trained, on what, and why it takes a while to begin."""
+    parameters = sum(math.prod(variable.shape) for variable in stage.variables)
+    log.info(
+        "training %s parameters in %s on %s, %d steps an epoch; the first epoch takes longer, since TensorFlow "
+        "compiles each step that it meets for the first time",
+        *(f"{parameters:,}", stage.network.dtype_policy.name, describe_devices(), len(stage)),
+    )
+
+
+def _remark(number: int, improved: bool) -> str:
+    if not number:
+        return " (the model that this training starts from)"
+    return " (best)" if improved else ""
+
+
 def _run_epoch(stage: Stage, epoch: int) -> tuple[Row, list[str]]:
-    """Train and evaluate for one epoch; return its row and the samples."""
+    """Train and evaluate for one epoch, or for epoch 0 evaluate alone; return its row and the samples."""
     began = time.monotonic()
     title = f"{stage.title} {epoch}/{stage.epochs}"
+    if epoch:
+        figures = _train_epoch(stage, epoch, title)
+        rate = float(keras.ops.convert_to_numpy(stage.optimizer.learning_rate))
+        stage.scored.set_weights(averaged_weights(stage.network, stage.optimizer, stage.variables))
+    else:
+        figures, rate = {}, 0.0
+        stage.scored.set_weights(stage.network.get_weights())
+    held_out, samples = stage.evaluate()
+    figures = figures | held_out
+    unusable = [f"{name} is {value}" for name, value in figures.items() if not np.isfinite(value)]
+    if unusable:
+        raise CaptionerError(f"training diverged in {title}: {', '.join(unusable)}; lower {stage.rate_option}")
+    return {"epoch": epoch, "seconds": round(time.monotonic() - began, 1), "learning_rate": rate, **figures}, samples
+
+
+def _train_epoch(stage: Stage, epoch: int, title: str) -> Row:
+    """Train for one epoch behind a progress bar, and return its figures."""
     with progress_bar(total=len(stage), desc=title, unit="batch", leave=False) as bar:
 
         def on_batch(value: float) -> None:
             bar.set_postfix({stage.monitor: f"{value:.3f}"}, refresh=False)
             bar.update()
 
-        figures = stage.train_epoch(epoch, on_batch)
-    stage.scored.set_weights(averaged_weights(stage.network, stage.optimizer, stage.variables))
-    held_out, samples = stage.evaluate()
-    figures = figures | held_out
-    unusable = [f"{name} is {value}" for name, value in figures.items() if not np.isfinite(value)]
-    if unusable:
-        raise CaptionerError(f"training diverged in {title}: {', '.join(unusable)}; lower {stage.rate_option}")
-    rate = float(keras.ops.convert_to_numpy(stage.optimizer.learning_rate))
-    return {"epoch": epoch, "seconds": round(time.monotonic() - began, 1), "learning_rate": rate, **figures}, samples
+        return stage.train_epoch(epoch, on_batch)

@@ -58,7 +58,7 @@ def test_a_training_that_was_stopped_and_killed_goes_on(train_arguments, command
     arguments = [*train_arguments, "--epochs", 5, "--output", tmp_path]
     status, said = stopped(arguments[1:], 1, signal.SIGINT)
     assert status == 130, said
-    assert said.endswith("captioner: stopped; finished epochs are kept, and the same command resumes after them\n")
+    assert said.endswith("run the same command again to resume\n")
 
     status, said = stopped(arguments[1:], 3, signal.SIGKILL)
     assert status == -signal.SIGKILL, said
@@ -71,7 +71,6 @@ def test_a_training_that_was_stopped_and_killed_goes_on(train_arguments, command
     outcome = command(*arguments)
     assert outcome.status == 0
     assert "resuming after epoch " in outcome.err
-    assert not (tmp_path / "checkpoint").exists()
     assert json.loads((tmp_path / "metrics.json").read_text())["epochs"] == 5
 
 

@@ -15,7 +15,7 @@ from captioner.training.checkpoint import Progress
 
 FILES = {
     *("config.json", "vocabulary.json", "decoder.weights.h5", "metrics.json"),
-    *("history.csv", "training.png", "README.md"),
+    *("history.csv", "training.png", "README.md", "checkpoint"),
 }
 
 
@@ -82,7 +82,7 @@ def test_a_finished_run_says_so(trained, train_arguments, command):
     [
         ("--hidden-size", "9", "hidden_size was 16, now 9"),
         ("--cell", "gru", "cell was 'rnn', now 'gru'"),
-        ("--epochs", "3", "epochs was 2, now 3"),
+        ("--views", "3", "views was 1, now 3"),
     ],
 )
 def test_a_finished_run_refuses_other_settings(trained, train_arguments, command, option, value, named):
@@ -93,6 +93,42 @@ def test_a_finished_run_refuses_other_settings(trained, train_arguments, command
     assert outcome.err.count(", now ") == 1
     assert "--no-resume" in outcome.err
     assert outcome.out == ""
+
+
+def test_a_finished_run_goes_on_for_more_epochs(trained, train_arguments, command, predict, photos, tmp_path):
+    directory = tmp_path / "more"
+    shutil.copytree(trained[0], directory)
+    outcome = command(*train_arguments, "--epochs", 3, "--output", directory)
+    assert outcome.status == 0, outcome.err
+    assert "epochs was 2, now 3: the learning rate follows the new schedule from here on" in outcome.err
+    assert "resuming after epoch 2 of 3" in outcome.err
+    assert epochs_in(outcome.err) == ["3/3"]
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert (metrics["epochs"], metrics["settings"]["epochs"]) == (3, 3)
+    assert list(pd.read_csv(directory / "history.csv")["epoch"]) == [1, 2, 3]
+
+
+def test_an_unfinished_training_leaves_the_best_model_so_far(
+    train_arguments, encoder_weights, command, predict, photos, tmp_path, monkeypatch
+):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(captioning, "tune_decoding", stop)
+        outcome = command(*train_arguments, "--epochs", 1, "--output", tmp_path)
+    assert outcome.status == 130, outcome.err
+    assert {path.name for path in tmp_path.iterdir()} == FILES
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["finished"], metrics["epochs"], metrics["best_epoch"]) == (False, 1, 1)
+    assert "not finished" in (tmp_path / "README.md").read_text()
+    photo = photos / "red_circle.png"
+    said = predict(photo, "--model", tmp_path, "--encoder-weights", encoder_weights)
+    assert (said.status, bool(said.out.strip())) == (0, True)
+
+    assert command(*train_arguments, "--epochs", 1, "--output", tmp_path).status == 0
+    assert "finished" not in json.loads((tmp_path / "metrics.json").read_text())
+    assert "vanilla tanh RNN of 16 units" in (tmp_path / "README.md").read_text()
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"settings": []}', "{"])

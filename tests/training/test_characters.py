@@ -32,6 +32,7 @@ def test_a_run_leaves_a_model_that_works(run, caplog):
     metrics = train(CharTraining(run))
     names = [
         "README.md",
+        "checkpoint",
         "config.json",
         "history.csv",
         "metrics.json",
@@ -91,13 +92,15 @@ def test_a_stopped_run_goes_on_and_a_changed_one_is_refused(run, monkeypatch, ca
         patch.setattr(char_lm, "mean_loss", stopping)
         with pytest.raises(KeyboardInterrupt):
             train(CharTraining(run))
-    assert not (run.output / "metrics.json").exists()
+    draft = json.loads((run.output / "metrics.json").read_text())
+    assert (draft["finished"], draft["epochs"], draft["best_epoch"]) == (False, 1, 1)
+    assert "come to epoch 1" in (run.output / "README.md").read_text()
     with pytest.raises(UsageError, match=r"sequence_length was 4, now 9"):
         train(CharTraining(replace(run, training=replace(TRAINING, sequence_length=9))))
     metrics = train(CharTraining(run))
     assert "resuming after epoch 1 of 2" in caplog.messages
     assert metrics["epochs"] == 2
-    assert not (run.output / "checkpoint").exists()
+    assert "finished" not in metrics
 
 
 def test_a_third_part_is_a_test_text_that_had_no_say(run):

@@ -129,7 +129,7 @@ def taught(alone, folder) -> CaptionRun:
 def test_a_pupil_follows_its_teacher_into_a_directory_of_its_own(taught, folder):
     assert {path.name for path in taught.output.iterdir()} == {
         *("config.json", "vocabulary.json", "encoder.tflite", "decoder.npz"),
-        *("metrics.json", "history.csv", "training.png", "README.md"),
+        *("metrics.json", "history.csv", "training.png", "README.md", "checkpoint"),
     }
     config, vocabulary = read_words(taught.output)
     assert config.encoder == MODEL.encoder

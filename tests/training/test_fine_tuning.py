@@ -75,7 +75,8 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights(
     expected = network.get_weights()
 
     def stop(message, *values):
-        raise KeyboardInterrupt
+        if (message % values).startswith("epoch 1/2"):
+            raise KeyboardInterrupt
 
     network.set_weights(initial[1])
     with monkeypatch.context() as patch:

@@ -7,7 +7,7 @@ from captioner.training.checkpoint import Progress
 from captioner.training.lineage import parent_history, parent_metrics
 
 HEADER = "epoch,loss,cross_entropy,dev_cross_entropy,bleu1,bleu4,rouge_l,cider"
-TOLD = {"settings": {"data": "0123"}}
+TOLD = {"settings": {"data": "0123"}, "epochs": 2, "best_epoch": 1}
 
 
 def test_a_model_without_metrics_does_not_tell_how_it_learned(tmp_path):
@@ -28,6 +28,9 @@ def test_the_epochs_before_come_first_and_those_after_count_on(tmp_path):
     progress = earlier.followed_by(Progress(2, 1, [{"epoch": 1, "reward": 0.5}, {"epoch": 2, "reward": 0.25}]))
     assert [row["epoch"] for row in progress.history] == [1, 2, 3, 4]
     assert progress.best_epoch == 3
+    worse = earlier.followed_by(Progress(1, 0, [{"epoch": 0, "cider": 35.0}, {"epoch": 1, "cider": 30.0}]))
+    assert [row["epoch"] for row in worse.history] == [1, 2, 3]  # epoch 0 is the best of those before
+    assert (worse.epoch, worse.best_epoch) == (3, 1)
 
 
 @pytest.mark.parametrize("told", [None, {"settings": {}}, {"settings": {"data": "4567"}}])

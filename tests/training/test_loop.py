@@ -11,7 +11,7 @@ from captioner.training.checkpoint import Checkpoint
 from captioner.training.context import Context
 from captioner.training.loop import run_stage
 from captioner.training.profile import Profile
-from captioner.training.stages import cross_entropy
+from captioner.training.stages import captioning, cross_entropy
 from captioner.training.stages.cross_entropy import CrossEntropy
 from captioner.training.step import Step
 
@@ -49,12 +49,12 @@ def train(make_network, make_split, vocabulary, tmp_path):
     """Returns a function that trains a new network in a directory, as a process that was started again would."""
     dev_split = make_split(4, seed=2)
 
-    def run(directory, config=CONFIG, photos=8, dropout=0.3):
+    def run(directory, config=CONFIG, photos=8, dropout=0.3, **more):
         network = make_network(len(vocabulary), seed=5, dropout=dropout)
         train_split = make_split(photos, seed=1)
         context = Context(vocabulary, train_split, dev_split, config, DECODING).with_data(train_split, dev_split)
         checkpoint = Checkpoint(tmp_path / directory, {})
-        return network, run_stage(CrossEntropy(context, network), checkpoint, Profile())
+        return network, run_stage(CrossEntropy(context, network), checkpoint, Profile(), **more)
 
     return run
 
@@ -153,6 +153,7 @@ def scripted_scores(monkeypatch, ciders):
 
 
 def test_training_stops_when_patience_is_out_and_the_best_weights_come_back(train, monkeypatch, lines):
+    monkeypatch.setattr(captioning, "ENOUGH_PHOTOS", 1)
     weights = scripted_scores(monkeypatch, [10.0, 30.0, 20.0, 25.0])
     config = dataclasses.replace(CONFIG, epochs=9, patience=2, ema_momentum=0.6)
     network, progress = train("run", config)
@@ -174,6 +175,47 @@ def test_equal_scores_are_told_apart_by_the_loss_on_dev(train, monkeypatch):
     _, progress = train("run", dataclasses.replace(CONFIG, epochs=3))
     losses = [row["dev_loss"] for row in progress.history]
     assert progress.best_epoch == 1 + losses.index(min(losses)) > 1
+
+
+def test_a_handful_of_dev_photos_chooses_by_the_loss(train, monkeypatch):
+    scripted_scores(monkeypatch, [50.0, 30.0, 10.0])
+    _, progress = train("run")
+    assert progress.best_epoch == 3
+
+
+def test_a_trained_model_is_scored_first_and_stays_where_nothing_is_better(train, monkeypatch, lines):
+    monkeypatch.setattr(captioning, "ENOUGH_PHOTOS", 1)
+    followed = []
+    weights = scripted_scores(monkeypatch, [20.0, 10.0, 15.0])
+    network, progress = train(
+        "run", baseline=True, on_epoch=lambda *each: followed.append(each), config=dataclasses.replace(CONFIG, epochs=2)
+    )
+    assert [(row["epoch"], row["cider"]) for row in progress.history] == [(0, 20.0), (1, 10.0), (2, 15.0)]
+    assert "loss" not in progress.history[0]
+    assert (progress.epoch, progress.best_epoch, progress.best["cider"]) == (2, 0, 20.0)
+    for found, expected in zip(network.get_weights(), weights[0], strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert [(each.epoch, improved) for each, improved in followed] == [(0, True), (1, False), (2, False)]
+    messages = lines()
+    parameters = sum(np.prod(each.shape) for each in network.trainable_variables)
+    assert messages[0].startswith(f"training {parameters} parameters in float32 on ")
+    assert "2 steps an epoch" in messages[0]
+    assert messages[1].startswith("epoch 0/2")
+    assert messages[1].endswith("(the model that this training starts from)")
+    assert messages[-1] == "no epoch was better than the model that this training started from, whose weights stay"
+
+
+@pytest.mark.parametrize("at_batch", [1, 3])
+def test_a_training_that_was_stopped_after_epoch_0_ends_alike(train, monkeypatch, at_batch):
+    expected, whole = train("whole", baseline=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "progress_bar", Interruption(at_batch))
+        with pytest.raises(KeyboardInterrupt):
+            train("stopped", baseline=True)
+    network, progress = train("stopped", baseline=True)
+    assert comparable(progress) == comparable(whole)
+    for found, other in zip(network.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, other)
 
 
 def test_it_learns_to_say_what_photos_show_that_it_has_never_seen(train, lines):

@@ -1,4 +1,7 @@
+import contextlib
+
 import pytest
+import tensorflow as tf
 
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_json
@@ -27,6 +30,15 @@ class NoStages(Training):
 
     def stages(self, run):
         yield from ()
+
+    def progress(self, histories):
+        return histories.get("", Progress())
+
+    def save_draft(self, stage):
+        raise NotImplementedError
+
+    def write_epochs(self, progress):
+        raise NotImplementedError
 
     def finish(self, run):
         self.finished += 1
@@ -72,14 +84,63 @@ def test_metrics_that_do_not_tell_what_was_trained_are_named(tmp_path):
         train(NoStages(tmp_path))
 
 
-def test_a_checkpoint_that_a_kill_has_left_beside_the_finished_model_goes(tmp_path):
-    (tmp_path / "checkpoint").mkdir()
-    write_json(tmp_path / "metrics.json", {"settings": SETTINGS})
-    with pytest.raises(UsageError):
-        train(NoStages(tmp_path, {"hidden_size": 9}))
-    assert (tmp_path / "checkpoint").exists()
-    train(NoStages(tmp_path))
-    assert not (tmp_path / "checkpoint").exists()
+def test_a_finished_run_goes_on_with_another_schedule_from_its_checkpoint(tmp_path, make_network, caplog):
+    caplog.set_level("INFO", "captioner")
+    settings = SETTINGS | {"epochs": 2, "patience": 5}
+    training = NoStages(tmp_path, settings)
+    train(training)
+    more = NoStages(tmp_path, settings | {"epochs": 4})
+    with pytest.raises(UsageError, match=r"epochs was 2, now 4, but its checkpoint is gone.*--init-from"):
+        train(more)
+
+    network = make_network(9)
+    network.compile("adam")
+    run = TrainingRun(NoStages(tmp_path, settings), resume=False, profile=Profile())
+    run.checkpoint.save(network, network, Progress(2, 1, [{"epoch": 1}, {"epoch": 2}]))
+    train(training)
+    assert train(more)["settings"]["epochs"] == 4
+    assert any(line.startswith("epochs was 2, now 4: the learning rate follows") for line in caplog.messages)
+    caplog.clear()
+    train(more)
+    assert caplog.messages == [f"{tmp_path} is finished; nothing to train (--no-resume trains it again)"]
+
+
+def test_the_schedule_stays_once_a_later_stage_has_begun(tmp_path, make_network):
+    settings = SETTINGS | {"epochs": 2}
+    run = TrainingRun(NoStages(tmp_path, settings), resume=True, profile=Profile())
+    network = make_network(9)
+    network.compile("adam")
+    for checkpoint in (run.checkpoint, run.checkpoint.stage("second")):
+        checkpoint.save(network, network, Progress(1, 1, [{"epoch": 1}]))
+    with pytest.raises(UsageError, match=r"epochs was 2, now 4, but second has begun"):
+        TrainingRun(NoStages(tmp_path, settings | {"epochs": 4}), resume=True, profile=Profile())
+
+
+def test_a_run_that_was_killed_is_told_of_by_the_next(tmp_path, caplog):
+    training = NoStages(tmp_path)
+    run = TrainingRun(training, resume=True, profile=Profile())
+    with contextlib.suppress(KeyboardInterrupt), run.checkpoint.in_use():
+        raise KeyboardInterrupt
+    train(training)
+    assert "killed" not in caplog.text
+    (tmp_path / "checkpoint" / "running").touch()  # as SIGKILL leaves it
+    train(training, resume=False)
+    assert "killed" not in caplog.text
+    (tmp_path / "checkpoint" / "running").touch()
+    (tmp_path / "metrics.json").unlink()
+    train(training)
+    assert "the training before was killed in the middle" in caplog.text
+    assert "--batch-size" in caplog.text
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")])
+def test_too_little_memory_says_what_to_lower(tmp_path, monkeypatch, error):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(NoStages, "finish", fail)
+    with pytest.raises(CaptionerError, match="not enough memory for this training; lower --batch-size"):
+        train(NoStages(tmp_path))
 
 
 def test_a_stage_that_was_begun_with_other_settings_is_refused_before_the_work(tmp_path, make_network):

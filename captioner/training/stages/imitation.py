@@ -132,8 +132,9 @@ class Imitation(Stage):
 
     def summary(self, row: Row) -> str:
         """Describe an epoch by the shares of the variances that are explained."""
+        trained = f"{1 - row['regions']:.1%} of the regions explained, " if row["epoch"] else "regions explained "
         return (
-            f"{1 - row['regions']:.1%} of the regions explained, on dev {1 - row['dev_regions']:.1%}; "
+            f"{trained}on dev {1 - row['dev_regions']:.1%}; "
             f"keys {1 - row['dev_keys']:.1%}, mean {1 - row['dev_mean']:.1%}"
         )
 
