@@ -10,6 +10,7 @@ training would keep caption them.
 """
 
 import argparse
+import itertools
 import logging
 import random
 import re
@@ -23,7 +24,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from captioner.cli.train_settings import configure
+from captioner.cli.train_settings import configure, with_batch_size
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.data.flickr8k import find_or_download
 from captioner.data.splits import random_split
@@ -120,7 +121,9 @@ def run(dataset: CaptionDataset, split: Split, output: Path, given: dict[str, An
     """Train in `output` and follow it on the held-out photos."""
     shutil.rmtree(output, ignore_errors=True)
     keras.utils.clear_session()
-    model, training = configure(RunSettings({"init_from": str(MODEL), **given}, frozenset(given)))
+    settings = RunSettings({"init_from": str(MODEL), **given}, frozenset(given))
+    model, training = configure(settings)
+    training = with_batch_size(training, settings, len(dataset.split("train")))
     config = CaptionRun(dataset, model, output, training, sources=Sources(weights, MODEL))
     held_out = HeldOut(split, output)
     train(CaptionTraining(config), callbacks=[held_out])
@@ -151,22 +154,20 @@ def main() -> None:
     curves, totals = [], []
     encoder_config = load_model(MODEL).config.encoder
     _, encoder = load_networks(MODEL, arguments.encoder_weights)
-    for size in arguments.sizes:
-        dataset = choose_photos(examples, size)
-        split = read_split(dataset, "test", encoder, encoder_config)
-        for seed in arguments.seeds:
-            began = time.monotonic()
-            output = arguments.output / f"{size}-{seed}"
-            held_out = run(dataset, split, output, given | {"seed": seed}, arguments.encoder_weights)
-            low, high = paired_interval(*held_out.scores[:: max(1, len(held_out.scores) - 1)][:2])
-            before, after = (100 * float(each.mean()) for each in (held_out.scores[0], held_out.scores[-1]))
-            totals.append(
-                {"photos": size, "seed": seed, "epoch 0": before, "kept": after, "gain": after - before}
-                | {"from": low, "to": high, "minutes": (time.monotonic() - began) / 60}
-            )
-            curves += [{"photos": size, "seed": seed, **row} for row in held_out.rows]
-            pd.DataFrame(curves).to_csv(arguments.output / "curves.csv", index=False, float_format="%.4g")
-            pd.DataFrame(totals).to_csv(arguments.output / "totals.csv", index=False, float_format="%.4g")
+    split = read_split(choose_photos(examples, 0), "test", encoder, encoder_config)
+    for seed, size in itertools.product(arguments.seeds, arguments.sizes):
+        began = time.monotonic()
+        output = arguments.output / f"{size}-{seed}"
+        held_out = run(choose_photos(examples, size), split, output, given | {"seed": seed}, arguments.encoder_weights)
+        low, high = paired_interval(held_out.scores[0], held_out.scores[-1])
+        before, after = (100 * float(each.mean()) for each in (held_out.scores[0], held_out.scores[-1]))
+        totals.append(
+            {"photos": size, "seed": seed, "epoch 0": before, "kept": after, "gain": after - before}
+            | {"from": low, "to": high, "minutes": (time.monotonic() - began) / 60}
+        )
+        curves += [{"photos": size, "seed": seed, **row} for row in held_out.rows]
+        pd.DataFrame(curves).to_csv(arguments.output / "curves.csv", index=False, float_format="%.4g")
+        pd.DataFrame(totals).to_csv(arguments.output / "totals.csv", index=False, float_format="%.4g")
     curve = pd.DataFrame(curves).pivot_table(index="photos", columns="epoch", values="cider")
     print(f"CIDEr-D x 100 on {HELD_OUT} held-out photos after each epoch, mean of the seeds\n")
     print(curve.round(1).to_string())

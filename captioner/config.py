@@ -173,6 +173,7 @@ class TrainingConfig:
         group=TRAINING,
         first=True,
         otherwise={COMPACT_ALONE: 64},
+        default_help="32; fewer, at least 4, where there are few photos",
     )
     learning_rate: float = setting(
         1e-3,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from captioner.cli.arguments import chosen
 from captioner.cli.train_options import given_settings, make_parser
-from captioner.cli.train_settings import check_runs, configure
+from captioner.cli.train_settings import check_runs, configure, with_batch_size
 from captioner.cli.train_text import run_text_task
 from captioner.cli.training import load_training, run_training
 from captioner.config import (
@@ -55,6 +55,7 @@ def _run_caption_task(settings: RunSettings, arguments: argparse.Namespace) -> N
     dataset = find_or_download(arguments.data, arguments.data_format)  # split alike whatever --seed, as evaluate does
     if training.limit:
         dataset = dataset.limited(training.limit)
+    training = with_batch_size(training, settings, len(dataset.split("train")))
     log.info(dataset.report())
 
     kind = COMPACT if model.encoder.network == COMPACT else model.decoder.cell

@@ -46,6 +46,9 @@ IMAGE_SIZES = {
 FEATURE_LAYERS = {"InceptionV3": "mixed8", COMPACT: "grid"}
 """Where a network is cut; all others behind their last layer with a grid."""
 
+FEWEST_STEPS, SMALLEST_BATCH = 24, 4
+"""Steps that an epoch has where nobody gave the batch size, unless a batch were smaller than this."""
+
 Models = Mapping[Path, ModelConfig]
 """What models will be that no training has written yet, by their directories."""
 
@@ -124,6 +127,16 @@ def _training(values: Mapping[str, Any], compact: bool) -> TrainingConfig:
         if case in about.metadata.get("otherwise", {})
     }
     return TrainingConfig(**defaults | chosen(values, TrainingConfig))
+
+
+def with_batch_size(training: TrainingConfig, run: RunSettings, photos: int) -> TrainingConfig:
+    """Return a training with smaller batches where there are few photos to train on, and nobody gave the size.
+
+    With a few large batches an epoch, the weights would hardly move.
+    """
+    if "batch_size" in run.values:
+        return training
+    return replace(training, batch_size=min(training.batch_size, max(SMALLEST_BATCH, photos // FEWEST_STEPS)))
 
 
 def _read_model(directory: Path, models: Models) -> ModelConfig:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from captioner.cli.train_options import given_settings, make_parser
-from captioner.cli.train_settings import check_runs, configure
+from captioner.cli.train_settings import check_runs, configure, with_batch_size
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
 from captioner.config_io import save_config
 from captioner.errors import CaptionerError, UsageError
@@ -192,6 +192,14 @@ def test_defaults_depend_on_the_encoder_and_on_what_a_run_starts_from(tmp_path):
     assert (begun.batch_size, begun.epochs, begun.views, begun.learning_rate) == (32, 16, 4, 2e-4)
     own = configured("--encoder", "compact", "--epochs", 3, "--batch-size", 5)[1]
     assert (own.batch_size, own.epochs) == (5, 3)
+
+
+@pytest.mark.parametrize(("photos", "size"), [(45, 4), (95, 4), (240, 10), (600, 25), (768, 32), (6000, 32)])
+def test_few_photos_make_smaller_batches(photos, size):
+    (run,) = plan_runs(None, {})
+    assert with_batch_size(TrainingConfig(), run, photos).batch_size == size
+    (given,) = plan_runs(None, {"batch_size": 30})
+    assert with_batch_size(TrainingConfig(batch_size=30), given, photos).batch_size == 30
 
 
 def test_a_later_run_is_checked_before_the_first_begins(base, tmp_path):
