@@ -36,8 +36,8 @@ CAPTION, CHAR_LM = "caption", "char-lm"
 DATA, MODEL, TRAINING = "data", "model", "training"
 FINE_TUNING, TEACHERS, SELF_CRITICAL = "fine-tuning the encoder", "teachers", "self-critical training"
 COMPACT_ENCODER, CHARACTERS = "compact encoder", "character language model"
-SEARCH, GENERATION = "search", "generation"
-"""The groups in which the help lists settings. The last two belong to commands that use a model."""
+SEARCH, GENERATION, SAMPLING, WORDING = "search", "generation", "sampling", "wording"
+"""The groups in which the help lists settings. The last four belong to commands that use a model."""
 
 COMPACT_ALONE, COMPACT_TAUGHT, INIT_FROM = "compact without --teacher", "compact with --teacher", "with --init-from"
 """The trainings in which some settings have another default."""
@@ -447,36 +447,53 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
-class GenerationConfig:
-    """How a character language model goes on with a text."""
+class SamplingConfig:
+    """How the next word or character is drawn at random; `captioner.decoding.sampling` draws it."""
 
-    length: int = setting(500, "characters to write", ge=0, le=100_000_000, group=GENERATION)
     temperature: float = setting(
         1.0,
-        "below 1 is more careful, above 1 more daring; 0 always takes the most likely character",
+        "draw each word or character at random: below 1 is more careful, above 1 more daring; 0 always takes the most "
+        "likely one",
         ge=0.0,
         le=100.0,
-        group=GENERATION,
+        group=SAMPLING,
+        default_help="1 for a text; the captions of photos are searched for, not drawn",
     )
     top_k: int = setting(
-        0, "sample from the N most likely characters; 0 means all", ge=0, le=1_114_112, group=GENERATION
+        0, "draw from the N most likely words or characters; 0 means all", ge=0, le=1_114_112, group=SAMPLING
     )
     top_p: float = setting(
         1.0,
-        "sample from the most likely characters with a total probability of X; 1 means all",
+        "draw from the most likely words or characters with a total probability of X; 1 means all",
         ge=1e-6,
         le=1.0,
-        group=GENERATION,
+        group=SAMPLING,
     )
-    num_samples: int = setting(1, "texts to write", ge=1, le=10_000, group=GENERATION)
-    seed: int = setting(
-        0,
-        "the same seed writes the same text",
+    seed: int | None = setting(
+        None,
+        "the same seed draws the same text, and for the same photo the same captions",
         ge=0,
         le=2**31 - 1,
-        group=GENERATION,
+        group=SAMPLING,
         default_help="a new one each time",
     )
+
+
+@dataclass(frozen=True)
+class WordingConfig:
+    """What a caption must and must not say."""
+
+    begin: str = setting("", "words that each caption begins with", group=WORDING)
+    exclude: tuple[str, ...] = setting((), "words that no caption has", group=WORDING, metavar="WORD")
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """How far a character language model goes on with a text, and how often."""
+
+    length: int = setting(500, "characters to write", ge=0, le=100_000_000, group=GENERATION)
+    stop: str = setting("", "stop behind the first occurrence of this text in what is written", group=GENERATION)
+    num_samples: int = setting(1, "texts to write", ge=1, le=10_000, group=GENERATION)
 
 
 _CLASSES: Mapping[str, Iterable[Any]] = {

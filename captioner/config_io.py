@@ -94,6 +94,8 @@ def listed(choices: Sequence[str], most: int = 5) -> str:
 
 def check_bounds(about: dataclasses.Field[Any], value: Any, where: str) -> None:
     """Raise CaptionerError when `value` lies outside the bounds or choices of the field `about`."""
+    if value is None:  # of a setting that may be left open
+        return
     choices = about.metadata.get("choices")
     if choices and value not in choices:
         raise CaptionerError(f"{where}: expected one of {listed(choices)}, found {str(value)[:40]!r}")

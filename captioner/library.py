@@ -2,16 +2,17 @@
 
 import logging
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from captioner.checksums import Checksums
-from captioner.config import DecodingConfig, ModelConfig
-from captioner.config_io import load_config
+from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
+from captioner.config_io import from_json, load_config, to_json
 from captioner.data.encoder_memory import check_encoder
 from captioner.data.encoder_weights import (
     BY_OTHER_MEANS,
@@ -23,7 +24,9 @@ from captioner.data.encoder_weights import (
 )
 from captioner.data.model_files import CONFIG, check_features, check_networks, read_config, read_words
 from captioner.data.shipped import shipped_model
+from captioner.decoding.captions import Network
 from captioner.decoding.limits import check_search
+from captioner.decoding.wording import worded
 from captioner.errors import CaptionerError
 from captioner.files import current_directory, sweep
 from captioner.home import home, is_private
@@ -33,10 +36,13 @@ from captioner.runtime.captioner import AT_ONCE, Encoder
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
+from captioner.text import Vocabulary
 
 log = logging.getLogger(__name__)
 
 BACKENDS = ("litert", "keras")
+
+Settings = TypeVar("Settings")
 
 
 class Captioner(LoadedCaptioner):
@@ -51,7 +57,14 @@ class Captioner(LoadedCaptioner):
         beam_width: int | None = None,
         length_penalty: float | None = None,
         no_repeat_ngram_size: int | None = None,
+        max_length: int | None = None,
         num_captions: int = 1,
+        begin: str = "",
+        exclude: Sequence[str] = (),
+        temperature: float | None = None,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
         backend: str = "litert",
     ) -> "Captioner":
         """Load a model directory; settings of the search that are not given are the model's own.
@@ -70,7 +83,16 @@ class Captioner(LoadedCaptioner):
             beam_width: sentences followed at once.
             length_penalty: above 0 favours longer captions.
             no_repeat_ngram_size: so many words in a row are not said twice in a caption; 0 lets them.
+            max_length: the most words of a caption, its end counted.
             num_captions: candidates a photo.
+            begin: words that each caption begins with.
+            exclude: words that no caption has; those that the model does not know are logged.
+            temperature: given, captions are drawn at random, in the order in which they come; below 1 is more careful,
+                above 1 more daring, and 0 always takes the likeliest word.
+            top_k: draw from so many likeliest words; 0 means all.
+            top_p: draw from the likeliest words that hold this probability together; 1 means all.
+            seed: the same draws the same captions of a photo, whatever is captioned beside it; None draws others each
+                time.
             backend: `keras` runs the networks in Keras, for comparison.
 
         What takes long or is not as usual is logged as a warning of `captioner.library`.
@@ -88,37 +110,66 @@ class Captioner(LoadedCaptioner):
             beam_width=beam_width,
             length_penalty=length_penalty,
             no_repeat_ngram_size=no_repeat_ngram_size,
+            max_length=max_length,
         )
+        wording = _checked(WordingConfig, {"begin": begin, "exclude": list(exclude)})
+        sampling = None
+        if temperature is not None:
+            sampling = _checked(
+                SamplingConfig, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+            )
+        check_wording(vocabulary, wording, decoding.max_length)
         widest = replace(decoding, beam_width=max(decoding.beam_width, num_captions))
         check_search(config.decoder, widest, AT_ONCE)
-        if backend == "keras":
-            weights = needed_weights(directory, config, weights)
-            load_keras()
-            from captioner.models.encoder import KerasEncoder
-            from captioner.models.networks import load_networks
+        encoder, network, load_batch_encoder = _load_networks(directory, config, weights, backend)
+        captioner = cls(vocabulary, encoder, network, decoding, num_captions, load_batch_encoder)
+        return captioner.with_settings(wording=wording, sampling=sampling)
 
-            saved, encoder = load_networks(directory, weights)
-            return cls(vocabulary, KerasEncoder(encoder), saved.network, decoding, num_captions)
-        ready = bundle.read_ready(directory, config)
-        network, arrays = ready or from_cache(directory, config, weights)
-        try:
-            litert = LiteRTEncoder(network)
-        except (ValueError, RuntimeError, LookupError) as error:  # whose checksum is right may still be no network
-            raise CaptionerError(
-                f"the encoder of {directory} is no network that LiteRT can run ({error}); copy or export the directory "
-                "again"
-            ) from error
-        if litert.image_size != config.encoder.image_size:
-            raise CaptionerError(
-                f"{directory}: the encoder reads images of {litert.image_size} pixels, but {CONFIG} expects "
-                f"{config.encoder.image_size}; the files are from different models"
-            )
-        check_features(directory, config, litert.feature_shape)
-        path = None if ready else encoder_path(directory, config, weights)
-        load_batch_encoder = partial(_load_batch_encoder, path)
-        return cls(
-            vocabulary, litert, DecoderNetwork(config.decoder, arrays), decoding, num_captions, load_batch_encoder
+
+def check_wording(vocabulary: Vocabulary, wording: WordingConfig, max_length: int) -> None:
+    """Check what captions are to say, and log the excluded words that the model does not know.
+
+    Raises:
+        CaptionerError: `begin` has unknown words or is too long, or an excluded word is not one word.
+    """
+    _, unknown = worded(vocabulary, wording, max_length)
+    if unknown:
+        log.warning(f"exclude: the model does not know {', '.join(map(repr, unknown))}, so no caption has it")
+
+
+def _checked(kind: type[Settings], given: dict[str, Any]) -> Settings:
+    return from_json(kind, to_json(kind()) | given, "Captioner.load")
+
+
+def _load_networks(
+    directory: Path, config: ModelConfig, weights: str, backend: str
+) -> tuple[Encoder, Network, Callable[[], Encoder | None]]:
+    """Return a model's encoder and decoder, and what loads the encoder for many photos."""
+    if backend == "keras":
+        weights = needed_weights(directory, config, weights)
+        load_keras()
+        from captioner.models.encoder import KerasEncoder
+        from captioner.models.networks import load_networks
+
+        saved, encoder = load_networks(directory, weights)
+        return KerasEncoder(encoder), saved.network, lambda: None
+    ready = bundle.read_ready(directory, config)
+    network, arrays = ready or from_cache(directory, config, weights)
+    try:
+        litert = LiteRTEncoder(network)
+    except (ValueError, RuntimeError, LookupError) as error:  # whose checksum is right may still be no network
+        raise CaptionerError(
+            f"the encoder of {directory} is no network that LiteRT can run ({error}); copy or export the directory "
+            "again"
+        ) from error
+    if litert.image_size != config.encoder.image_size:
+        raise CaptionerError(
+            f"{directory}: the encoder reads images of {litert.image_size} pixels, but {CONFIG} expects "
+            f"{config.encoder.image_size}; the files are from different models"
         )
+    check_features(directory, config, litert.feature_shape)
+    path = None if ready else encoder_path(directory, config, weights)
+    return litert, DecoderNetwork(config.decoder, arrays), partial(_load_batch_encoder, path)
 
 
 def default_model(weights: str) -> Path:

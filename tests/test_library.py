@@ -350,3 +350,37 @@ def test_a_network_that_is_none_is_named_though_its_checksum_is_right(directory,
     save_config(ready / "bundle.json", bundle=replace(about, encoder=checksum(network)))
     with pytest.raises(CaptionerError, match="is no network that LiteRT can run"):
         library.Captioner.load(ready)
+
+
+def test_settings_of_the_wording_and_of_drawing_reach_both_backends(directory, photos, logged):
+    logged.clear()
+    options = {"begin": "the", "exclude": ["dog", "unicorn"], "max_length": 5, "num_captions": 3}
+    for sampling in ({}, {"temperature": 1.5, "top_k": 4, "top_p": 0.9, "seed": 3}):
+        litert, in_keras = (
+            library.Captioner.load(directory, backend=backend, **options, **sampling)(photos)
+            for backend in library.BACKENDS
+        )
+        texts = [[each.text for each in caption.candidates] for caption in litert]
+        assert texts == [[each.text for each in caption.candidates] for caption in in_keras]
+        words = [each.words for caption in litert for each in caption.candidates]
+        assert {each[0] for each in words} == {"the"}
+        assert not any("dog" in each for each in words)
+        assert max(map(len, words)) <= 5
+    assert "exclude: the model does not know 'unicorn', so no caption has it" in logged
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"temperature": -1.0}, "temperature: expected a value from 0.0 to 100.0, found -1.0"),
+        ({"temperature": 1, "top_p": 0}, "top_p: expected a value from 1e-06 to 1.0, found 0.0"),
+        ({"temperature": 1, "seed": "x"}, "seed: expected int or NoneType, found str 'x'"),
+        ({"begin": 7}, "begin: expected str, found int '7'"),
+        ({"begin": "a unicorn"}, "begin: the model does not know 'unicorn'"),
+        ({"max_length": 10_000}, "would follow 30000 words, expected at most"),
+    ],
+)
+def test_settings_out_of_bounds_are_told_before_anything_is_prepared(directory, built, settings, complaint):
+    with pytest.raises(CaptionerError, match=complaint):
+        library.Captioner.load(directory, **settings)
+    assert built == []

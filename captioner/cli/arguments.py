@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from captioner.config import CAPTION, CHAR_LM, DecodingConfig, task_settings
+from captioner.config import (
+    CAPTION,
+    CHAR_LM,
+    DecodingConfig,
+    SamplingConfig,
+    WordingConfig,
+    task_settings,
+)
 from captioner.config_io import check_bounds
 from captioner.data.encoder_weights import default_encoder_weights
 from captioner.errors import CaptionerError, UsageError
@@ -49,7 +56,7 @@ def add_setting(
         shown = {} if "metavar" in about.metadata else {"metavar": None}
         options |= {"type": str, "choices": choices} | shown
     if about.type == tuple[str, ...]:
-        options["nargs"] = "+"
+        options |= {"nargs": "+", "action": "extend"}
     if default is None:
         default = about.metadata.get("default_help") or default_text(about.default)
     sentence = about.metadata["help"] + (f" (default: {default})" if default else "")
@@ -83,7 +90,7 @@ def chosen(values: Mapping[str, Any], kind: Any) -> dict[str, Any]:
                 check_bounds(about, value, flags([name]))
             except CaptionerError as error:
                 raise UsageError(str(error)) from None
-            given[name] = value
+            given[name] = tuple(value) if isinstance(value, list) else value
     return given
 
 
@@ -127,6 +134,35 @@ def add_search(group: argparse._ActionsContainer) -> None:
     """Add `--beam-width`, `--length-penalty` and `--no-repeat-ngram-size`."""
     for name in ("beam_width", "length_penalty", "no_repeat_ngram_size"):
         add_setting(group, settings_of(DecodingConfig)[name], default="the model's own")
+
+
+def add_wording(group: argparse._ActionsContainer) -> None:
+    """Add `--max-length`, `--begin` and `--exclude`."""
+    add_setting(group, settings_of(DecodingConfig)["max_length"], default="the model's own")
+    for each in settings_of(WordingConfig).values():
+        add_setting(group, each)
+
+
+def add_sampling(group: argparse._ActionsContainer) -> None:
+    """Add `--temperature`, `--top-k`, `--top-p` and `--seed`."""
+    for each in settings_of(SamplingConfig).values():
+        add_setting(group, each)
+
+
+def chosen_sampling(values: Mapping[str, Any]) -> SamplingConfig | None:
+    """Return how captions are to be drawn; None where no temperature was given, so that they are searched for.
+
+    Raises:
+        UsageError: other options for drawing are given without a temperature, or those of a search with one.
+    """
+    given = chosen(values, SamplingConfig)
+    if "temperature" not in given:
+        if given:
+            raise UsageError(f"{flags(given)}: for captions that are drawn at random; add --temperature, such as 0.7")
+        return None
+    if values.get("beam_width") is not None:
+        raise UsageError("--beam-width is for a search, but --temperature draws at random; give one of them")
+    return SamplingConfig(**given)
 
 
 def add_model(group: argparse._ActionsContainer) -> None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from captioner.cli.arguments import chosen
+from captioner.cli.arguments import chosen, chosen_sampling
 from captioner.cli.beside import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain
 from captioner.cli.results import Table, is_terminal, is_text_table, opened
-from captioner.config import DecodingConfig
+from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.cores import available_cores
 from captioner.data.photo_kinds import passed_over
 from captioner.data.photo_limits import MAX_HELD
@@ -75,6 +75,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     """Caption what the user named, and return the exit status."""
     if arguments.format == "csv" and arguments.num_captions > 1:
         raise UsageError("--num-captions: --format csv holds one caption per photo; use --format json or text")
+    chosen_sampling(vars(arguments))  # before anything is read
     selection = _select(arguments)
     photos, extras = selection.photos, _extras(arguments, selection)
     for folder in extras.folders():  # a killed run may have left something where this one writes nothing
@@ -330,6 +331,8 @@ def _captions(
             arguments.model,
             arguments.encoder_weights,
             **chosen(vars(arguments), DecodingConfig),
+            **chosen(vars(arguments), WordingConfig),
+            **chosen(vars(arguments), SamplingConfig),
             num_captions=arguments.num_captions,
             backend=arguments.backend,
         )

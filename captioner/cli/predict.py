@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_search
+from captioner.cli.arguments import add_encoder_weights, add_model, add_sampling, add_search, add_wording
 from captioner.cli.parser import Parser
 from captioner.cli.predict_text import TEXT_OPTIONS, add_text, run_text
 from captioner.errors import UsageError
@@ -13,6 +13,7 @@ INTERRUPTED = "stopped; the captions made so far are written"
 
 CAPTION_OPTIONS = (
     *("encoder_weights", "backend", "beam_width", "length_penalty", "no_repeat_ngram_size", "num_captions"),
+    *("max_length", "begin", "exclude"),
     *("min_score", "overwrite", "attention", "sidecar", "embed", "in_place", "append"),
 )
 """What only photos have."""
@@ -26,6 +27,9 @@ examples:
   python predict.py photos/ --embed --in-place --append   # in the photos, after the words that are there
   python predict.py 'photos/*.jpg' --num-captions 3       # three captions per photo, best first
   python predict.py photo.jpg --attention attention.png   # where the model looked, word by word
+  python predict.py photo.jpg --begin "a photo of"        # the caption begins with these words
+  python predict.py photos/ --exclude man woman           # no caption has these words; they stand last
+  python predict.py photo.jpg --temperature 0.7 --seed 1  # a caption drawn at random
   python predict.py --prompt "ROMEO:" --length 300        # the character model continues the text
   python predict.py --prompt "To be or n" --suggest 5     # the most likely words
 
@@ -52,12 +56,18 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_model(model)
     add_encoder_weights(model, downloads=False)
     add_search(model)
+    add_wording(parser.add_argument_group("captions"))
     model.add_argument(
         "--backend",
         choices=("litert", "keras"),
         default="litert",
         help="what runs the networks; keras takes seconds to start and is for comparison (default: litert, and ONNX "
         "Runtime for many photos)",
+    )
+    add_sampling(
+        parser.add_argument_group(
+            "drawing at random", "For a character language model, and with --temperature for photos."
+        )
     )
     _add_output(parser.add_argument_group("output"))
     add_text(parser)
@@ -164,6 +174,8 @@ def _is_text(arguments: argparse.Namespace) -> bool:
         raise UsageError("--append says how --embed writes; give both")
     if arguments.append and arguments.overwrite:
         raise UsageError("--append keeps the descriptions that --overwrite replaces; give one of them")
+    if not arguments.paths and arguments.exclude:
+        raise UsageError("name a photo or a folder; --exclude takes all words behind it, so name them before it")
     if not arguments.paths and not texts:
         raise UsageError("name a photo or a folder; for a character language model, give --prompt or --score")
     return bool(texts)

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from captioner.cli.arguments import add_setting, chosen, flags
 from captioner.cli.main import complain
-from captioner.config import GenerationConfig
+from captioner.config import GenerationConfig, SamplingConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_text
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from captioner.runtime.char_lm import LanguageModel
 
-GENERATION_OPTIONS = tuple(settings_of(GenerationConfig))
-TEXT_OPTIONS = ("prompt", "suggest", "score", "surprise", *GENERATION_OPTIONS)
+TEXT_OPTIONS = ("prompt", "suggest", "score", "surprise", *settings_of(GenerationConfig))
 """What only language models have."""
+GENERATION_OPTIONS = (*settings_of(GenerationConfig), *settings_of(SamplingConfig))
 
 
 def add_text(parser: argparse.ArgumentParser) -> None:
@@ -91,9 +91,12 @@ def _known(model: "LanguageModel", prompt: str) -> str:
     """Return the prompt without the characters that the model does not know, which are named."""
     unknown = model.vocabulary.unknown_in(prompt)
     if unknown:
-        names = ", ".join(repr(character) for character in unknown)
-        complain(f"--prompt: the model does not know {names}; left out")
+        complain(f"--prompt: the model does not know {_named(unknown)}; left out")
     return "".join(character for character in prompt if character not in unknown)
+
+
+def _named(characters: list[str]) -> str:
+    return ", ".join(repr(character) for character in characters)
 
 
 def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace, file: IO[str]) -> str:
@@ -101,21 +104,26 @@ def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace
     import numpy as np
 
     from captioner.cli.results import is_terminal
+    from captioner.runtime.char_lm import until
 
     settings = GenerationConfig(**chosen(vars(arguments), GenerationConfig))
+    sampling = SamplingConfig(**chosen(vars(arguments), SamplingConfig))
+    if unknown := model.vocabulary.unknown_in(settings.stop):
+        complain(f"--stop: the model does not know {_named(unknown)}, so that it never writes this text")
     several = settings.num_samples > 1
     terminal = is_terminal(file)
     text = ""
     for sample in range(settings.num_samples):
-        characters = model.generate(
+        generated = model.generate(
             prompt,
             settings.length,
-            settings.temperature,
-            settings.top_k,
-            settings.top_p,
+            sampling.temperature,
+            sampling.top_k,
+            sampling.top_p,
             # A sample does not depend on how many there are.
-            np.random.default_rng(np.random.SeedSequence(arguments.seed, spawn_key=(sample,))),
+            np.random.default_rng(np.random.SeedSequence(sampling.seed, spawn_key=(sample,))),
         )
+        characters = until(generated, settings.stop)
         if arguments.format == "json":
             text = prompt + "".join(characters)
             record = {"sample": sample + 1} if several else {}

@@ -6,10 +6,10 @@ import os
 import re
 from functools import partial
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen
+from captioner.cli.arguments import add_encoder_weights, add_model, add_search, add_wording, chosen
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
-from captioner.config import DecodingConfig
+from captioner.config import DecodingConfig, WordingConfig
 from captioner.native_stderr import stderr_closed
 
 EXAMPLES = """\
@@ -65,6 +65,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_model(model)
     add_encoder_weights(model, downloads=False)
     add_search(model)
+    add_wording(model)
     model.add_argument("--num-captions", metavar="N", type=_positive, default=3, help="captions a photo (default: 3)")
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-megabytes", metavar="N", type=_megabytes, default=20, help="of a file (default: 20)")
@@ -90,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
                 model,
                 arguments.encoder_weights,
                 **chosen(vars(arguments), DecodingConfig),
+                **chosen(vars(arguments), WordingConfig),
                 num_captions=arguments.num_captions,
             )
         local = _is_loopback(taken.getsockname()[0])

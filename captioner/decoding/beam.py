@@ -30,7 +30,7 @@ def beam_search(
     Args:
         step: the model; called with K = `beam_width`, for finished images too.
         state: the initial state, arrays (B, 1, ...).
-        special: the tokens that start and end a caption, and those that it must not hold.
+        special: the tokens that start and end a caption, those that it must not hold, and those that it begins with.
         decoding: how to search. `beam_width` is K; `length_penalty` orders the hypotheses found, and does not steer
             the search.
 
@@ -55,7 +55,7 @@ def beam_search(
 
     for time in range(decoding.max_length):
         log_probs, state, attention = step(tokens, state)
-        allowed = allowed_log_probs(log_probs, said, special.banned, decoding.no_repeat_ngram_size)  # (B*K, V)
+        allowed = allowed_log_probs(log_probs, said, special, decoding.no_repeat_ngram_size)  # (B*K, V)
         gains, words = _best_of_rows(allowed, K)  # (B*K, R)
         check_best(gains[:, 0], alive.reshape(-1))
 

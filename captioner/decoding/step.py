@@ -13,11 +13,13 @@ class SpecialTokens(NamedTuple):
         start: the token fed first.
         end: the token that finishes a caption; it may come first (an empty caption).
         banned: tokens never chosen, such as padding, start and unknown.
+        begin: tokens that every caption begins with, whatever their probability and whatever a search else forbids.
     """
 
     start: int
     end: int
     banned: Sequence[int] = ()
+    begin: Sequence[int] = ()
 
 
 class Step(Protocol):
@@ -61,7 +63,7 @@ def count_images(state: Sequence[np.ndarray]) -> int:
 def allowed_log_probs(
     log_probs: np.ndarray,
     said: np.ndarray,
-    banned: Sequence[int],
+    special: SpecialTokens,
     no_repeat_ngram_size: int = 0,
 ) -> np.ndarray:
     """Return a copy of `log_probs` (B, K, V) as rows (B*K, V), with -inf where a search must not go.
@@ -72,15 +74,19 @@ def allowed_log_probs(
     Args:
         log_probs: those of the next token.
         said: (B, K, T), the tokens of each slot so far, T of them.
-        banned: tokens never chosen.
+        special: the tokens never chosen, and those that must come first.
         no_repeat_ngram_size: so many tokens in a row that stand in `said` must not come again (Paulus et al. 2018,
             section 2.5, for trigrams); 0 lets them.
     """
     rows = np.array(log_probs).reshape(-1, np.shape(log_probs)[-1])  # (B*K, V)
     n, T = no_repeat_ngram_size, said.shape[2]
     said = said.reshape(len(rows), T)
-    if len(banned):
-        rows[:, list(banned)] = -np.inf
+    if len(special.begin) > T:
+        others = np.arange(rows.shape[1]) != special.begin[T]
+        rows[:, others] = -np.inf
+        return rows
+    if len(special.banned):
+        rows[:, list(special.banned)] = -np.inf
     if T:
         rows[np.arange(len(rows)), said[:, -1]] = -np.inf
     if 1 <= n <= T:

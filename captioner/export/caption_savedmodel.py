@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from captioner.config import LONGEST_SEARCH, DecodingConfig, ModelConfig
-from captioner.decoding.captions import SPECIAL
+from captioner.decoding.wording import SPECIAL
 from captioner.export.beam import Search, beam_search
 from captioner.export.photos import read_photos
 from captioner.export.savedmodel import save, scalar_inputs

@@ -11,15 +11,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from captioner.config import CharModelConfig, GenerationConfig
+from captioner.config import CharModelConfig, GenerationConfig, SamplingConfig
 from captioner.export.draw import draw
 from captioner.export.savedmodel import save, scalar_inputs
 from captioner.models.char_lm import CharModel
 from captioner.runtime.char_directory import load_char_model
 from captioner.text import CHARACTER_SPECIAL_TOKENS, CharacterVocabulary
 
-SETTINGS = ("length", "temperature", "top_k", "top_p", "seed")
-"""What a continuation can be asked for, with the defaults of `predict`."""
+DEFAULTS = {
+    "length": GenerationConfig.length,
+    **{name: getattr(SamplingConfig, name) for name in ("temperature", "top_k", "top_p")},
+    "seed": 0,  # a graph has no other way to a new one each time
+}
+"""What a continuation can be asked for, with the defaults of `predict` but for the seed."""
 
 
 def export_char_savedmodel(model: Path, output: Path) -> None:
@@ -103,7 +107,7 @@ class CharSavedModel(tf.Module):
         return {"logits": logits, **dict(zip(self.state_names, states, strict=True))}
 
     def _make_continue_prompt(self) -> Any:
-        settings = {name: tf.constant(getattr(GenerationConfig, name)) for name in SETTINGS}
+        settings = {name: tf.constant(value) for name, value in DEFAULTS.items()}
 
         def continue_prompt(
             prompt: Any,

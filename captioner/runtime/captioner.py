@@ -1,5 +1,6 @@
 """From photos to captions: encoder, decoder, search and vocabulary in one call."""
 
+import copy
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
@@ -7,18 +8,21 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeGuard, TypeVar, cast, overload
+from typing import BinaryIO, NamedTuple, Protocol, Self, TypeGuard, TypeVar, cast, overload
 
 import numpy as np
 from PIL import Image
 
-from captioner.config import DecodingConfig
+from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.cores import available_cores
 from captioner.data.photo_process import PhotoOpener, shared_opener
 from captioner.data.photos import PhotoError, open_photo, scale
-from captioner.decoding.captions import Network, generate
+from captioner.decoding.captions import Network, generate, sample
+from captioner.decoding.hypothesis import Hypothesis
+from captioner.decoding.wording import worded
 from captioner.prefetch import prefetch_map
 from captioner.runtime.caption import Candidate, Caption
+from captioner.runtime.uniforms import photo_key, uniforms
 from captioner.text import Vocabulary
 
 Photo = str | Path | bytes | np.ndarray | Image.Image | BinaryIO
@@ -44,21 +48,31 @@ class Encoder(Protocol):
         ...
 
 
+class _Reading(NamedTuple):
+    """What was read of a photo: its features (L, D), and the key of its pixels if captions are drawn."""
+
+    features: np.ndarray
+    key: bytes
+
+
 class Captioner:
     """A captioning model ready for use.
 
     A photo's caption depends on the photo alone, not on those before or beside it, but for the rounding of a score.
+    Captions that are drawn depend on the seed too.
 
     Attributes:
         on_note: takes a photo, as it was given, and a line about its file, where that is odd and was captioned all the
             same: a JPEG without its end marker. Called from several threads; None, as at first, for nobody.
+        sampling: how captions are drawn at random; None, as at first, where they are searched for.
+        wording: what captions must and must not say; nothing at first.
 
     Args:
         vocabulary: the words behind the decoder's numbers.
         encoder: images to features.
         network: the decoder.
         decoding: how to search; the beam is as wide as captions are asked for, at least.
-        num_captions: candidates a photo.
+        num_captions: candidates a photo; `with_settings` tells more of what is wanted.
         load_batch_encoder: loads the same encoder in a form that reads many photos sooner, or finds none (None). It is
             called once at most, when there are many.
     """
@@ -77,11 +91,43 @@ class Captioner:
         self.network = network
         self.decoding = replace(decoding, beam_width=max(decoding.beam_width, num_captions))
         self.num_captions = num_captions
+        self.sampling: SamplingConfig | None = None
+        self.wording = WordingConfig()
+        self._special, _ = worded(vocabulary, self.wording, decoding.max_length)
         self._load_batch_encoder = load_batch_encoder
         self._for_many: Encoder | None = None
         self._loading = threading.Lock()
         self._opener: PhotoOpener | None = None
         self.on_note: Callable[[Photo, str], object] | None = None
+
+    def with_settings(
+        self,
+        *,
+        decoding: DecodingConfig | None = None,
+        num_captions: int | None = None,
+        wording: WordingConfig | None = None,
+        sampling: SamplingConfig | None = None,
+    ) -> Self:
+        """Return a captioner with the same networks and other settings; those that are not given stay.
+
+        Args:
+            decoding: how to search; the beam is as wide as captions are asked for, at least.
+            num_captions: candidates a photo.
+            wording: the words that captions begin with, and those that none has.
+            sampling: draw captions at random, and how. They come in the order in which they are drawn, and two may be
+                equal; `beam_width` has no effect.
+
+        Raises:
+            CaptionerError: `begin` has unknown words or is too long, or an excluded word is not one word.
+        """
+        other = copy.copy(self)
+        other.num_captions = num_captions or self.num_captions
+        decoding = decoding or self.decoding
+        other.decoding = replace(decoding, beam_width=max(decoding.beam_width, other.num_captions))
+        other.wording = wording or self.wording
+        other.sampling = sampling or self.sampling
+        other._special, _ = worded(self.vocabulary, other.wording, other.decoding.max_length)
+        return other
 
     @overload
     def __call__(self, photos: Photo) -> Caption: ...  # type: ignore[overload-overlap]  # a str is a sequence of str
@@ -148,7 +194,8 @@ class Captioner:
             TypeError: an item is no photo; its number is said.
         """
         with closing(self._seen(_checked(photos), len(photos) if isinstance(photos, Sized) else 0, threads)) as seen:
-            yield from seen
+            for photo, read in seen:
+                yield photo, read if isinstance(read, PhotoError) else read.features
 
     def encoder_for(self, count: int) -> Encoder:
         """Return the encoder that reads so many photos soonest, its loading included; load it if it has not been."""
@@ -161,7 +208,7 @@ class Captioner:
 
     def _seen(
         self, photos: Iterable[AnyPhoto], count: int, threads: int | None
-    ) -> Generator[tuple[AnyPhoto, np.ndarray | PhotoError], None, None]:
+    ) -> Generator[tuple[AnyPhoto, _Reading | PhotoError], None, None]:
         threads = threads or available_cores()
         stopped = threading.Event()
         return prefetch_map(
@@ -185,12 +232,10 @@ class Captioner:
 
     def _describe(self, photo: Photo) -> Caption:
         pixels = open_photo(_read(photo), size=self.encoder.image_size, on_note=self._noting(photo))
-        return self._captions(self.encoder(scale(pixels))[None])[0]
+        return self._captions([_Reading(self.encoder(scale(pixels)), self._key(pixels))])[0]
 
-    def _read_single_threaded(
-        self, photo: Photo, encoder: Encoder, stopped: threading.Event
-    ) -> np.ndarray | PhotoError:
-        """Return what an encoder sees in a photo: features (L, D)."""
+    def _read_single_threaded(self, photo: Photo, encoder: Encoder, stopped: threading.Event) -> _Reading | PhotoError:
+        """Return what an encoder sees in a photo."""
         try:
             pixels = open_photo(
                 _read(photo),
@@ -201,30 +246,41 @@ class Captioner:
             )
         except PhotoError as error:
             return error
-        return encoder(scale(pixels), single_threaded=True)
+        return _Reading(encoder(scale(pixels), single_threaded=True), self._key(pixels))
+
+    def _key(self, pixels: np.ndarray) -> bytes:
+        return photo_key(pixels) if self.sampling else b""
 
     def _noting(self, photo: Photo) -> Callable[[str], object] | None:
         return self.on_note and partial(self.on_note, photo)
 
     def _search(
-        self, group: Sequence[tuple[AnyPhoto, np.ndarray | PhotoError]]
+        self, group: Sequence[tuple[AnyPhoto, _Reading | PhotoError]]
     ) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
-        """Turn the features of some photos into captions, and let errors through."""
-        features = [found for _, found in group if not isinstance(found, PhotoError)]
-        captions = iter(self._captions(np.stack(features)) if features else ())
+        """Turn what was read of some photos into captions, and let errors through."""
+        read = [found for _, found in group if not isinstance(found, PhotoError)]
+        captions = iter(self._captions(read) if read else ())
         for photo, found in group:
             yield photo, found if isinstance(found, PhotoError) else next(captions)
 
-    def _captions(self, features: np.ndarray) -> list[Caption]:
-        """Search the captions of photos with features (B, L, D)."""
+    def _captions(self, read: Sequence[_Reading]) -> list[Caption]:
+        """Find the captions of photos."""
         captions = []
-        for beam in generate(self.network, features, self.decoding):
+        for found in self._hypotheses(read):
             candidates = tuple(
                 Candidate(tuple(self.vocabulary.decode(each.tokens)), each.score, np.asarray(each.attention))
-                for each in beam[: self.num_captions]
+                for each in found[: self.num_captions]
             )
             captions.append(Caption(candidates[0].words, candidates[0].score, candidates[0].attention, candidates))
         return captions
+
+    def _hypotheses(self, read: Sequence[_Reading]) -> list[list[Hypothesis]]:
+        features = np.stack([each.features for each in read])  # (B, L, D)
+        if self.sampling is None:
+            return generate(self.network, features, self.decoding, self._special)
+        keys = [each.key for each in read]
+        numbers = uniforms(self.sampling.seed, keys, self.num_captions, self.decoding.max_length)
+        return sample(self.network, features, self.decoding, self._special, self.sampling, numbers)
 
 
 def _is_photo(thing: object) -> TypeGuard[Photo]:

@@ -1,6 +1,6 @@
 """A trained character language model at work: it goes on with a text, completes a word, and scores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,7 @@ class LanguageModel:
         rng = rng or np.random.default_rng()
         log_probs, states = self._read(prompt)
         for _ in range(length):
-            token = draw(next_distribution(log_probs, temperature, top_k, top_p), rng)
+            token = draw(next_distribution(log_probs, temperature, top_k, top_p), rng.random())
             yield self.vocabulary.tokens[token]
             log_probs, states = self._step(token, states)
 
@@ -119,6 +119,16 @@ class LanguageModel:
     def _step(self, token: int, states: States) -> tuple[np.ndarray, States]:
         log_probs, states = self.network(np.array([[token]]), states)
         return _without_special(log_probs[0, 0]), states
+
+
+def until(characters: Iterable[str], stop: str) -> Iterator[str]:
+    """Yield characters up to and with the first occurrence of the text `stop`; all of them where it is empty."""
+    last = ""
+    for character in characters:
+        yield character
+        last = (last + character)[-len(stop) :] if stop else ""
+        if stop and last == stop:
+            return
 
 
 def _without_special(log_probs: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from captioner.decoding.captions import BANNED
+from captioner.decoding.wording import BANNED
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
 from captioner.training.shards import shard_bounds

@@ -469,3 +469,51 @@ def test_photos_that_another_run_captions_meanwhile_are_left_out(predict, captio
         f"{folder / 'dog.jpg'},a wolf,-0.1000",
         f"{folder / 'cat.png'},a cat x,-0.5000",
     ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--begin", "a photo of"], {"begin": "a photo of"}),
+        (["--exclude", "man", "woman"], {"exclude": ("man", "woman")}),
+        (["--exclude", "man", "--exclude", "woman"], {"exclude": ("man", "woman")}),
+        (["--max-length", "9", "--length-penalty", "0"], {"max_length": 9, "length_penalty": 0.0}),
+        (["--temperature", "0.7"], {"temperature": 0.7}),
+        (
+            ["--temperature", "1", "--top-k", "5", "--top-p", "0.9", "--seed", "3"],
+            {"temperature": 1.0, "top_k": 5, "top_p": 0.9, "seed": 3},
+        ),
+    ],
+)
+def test_what_captions_are_to_be_reaches_the_captioner(predict, folder, captioner, monkeypatch, argv, expected):
+    given = {}
+    monkeypatch.setattr(library.Captioner, "load", lambda *more, **settings: given.update(settings) or captioner)
+    assert predict(folder / "dog.jpg", *argv)[0] == 0
+    assert {name: given[name] for name in expected} == expected
+    assert given.keys() == {*expected, "num_captions", "backend"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["--top-k", "5"], "--top-k: for captions that are drawn at random; add --temperature"),
+        (["--seed", "5", "--top-p", "0.5"], "--top-p, --seed: for captions that are drawn at random"),
+        (
+            ["--temperature", "1", "--beam-width", "3"],
+            "--beam-width is for a search, but --temperature draws at random",
+        ),
+        (["--begin", "a", "--prompt", "b"], "--begin: for photos, but --prompt for a language model"),
+        (["--temperature", "1", "--stop", "b"], "for photos, but --stop for a language model"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(predict, folder, captioner, argv, complaint):
+    status, out, err = predict(folder / "dog.jpg", *argv)
+    assert (status, out) == (2, "")
+    assert complaint in err
+    assert captioner.asked == []
+
+
+def test_a_photo_behind_the_excluded_words_is_one_of_them(predict, folder):
+    status, _, err = predict("--exclude", "man", folder / "dog.jpg")
+    assert status == 2
+    assert "--exclude takes all words behind it, so name them before it" in err

@@ -65,6 +65,17 @@ def test_several_samples_and_each_is_the_same_however_many(predict):
     assert re.fullmatch(r"--- 1 ---\nab(.|\n)*\n--- 2 ---\nab(.|\n)*\n", text)
 
 
+def test_it_stops_behind_a_text(predict):
+    settings = ["--prompt", "ab", "--length", "60", "--seed", "5", "--format", "json"]
+    whole = json.loads(predict(*settings)[1])["text"]
+    stop = whole[7:9]
+    text = json.loads(predict(*settings, "--stop", stop)[1])["text"]
+    assert text == whole[: whole.index(stop, 2) + 2]
+    status, out, err = predict(*settings, "--stop", "?!")
+    assert (status, json.loads(out)["text"]) == (0, whole)
+    assert err == "captioner: --stop: the model does not know '?', '!', so that it never writes this text\n"
+
+
 def test_without_a_seed_each_call_makes_another_text(predict):
     assert len({predict("--prompt", "ab", "--length", 30)[1] for _ in range(3)}) == 3
 

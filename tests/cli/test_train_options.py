@@ -9,7 +9,7 @@ from captioner import config
 from captioner.cli import predict
 from captioner.cli.arguments import flags
 from captioner.cli.train_options import GROUPS, all_settings, make_parser
-from captioner.config import GENERATION, SEARCH, ModelConfig
+from captioner.config import GENERATION, SAMPLING, SEARCH, WORDING, ModelConfig
 from captioner.setting import settings_of
 
 CLASSES = [
@@ -18,6 +18,7 @@ CLASSES = [
     if name.endswith("Config") and kind != ModelConfig
 ]
 FIELDS = [(kind, about) for kind in CLASSES for about in settings_of(kind).values()]
+OF_PREDICT = {SEARCH, GENERATION, SAMPLING, WORDING}
 FROM_THE_DATA = {"vocabulary_size", "locations", "channels"}
 ON_THE_COMMAND_LINE_ALONE = {
     *("--help", "--help-all", "--data", "--data-format", "--encoder-weights", "--no-resume", "--profile"),
@@ -64,8 +65,8 @@ def test_options_are_the_settings_and_what_a_command_line_alone_can_say():
 
 
 def test_settings_of_a_search_and_of_generation_are_options_of_predict():
-    expected = {flags([about.name]) for _, about in FIELDS if about.metadata.get("group") in (SEARCH, GENERATION)}
-    assert len(expected) == 9
+    expected = {flags([about.name]) for _, about in FIELDS if about.metadata.get("group") in OF_PREDICT}
+    assert len(expected) == 12
     assert expected <= options_of(predict.make_parser("predict"))
 
 

@@ -74,10 +74,10 @@ class TableStep:
         return frozen(self.log_probs[tokens]), state, None
 
 
-def search_by_beam(step, state, *, banned=(), start=START, **settings) -> list[list[Hypothesis]]:
+def search_by_beam(step, state, *, banned=(), begin=(), start=START, **settings) -> list[list[Hypothesis]]:
     """Search with settings by name; length penalty and phrases that come again are left out unless given."""
     decoding = DecodingConfig(**{"length_penalty": 0.0, "no_repeat_ngram_size": 0, **settings})
-    return beam.beam_search(step, state, SpecialTokens(start, END, banned), decoding)
+    return beam.beam_search(step, state, SpecialTokens(start, END, banned, begin), decoding)
 
 
 def search_greedily(
@@ -88,7 +88,9 @@ def search_greedily(
     log_prob, ended, attended = np.zeros(len(said)), np.zeros(len(said), bool), []
     while said.shape[2] <= max_length and not ended.all():
         log_probs, state, attention = step(said[:, :, -1], state)
-        rows = allowed_log_probs(log_probs, said[:, :, 1:], banned, no_repeat_ngram_size)  # (B, V)
+        rows = allowed_log_probs(
+            log_probs, said[:, :, 1:], SpecialTokens(START, END, banned), no_repeat_ngram_size
+        )  # (B, V)
         best = np.where(ended, END, rows.argmax(axis=1)).astype(np.int32)
         log_prob += np.where(ended, 0, rows.max(axis=1))
         ended |= best == END

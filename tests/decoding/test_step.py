@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from captioner.decoding.step import allowed_log_probs, check_best, count_images
+from captioner.decoding.step import SpecialTokens, allowed_log_probs, check_best, count_images
 
 MINUS_INFINITY = -np.inf
 
@@ -9,7 +9,7 @@ MINUS_INFINITY = -np.inf
 def test_allowed_log_probs_masks_a_copy():
     log_probs = np.arange(8, dtype=np.float32).reshape(1, 2, 4)
     log_probs.setflags(write=False)
-    rows = allowed_log_probs(log_probs, np.array([[[2, 1], [1, 3]]], np.int32), banned=(0,))
+    rows = allowed_log_probs(log_probs, np.array([[[2, 1], [1, 3]]], np.int32), SpecialTokens(1, 0, banned=(0,)))
     expected = [[MINUS_INFINITY, MINUS_INFINITY, 2, 3], [MINUS_INFINITY, 5, 6, MINUS_INFINITY]]
     np.testing.assert_array_equal(rows, np.array(expected, np.float32))
     assert rows.dtype == np.float32
@@ -17,7 +17,7 @@ def test_allowed_log_probs_masks_a_copy():
 
 def test_allowed_log_probs_without_bans_is_a_writable_copy():
     log_probs = np.zeros((1, 1, 2), np.float32)
-    allowed_log_probs(log_probs, np.empty((1, 1, 0), np.int32), banned=())[:] = 5
+    allowed_log_probs(log_probs, np.empty((1, 1, 0), np.int32), SpecialTokens(1, 0))[:] = 5
     np.testing.assert_array_equal(log_probs, 0)
 
 
@@ -37,7 +37,7 @@ def test_allowed_log_probs_without_bans_is_a_writable_copy():
 def test_what_would_say_a_phrase_again(size, forbidden):
     said = np.array([[[4, 1, 2, 3, 2, 4, 1, 2], [0, 0, 0, 0, 0, 0, 0, 5]]], np.int32)  # 2 never follows itself
     log_probs = np.zeros((1, 2, 7), np.float32)
-    rows = allowed_log_probs(log_probs, said, (), size)
+    rows = allowed_log_probs(log_probs, said, SpecialTokens(1, 0), size)
     assert set(np.flatnonzero(rows[0] == MINUS_INFINITY)) == {2} | forbidden
 
 

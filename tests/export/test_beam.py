@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from captioner.config import DecodingConfig
 from captioner.decoding import beam as numpy_beam
-from captioner.decoding.captions import SPECIAL, generate
+from captioner.decoding.captions import generate
 from captioner.decoding.step import SpecialTokens
+from captioner.decoding.wording import SPECIAL
 from captioner.export.beam import Search, beam_search
 
 END, START, A, B, C = range(5)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from captioner.config import CELLS, CharModelConfig, GenerationConfig
+from captioner.config import CELLS, CharModelConfig
 from captioner.errors import CaptionerError
-from captioner.export.char_savedmodel import export_char_savedmodel
+from captioner.export.char_savedmodel import DEFAULTS, export_char_savedmodel
 from captioner.runtime.char_directory import load_char_model, save_char_model
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import weight_shapes
@@ -53,7 +53,7 @@ def write(exported):
 
     def run(prompts, **settings):
         names = ("length", "temperature", "top_k", "top_p", "seed")
-        scalars = {name: getattr(GenerationConfig, name) for name in names} | settings
+        scalars = {name: DEFAULTS[name] for name in names} | settings
         # The signature takes numbers of its own types alone, and Python's fit them.
         found = exported["rnn"][1].signatures["continue_prompt"](
             prompt=tf.constant(prompts, tf.string, (len(prompts),)), **scalars

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from captioner.config import DecodingConfig
-from captioner.decoding.captions import BANNED, generate
+from captioner.decoding.captions import generate
+from captioner.decoding.wording import BANNED
 from captioner.text import Vocabulary
 
 CELLS = ["rnn", "gru", "lstm"]

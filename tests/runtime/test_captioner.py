@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner.config import DecoderConfig, DecodingConfig
+from captioner.config import DecoderConfig, DecodingConfig, SamplingConfig, WordingConfig
 from captioner.data.photos import PhotoError
+from captioner.errors import CaptionerError
 from captioner.runtime import captioner as captioner_module
 from captioner.runtime.captioner import Captioner
 from captioner.runtime.decoder import DecoderNetwork, weight_shapes
@@ -294,3 +295,52 @@ def test_where_there_is_no_encoder_for_many_the_other_reads_them(make, photos, m
     found = captioner((photos * 9)[:many])
     assert load.loaded == 1
     assert [each.text for each in found] == [captioner(photo).text for photo in (photos * 9)[:many]]
+
+
+def said(captions) -> list[list[str]]:
+    return [[each.text for each in caption.candidates] for caption in captions]
+
+
+def test_drawn_captions_depend_on_seed_and_photo_alone(make, photos, tmp_path):
+    drawing = make().with_settings(num_captions=3, sampling=SamplingConfig(1.5, seed=4))
+    together = said(drawing(photos))
+    assert said([drawing(photo) for photo in photos]) == together
+    assert said(drawing(photos[::-1])) == together[::-1]
+    assert [said([caption])[0] for _, caption in drawing.stream(photos, threads=1)] == together
+    Image.fromarray(photos[3]).save(tmp_path / "renamed.png")
+    assert said(drawing([tmp_path / "renamed.png"])) == together[3:4]
+    fewer = drawing.with_settings(num_captions=2)
+    assert said(fewer(photos)) == [each[:2] for each in together]
+    assert said(drawing.with_settings(sampling=SamplingConfig(1.5, seed=5))(photos)) != together
+    unseeded = make(3).with_settings(sampling=SamplingConfig(1.5))
+    assert len({str(said(unseeded(photos))) for _ in range(3)}) == 3
+
+
+def test_at_temperature_0_and_with_top_k_1_it_is_the_greedy_caption(make, photos):
+    plain = make()
+    greedy = plain.with_settings(decoding=DecodingConfig(beam_width=1, length_penalty=0.7, max_length=6))(photos)
+    for sampling in (SamplingConfig(0.0), SamplingConfig(3.0, top_k=1)):
+        drawn = plain.with_settings(sampling=sampling)(photos)
+        assert [each.text for each in drawn] == [each.text for each in greedy]
+        np.testing.assert_allclose([each.score for each in drawn], [each.score for each in greedy], rtol=1e-5)
+        np.testing.assert_allclose(drawn[0].attention, greedy[0].attention, atol=1e-6)
+
+
+@pytest.mark.parametrize("sampling", [None, SamplingConfig(2.0, seed=1)])
+def test_captions_begin_as_asked_and_leave_out_what_is_excluded(make, photos, sampling):
+    plain = make(4)
+    wording = WordingConfig("The cat", ("dog", "unicorn"))
+    for caption in plain.with_settings(wording=wording, sampling=sampling)(photos):
+        for each in caption.candidates:
+            assert each.words[:2] == ("the", "cat")
+            assert "dog" not in each.words
+            assert each.attention.shape == (len(each.words), 4)
+    assert any("dog" in each.words for caption in plain(photos) for each in caption.candidates)
+    assert plain.wording == WordingConfig()
+
+
+def test_a_longest_caption_may_be_asked_for(make, photos):
+    short = make().with_settings(decoding=DecodingConfig(beam_width=3, max_length=2))
+    assert max(len(caption.words) for caption in short(photos)) <= 2 < max(len(each.words) for each in make()(photos))
+    with pytest.raises(CaptionerError, match="found 2"):
+        short.with_settings(wording=WordingConfig("a dog"))

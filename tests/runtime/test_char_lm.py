@@ -7,7 +7,7 @@ import pytest
 
 from captioner.runtime import char_lm as char_lm_module
 from captioner.runtime.char_directory import save_char_model
-from captioner.runtime.char_lm import LanguageModel
+from captioner.runtime.char_lm import LanguageModel, until
 
 
 def log_prob(model, text):
@@ -112,3 +112,25 @@ print(sorted({{name.split(".")[0] for name in sys.modules}} & {{"tensorflow", "k
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"),
+    [
+        ("", "abababc."),
+        ("abc", "abababc"),
+        ("ab", "ab"),
+        ("a", "a"),
+        ("bab", "abab"),
+        ("x", "abababc."),
+        (".", "abababc."),
+    ],
+)
+def test_it_stops_behind_the_first_occurrence(stop, expected):
+    assert "".join(until("abababc.", stop)) == expected
+
+
+def test_nothing_is_made_behind_it():
+    made = iter("ab\ncd")
+    assert "".join(until(made, "\n")) == "ab\n"
+    assert "".join(made) == "cd"
