@@ -21,8 +21,9 @@ from captioner.serve.metrics import CONTENT_TYPE, Metrics
 from captioner.serve.openapi import openapi
 from captioner.serve.pages import page_routes
 from captioner.serve.refusal import Refusal
+from captioner.serve.request_options import read_options
 from captioner.serve.site import SAFE, Site
-from captioner.serve.upload import Memory, read_photo
+from captioner.serve.upload import Memory, read_upload
 from captioner.serve.waiting import unless
 
 
@@ -90,8 +91,10 @@ class App:
         stopped = ApiError(503, "stopping", STOPPING)
         with self._memory.share() as share:
             try:
-                content = await unless(self._stopping.wait(), read_photo(request, self._limits, share), stopped)
-                answer = self._queue.caption(content, attention, pictures)
+                upload = await unless(self._stopping.wait(), read_upload(request, self._limits, share), stopped)
+                options = read_options([*request.query_params.multi_items(), *upload.fields])
+                answer = self._queue.caption(upload.content, attention, pictures, options)
+                del upload
                 return JSONResponse(await unless(_gone(request), answer, ClientDisconnect()))
             except ApiError as refused:
                 return self._refuse(refused)

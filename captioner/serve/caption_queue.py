@@ -18,6 +18,7 @@ from captioner.plots import attention_colours
 from captioner.runtime.caption import Candidate
 from captioner.runtime.captioner import Captioner
 from captioner.serve.limits import STOPPING, ApiError, Limits
+from captioner.serve.request_options import CaptionOptions
 
 MOST_THREADS = 2
 """Photos that are decoded or captioned at once. The encoder takes all cores for one, while another is decoded or gets
@@ -28,6 +29,8 @@ SHOWN = 1024
 
 COLOURS = 96
 """The side of a picture of attention; the page stretches it over the photo."""
+
+AS_STARTED = CaptionOptions()
 
 LAST = 2.0
 """Seconds that a photo in work gets to notice that it is given up."""
@@ -87,7 +90,9 @@ class CaptionQueue:
         """Photos that somebody waits for, and that are not begun."""
         return sum(not (future.running() or job.cancelled.is_set()) for future, job in list(self._jobs.items()))
 
-    async def caption(self, content: bytes, attention: bool, pictures: bool) -> dict[str, Any]:
+    async def caption(
+        self, content: bytes, attention: bool, pictures: bool, options: CaptionOptions = AS_STARTED
+    ) -> dict[str, Any]:
         """Caption the photo in a file's bytes; cancelled, it leaves the line.
 
         Returns:
@@ -97,8 +102,8 @@ class CaptionQueue:
             all the same, "notes" tells why.
 
         Raises:
-            ApiError: the photo cannot be used (422) or has too many pixels (413); too many wait, or the server
-                stops (503).
+            ApiError: the photo cannot be used (422) or has too many pixels (413); an option cannot be fulfilled
+                (400); too many wait, or the server stops (503).
         """
         if not self._open:
             raise ApiError(503, "stopping", STOPPING)
@@ -107,7 +112,7 @@ class CaptionQueue:
         self._waiting += 1
         job = _Job(content)
         del content
-        future = self._pool.submit(self._describe, job, attention, pictures)
+        future = self._pool.submit(self._describe, job, attention, pictures, options)
         self._jobs[future] = job
         try:
             return await asyncio.wrap_future(future)
@@ -134,13 +139,14 @@ class CaptionQueue:
     def _forget(self, future: Future) -> None:
         self._jobs.pop(future, None)
 
-    def _describe(self, job: _Job, attention: bool, pictures: bool) -> dict[str, Any]:
+    def _describe(self, job: _Job, attention: bool, pictures: bool, options: CaptionOptions) -> dict[str, Any]:
         notes: list[str] = []
+        captioner = options.applied(self._captioner)
         try:
             pixels, *shown = self._decode(job, pictures, notes.append)
             if job.cancelled.is_set():
                 raise OpeningCancelledError
-            caption = self._captioner(pixels)
+            caption = captioner(pixels)
         except OpeningCancelledError:
             raise ApiError(503, "stopping", STOPPING) from None
         except PhotoError as error:

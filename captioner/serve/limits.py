@@ -45,6 +45,7 @@ REASONS = (
     "too_many_pixels",
     "too_slow",
     "unreadable_photo",
+    "wrong_option",
 )
 """Why a request is refused, as `/metrics` counts it."""
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from captioner import __version__
 from captioner.serve.limits import Limits
+from captioner.serve.request_options import parameters, properties
 
 JSON = dict[str, Any]
 
@@ -47,7 +48,7 @@ def _refusals(limits: Limits) -> dict[str, str]:
     """Return what each status of a failure means."""
     megabytes, megapixels = f"{limits.photo_bytes / 1e6:g}", f"{limits.pixels / 1e6:g}"
     return {
-        "400": "The form cannot be read, or there is no photo in the request.",
+        "400": "The form cannot be read, there is no photo in the request, or an option cannot be used.",
         "403": "A page of another site sent the request.",
         "408": f"The upload took longer than {limits.upload:g} s, or stood still for {limits.silence:g} s.",
         "413": f"The file has more than {megabytes} MB, or the photo more than {megapixels} megapixels.",
@@ -67,6 +68,7 @@ def _caption(limits: Limits, refusals: dict[str, str]) -> JSON:
         "parameters": [
             _flag("attention", "Adds to each caption where the model looked before each word."),
             _flag("pictures", "Adds the photo as a JPEG, and for each word a picture of where the model looked."),
+            *parameters(),
         ],
         "requestBody": {
             "required": True,
@@ -78,14 +80,17 @@ def _caption(limits: Limits, refusals: dict[str, str]) -> JSON:
                 "multipart/form-data": {
                     "schema": {
                         "type": "object",
-                        "description": "One file; its field may have any name.",
-                        "properties": {"photo": {"type": "string", "contentMediaType": "application/octet-stream"}},
+                        "description": "One file; its field may have any name. Options may be fields too.",
+                        "properties": {
+                            "photo": {"type": "string", "contentMediaType": "application/octet-stream"},
+                            **properties(),
+                        },
                     }
                 },
             },
         },
         "responses": {
-            "200": _json("The captions, the best first.", "Answer"),
+            "200": _json("The captions, the best first, or in the order in which they were drawn.", "Answer"),
             **{status: _json(description, "Error") for status, description in refusals.items()},
         },
     }

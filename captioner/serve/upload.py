@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
@@ -49,7 +50,14 @@ class Share:
         self.held += count
 
 
-async def read_photo(request: Request, limits: Limits, share: Share) -> bytes:
+class Upload(NamedTuple):
+    """A photo's file, and the names and values of the other fields of its form."""
+
+    content: bytes
+    fields: list[tuple[str, str]]
+
+
+async def read_upload(request: Request, limits: Limits, share: Share) -> Upload:
     """Read the file of a request: the body itself, or the one file of a multipart form, whatever its field is named.
 
     Too large a body is refused as soon as that is known: by its Content-Length, or at the byte that is too many.
@@ -66,15 +74,18 @@ async def read_photo(request: Request, limits: Limits, share: Share) -> bytes:
     body = _bounded(request, limits, share, most)
     try:
         async with asyncio.timeout(limits.upload):
-            content = await _from_form(request, body) if is_form else b"".join([chunk async for chunk in body])
+            if is_form:
+                upload = await _from_form(request, body)
+            else:
+                upload = Upload(b"".join([chunk async for chunk in body]), [])
     except TimeoutError:
         raise ApiError(408, "too_slow", f"the upload took longer than {limits.upload:g} seconds") from None
-    if not content:
+    if not upload.content:
         said = "the request has no photo: expected the bytes of a file, or a form with a file"
         raise ApiError(400, "no_photo", said)
-    if len(content) > limits.photo_bytes:
+    if len(upload.content) > limits.photo_bytes:
         raise too_large(limits)
-    return content
+    return upload
 
 
 def too_large(limits: Limits) -> ApiError:
@@ -104,7 +115,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = 1 << 62  # else files of 1 MB go to the disk
 
 
-async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> bytes:
+async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> Upload:
     try:
         form = await _InMemory(request.headers, body, max_files=1, max_fields=20, max_part_size=AROUND).parse()
     except (
@@ -116,4 +127,5 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> byt
         said = error.message if isinstance(error, MultiPartException) else str(error)
         raise ApiError(400, "broken_form", f"the form cannot be read: {said}") from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
-    return await files[0].read() if files else b""
+    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    return Upload(await files[0].read() if files else b"", fields)

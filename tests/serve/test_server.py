@@ -10,14 +10,18 @@ import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from PIL import Image
 
 from captioner.cli.main import main
+from captioner.config import SamplingConfig, WordingConfig
 from captioner.errors import CaptionerError
-from captioner.serve.limits import Limits
+from captioner.serve.limits import ApiError, Limits
+from captioner.serve.request_options import CaptionOptions
 from captioner.serve.server import listen, make_server, url
 from captioner.serve.site import Site
 
@@ -78,6 +82,66 @@ def test_the_endpoint_says_what_the_captioner_says(server, tiny, photos):
     found = server.caption(photos[0], "?attention=true")
     for each, candidate in zip([found, *found["candidates"]], [expected[0], *expected[0].candidates], strict=True):
         assert each["attention"] == [pytest.approx(row, abs=1e-5) for row in candidate.attention.tolist()]
+
+
+def fields(photo: bytes, **options: str) -> tuple:
+    """The body and the headers of a form with a photo and other fields."""
+    parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}'.encode() for name, text in options.items()]
+    parts.append(b'Content-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n' + photo)
+    body = b"".join(b"--edge\r\n" + part + b"\r\n" for part in parts) + b"--edge--\r\n"
+    return body, {"Content-Type": "multipart/form-data; boundary=edge"}
+
+
+def test_options_of_a_request_are_those_of_the_captioner(server, tiny, photos):
+    plain = tiny.tiny_captioner()
+    wording = WordingConfig("The cat", ("dog", "runs"))
+    expected = plain.with_settings(
+        decoding=replace(plain.decoding, max_length=5),
+        num_captions=2,
+        wording=wording,
+        sampling=SamplingConfig(1.5, 4, 0.95, 3),
+    )
+    given = {"begin": "The cat", "exclude": "dog,runs", "num_captions": "2", "max_length": "5"}
+    given |= {"temperature": "1.5", "top_k": "4", "top_p": "0.95", "seed": "3"}
+    for photo in photos[:3]:
+        texts = [each.text for each in expected(photo).candidates]
+        found = server.caption(photo, f"?{urlencode(given)}")
+        assert [each["caption"] for each in found["candidates"]] == texts
+        assert server.ask("POST", "/caption", *fields(photo, **given)) == (200, found)
+        assert server.caption(photo, "?exclude=dog&exclude=runs&begin=&seed=")["caption"] == (
+            plain.with_settings(wording=WordingConfig(exclude=("dog", "runs")))(photo).text
+        )
+    assert server.caption(photos[0])["caption"] == plain(photos[0]).text  # as it was started
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("begin=a+unicorn", "begin: the model does not know 'unicorn'; begin with other words"),
+        ("begin=a&begin=the", "begin: given 2 times, expected once"),
+        ("begin=" + "a" * 501, "begin: expected at most 500 characters"),
+        ("exclude=dog&exclude=" + "a" * 498, "exclude: expected at most 500 characters"),
+        ("begin=a+dog&exclude=dog", "exclude: 'dog' stands in begin too; leave it out of one of them"),
+        ("num_captions=11", "num_captions: expected a value from 1 to 10, found 11"),
+        ("max_length=0", "max_length: expected a value from 1 to 100, found 0"),
+        ("temperature=hot", "temperature: expected a number, found 'hot'"),
+        ("temperature=nan", "temperature: expected a value from 0.0 to 100.0, found nan"),
+        ("temperature=1&seed=-1", "seed: expected a value from 0 to 2147483647, found -1"),
+        ("temperature=1&top_k=1.5", "top_k: expected a whole number, found '1.5'"),
+        ("top_p=0.5", "top_p: for captions that are drawn at random; give temperature too"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(server, photos, query, error):
+    assert server.ask("POST", f"/caption?{query}", photos[0]) == (400, {"error": error})
+
+
+def test_words_that_the_server_excludes_stay_excluded(tiny, photos):
+    excluding = tiny.tiny_captioner().with_settings(wording=WordingConfig("the", ("dog",)))
+    for options in (CaptionOptions(exclude=("cat",)), CaptionOptions(begin="a", exclude=("cat",))):
+        captioner = options.applied(excluding)
+        assert captioner.wording == WordingConfig(options.begin or "the", ("dog", "cat"))
+    with pytest.raises(ApiError, match="'dog' stands in begin too"):
+        CaptionOptions(begin="a dog").applied(excluding)
 
 
 def test_what_is_odd_about_a_photo_is_told(server):
