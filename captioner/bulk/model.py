@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 
 from captioner.checksums import checksum
-from captioner.config import DecodingConfig, ModelConfig
+from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
 from captioner.data.model_files import CONFIG, read_config, read_words
 from captioner.decoding.limits import check_search
-from captioner.library import encoder_path, from_cache, read_for_many, search_settings
+from captioner.library import check_wording, encoder_path, from_cache, read_for_many, search_settings
 from captioner.runtime import bundle
 from captioner.runtime.captioner import AT_ONCE, Captioner, Encoder
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
 from captioner.text import Vocabulary
+
+ANY_WORDS = WordingConfig()
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class PackedModel:
         config: of the networks.
         decoding: how to search.
         num_captions: candidates a photo.
+        wording: what captions must and must not say.
+        sampling: how they are drawn at random; None where they are searched for.
         encoder: a network for ONNX Runtime, or for LiteRT where the model has no other.
         is_onnx: which of the two it is.
         decoder: the decoder's weights by name.
@@ -36,6 +40,8 @@ class PackedModel:
     config: ModelConfig
     decoding: DecodingConfig
     num_captions: int
+    wording: WordingConfig
+    sampling: SamplingConfig | None
     encoder: bytes
     is_onnx: bool
     decoder: dict[str, np.ndarray]
@@ -50,7 +56,8 @@ class PackedModel:
         else:
             encoder = LiteRTEncoder(self.encoder)
         network = DecoderNetwork(self.config.decoder, self.decoder)
-        return Captioner(self.vocabulary, encoder, network, self.decoding, self.num_captions)
+        captioner = Captioner(self.vocabulary, encoder, network, self.decoding, self.num_captions)
+        return captioner.with_settings(wording=self.wording, sampling=self.sampling)
 
 
 def pack(
@@ -59,6 +66,8 @@ def pack(
     *,
     published: bool = False,
     num_captions: int = 1,
+    wording: WordingConfig = ANY_WORDS,
+    sampling: SamplingConfig | None = None,
     **search: Any,
 ) -> PackedModel:
     """Read a model directory, and make first what prediction reads, if that is missing; see `library.Captioner.load`.
@@ -69,6 +78,8 @@ def pack(
         published: leave out the encoder's layers that were trained along, for features that another training begins
             with.
         num_captions: candidates a photo.
+        wording: what captions must and must not say.
+        sampling: how they are drawn at random; None searches for them.
         search: fields of `DecodingConfig` that take the place of the model's own.
 
     Raises:
@@ -81,8 +92,12 @@ def pack(
     network, decoder = ready or from_cache(directory, config, encoder_weights)
     onnx = None if ready else read_for_many(encoder_path(directory, config, encoder_weights))
     decoding = search_settings(config.decoding, **search)
+    check_wording(vocabulary, wording, decoding.max_length)
     check_search(config.decoder, replace(decoding, beam_width=max(decoding.beam_width, num_captions)), AT_ONCE)
-    return PackedModel(vocabulary, config, decoding, num_captions, onnx or network, onnx is not None, decoder)
+    return PackedModel(
+        *(vocabulary, config, decoding, num_captions, wording, sampling),
+        *(onnx or network, onnx is not None, decoder),
+    )
 
 
 def _published(config: ModelConfig) -> ModelConfig:

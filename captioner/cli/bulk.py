@@ -9,10 +9,19 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_search, chosen, flags
+from captioner.cli.arguments import (
+    add_encoder_weights,
+    add_model,
+    add_sampling,
+    add_search,
+    add_wording,
+    chosen,
+    chosen_sampling,
+    flags,
+)
 from captioner.cli.main import Stopped, complain
 from captioner.cli.parser import Parser
-from captioner.config import DecodingConfig
+from captioner.config import DecodingConfig, WordingConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.native_stderr import stderr_closed
 
@@ -21,7 +30,10 @@ if TYPE_CHECKING:
 
 INTERRUPTED = "stopped; finished parts are kept, and the same command resumes after them"
 
-OF_CAPTIONS = ("format", "num_captions", "beam_width", "length_penalty", "no_repeat_ngram_size")
+OF_CAPTIONS = (
+    *("format", "num_captions", "beam_width", "length_penalty", "no_repeat_ngram_size"),
+    *("max_length", "begin", "exclude", "temperature", "top_k", "top_p", "seed"),
+)
 """Options about captions, which there are none of with `--features`."""
 
 EXAMPLES = """\
@@ -92,6 +104,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_model(model)
     add_encoder_weights(model, downloads=False)
     add_search(model)
+    add_wording(parser.add_argument_group("captions"))
+    add_sampling(parser.add_argument_group("captions drawn at random, with --temperature"))
     return parser
 
 
@@ -128,6 +142,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     style = FEATURES if arguments.features else arguments.format or "parquet"
     if arguments.features and (given := [name for name in OF_CAPTIONS if getattr(arguments, name) is not None]):
         raise UsageError(f"{flags(given)}: with --features no captions are made; leave out one or the other")
+    sampling = chosen_sampling(vars(arguments))
     output = Output(place, storage, style)
     inputs = Inputs(
         [place for _, place in parsed], Storage(*options), arguments.column, output.place, complaints.append
@@ -142,8 +157,10 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
                 directory,
                 arguments.encoder_weights,
                 published=published,
-                **chosen(vars(arguments), DecodingConfig),
                 num_captions=arguments.num_captions or 1,
+                wording=WordingConfig(**chosen(vars(arguments), WordingConfig)),
+                sampling=sampling,
+                **chosen(vars(arguments), DecodingConfig),
             )
 
     settings = {**_settings(arguments, style), **describe(directory, published)}
@@ -185,13 +202,8 @@ def _settings(arguments: argparse.Namespace, style: str) -> dict[str, object]:
     """Return what the runs that write to one folder must have in common."""
     if arguments.features:
         return {"format": style}
-    return {
-        "format": style,
-        "num_captions": arguments.num_captions or 1,
-        "beam_width": arguments.beam_width,
-        "length_penalty": arguments.length_penalty,
-        "no_repeat_ngram_size": arguments.no_repeat_ngram_size,
-    }
+    given = {name: getattr(arguments, name) for name in OF_CAPTIONS}
+    return {**given, "format": style, "num_captions": arguments.num_captions or 1}
 
 
 class _Bar:

@@ -88,6 +88,18 @@ class TestWithRay:
         assert status == 2
         assert "--format, --beam-width: with --features no captions are made" in err
 
+    @pytest.mark.parametrize(
+        ("argv", "complaint"),
+        [
+            (["--features", "--begin", "a", "--temperature", 1], "--begin, --temperature: with --features no captions"),
+            (["--seed", 1], "--seed: for captions that are drawn at random; add --temperature"),
+        ],
+    )
+    def test_settings_that_do_not_go_together(self, capsys, tmp_path, argv, complaint):
+        status, err = call(capsys, "photos", "--output", tmp_path / "out", "--model", MODEL, *argv)
+        assert status == 2
+        assert complaint in err
+
     def test_a_url_that_leads_nowhere(self, capsys, tmp_path):
         status, err = call(capsys, "sftp://host/photos", "--output", tmp_path / "out", "--model", MODEL)
         assert status == 1
