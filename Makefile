@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test soak lint format figures gallery clean
+.PHONY: demo serve test soak lint format figures gallery notebook clean
 
 # Those photos of scikit-image that lie near what Flickr8k shows; the commands of the documents name these copies.
 PHOTOS := photos/astronaut.png photos/camera.png photos/chelsea.png photos/motorcycle_left.png
@@ -45,6 +45,10 @@ figures: .venv/.demo
 gallery: .venv/.demo
 	$(BIN)/python -m captioner evaluate --model saved_models/flickr8k --split dev --gallery gallery.png
 
+# Runs the notebook again, and keeps what it shows in its file.
+notebook: .venv/.dev
+	$(BIN)/python notebooks/execute.py
+
 .venv/bin/python:
 	@$(PYTHON) -c "import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok or sys.exit('Python 3.11 to 3.13 is needed, this is ' + sys.version.split()[0] + '; call make PYTHON=python3.12')"
 	$(PYTHON) -m venv .venv
@@ -57,7 +61,7 @@ gallery: .venv/.demo
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-serve.txt
 	@touch $@
 
-.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-serve.txt requirements-cluster.txt requirements-heif.txt requirements-dev.txt
+.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-serve.txt requirements-cluster.txt requirements-heif.txt requirements-notebook.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ .venv/.demo .venv/.serve
 
