@@ -21,6 +21,7 @@ from captioner.data.encoder_weights import (
     default_encoder_weights,
     is_here,
     keras_file,
+    weights_of,
 )
 from captioner.data.model_files import CONFIG, check_features, check_networks, read_config, read_words
 from captioner.data.shipped import shipped_model
@@ -300,6 +301,7 @@ def encoder_path(directory: Path, config: ModelConfig, weights: str) -> Path | N
         CaptionerError: the directory does not tell its checksums.
     """
     checksums = load_config(directory / CONFIG, "checksums", Checksums)
+    weights = weights_of(config.encoder.network, weights)
     return bundle.encoder_path(config.encoder, weights, checksums.encoder if config.encoder.fine_tune_after else "")
 
 

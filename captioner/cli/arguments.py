@@ -125,8 +125,8 @@ def add_encoder_weights(group: argparse._ActionsContainer, downloads: bool = Tru
         "--encoder-weights",
         metavar="FILE",
         default=default_encoder_weights(),
-        help="InceptionV3 weights without the top layers, .h5 (default: $CAPTIONER_ENCODER_WEIGHTS, then Keras's "
-        f"ImageNet weights, {where}); a compact model has its own",
+        help="the encoder's weights without the top layers, .h5 (default: Keras's ImageNet weights; for InceptionV3, "
+        f"$CAPTIONER_ENCODER_WEIGHTS, then those, {where}); a compact model has its own",
     )
 
 

@@ -1,15 +1,21 @@
 """InceptionV3's ImageNet weights on disk, where Keras keeps them; found without Keras."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from captioner.home import home
 
+log = logging.getLogger(__name__)
+
 IMAGENET = "imagenet"
 """What stands for Keras's own weights where a file could be named."""
 
 INCEPTION = "InceptionV3"
+VARIABLE = "CAPTIONER_ENCODER_WEIGHTS"
+"""The environment variable that names InceptionV3's weights."""
+
 NAME = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 SIZE = 87_910_968  # bytes
 
@@ -35,4 +41,17 @@ def is_here() -> bool:
 
 def default_encoder_weights() -> str:
     """Return the file that the environment names, or "imagenet" for Keras's own."""
-    return os.environ.get("CAPTIONER_ENCODER_WEIGHTS") or IMAGENET
+    return os.environ.get(VARIABLE) or IMAGENET
+
+
+def weights_of(network: str, weights: str) -> str:
+    """Return the weights that a network is to have: those that the environment names are for InceptionV3 alone.
+
+    Args:
+        network: a name of `config.ENCODERS`.
+        weights: a file, or "imagenet" for Keras's own.
+    """
+    if network != INCEPTION and weights != IMAGENET and weights == os.environ.get(VARIABLE):
+        log.info("%s reads with Keras's own weights; $%s is for %s alone", network, VARIABLE, INCEPTION)
+        return IMAGENET
+    return weights

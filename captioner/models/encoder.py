@@ -5,6 +5,7 @@ import functools
 import hashlib
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 from captioner.config import COMPACT, ENCODERS, EncoderConfig
 from captioner.config_io import listed
+from captioner.data.encoder_weights import weights_of
 from captioner.errors import CaptionerError
 from captioner.models.compact import build_compact
 
@@ -47,6 +49,8 @@ def build_encoder(config: EncoderConfig, weights: str | Path | None = "imagenet"
     size = config.image_size
     if config.network not in ENCODERS:
         raise CaptionerError(f"--encoder: expected one of {listed(ENCODERS)}, found {config.network!r}")
+    if weights is not None:
+        weights = weights_of(config.network, str(weights))
     application = getattr(keras.applications, config.network)
     make = functools.partial(application, include_top=False, input_shape=(size, size, 3))
     network = _with_imagenet(make, config.network) if weights == "imagenet" else _without_weights(make, config)
@@ -161,11 +165,16 @@ def _load_file(network: keras.Model, path: Path, name: str) -> None:
             "Without this setting Keras's own are downloaded"
         )
     try:
-        network.load_weights(path)
+        with warnings.catch_warnings(record=True) as remarks:  # hundreds, about the file of another network
+            warnings.simplefilter("always")
+            network.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds; to a user they mean the same
         raise CaptionerError(
-            f"--encoder-weights: {path} does not hold the weights of {name} without top ({_reason(error)})"
+            f"--encoder-weights: {path} does not hold the weights of {name} without top ({_reason(error)}); name a "
+            "file of this network, or leave the setting out for Keras's own"
         ) from error
+    for each in remarks:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _with_imagenet(make: Callable[..., keras.Model], name: str) -> keras.Model:

@@ -1,4 +1,5 @@
 import os
+import warnings
 from pathlib import Path
 
 import keras
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from captioner.config import EncoderConfig
+from captioner.data.encoder_weights import weights_of
 from captioner.errors import CaptionerError
 from captioner.models.encoder import build_encoder, weights_fingerprint
 
@@ -140,13 +142,33 @@ def test_a_file_that_is_no_hdf5_is_refused(stand_in, tmp_path, name):
         build_encoder(SMALL, path)
 
 
+def test_the_environment_names_weights_of_inception_alone(monkeypatch, tmp_path, caplog):
+    path = str(tmp_path / "inception.h5")
+    monkeypatch.setenv("CAPTIONER_ENCODER_WEIGHTS", path)
+    with caplog.at_level("INFO", "captioner"):
+        assert weights_of("InceptionV3", path) == path
+        assert weights_of("VGG16", "other.h5") == "other.h5"
+        assert caplog.messages == []
+        assert weights_of("VGG16", path) == "imagenet"
+    assert caplog.messages == [
+        "VGG16 reads with Keras's own weights; $CAPTIONER_ENCODER_WEIGHTS is for InceptionV3 alone"
+    ]
+
+
 @pytest.mark.parametrize("name", ["other.weights.h5", "other.h5"])
 def test_weights_of_another_network_are_refused(stand_in, tmp_path, name):
     path = tmp_path / name
     other = keras.Sequential([keras.Input((75, 75, 3)), keras.layers.Conv2D(4, 5), keras.layers.Conv2D(3, 3)])
     other.save_weights(path) if name.endswith(".weights.h5") else write_legacy(other, path)
-    with pytest.raises(CaptionerError, match=rf"{path} does not hold the weights of InceptionV3 without top \(.+\)"):
+    with (
+        warnings.catch_warnings(record=True) as remarks,
+        pytest.raises(
+            CaptionerError, match=rf"{path} does not hold the weights of InceptionV3 without top \(.+\); name"
+        ),
+    ):
+        warnings.simplefilter("always")
         build_encoder(SMALL, path)
+    assert not [each for each in remarks if issubclass(each.category, UserWarning)]
 
 
 def write_legacy(network: keras.Model, path: Path) -> None:
