@@ -1,18 +1,42 @@
-"""Progress bars, which a command shows and the library does not."""
+"""Progress, which a command shows and the library does not: a bar on a terminal, a line now and then in a log file."""
 
+import sys
 from typing import Any
+
+INTERVAL = 30.0
+"""Seconds between two lines where stderr is no terminal."""
 
 _shown = False
 
 
 def show_progress(shown: bool = True) -> None:
-    """Show the bars of this process from now on, or hide them."""
+    """Show the progress of this process from now on, or hide it."""
     global _shown
     _shown = shown
 
 
 def progress_bar(*items: Any, **options: Any) -> Any:
-    """Return a `tqdm.tqdm` with these arguments, which stays silent until `show_progress` was called."""
+    """Return a `tqdm.tqdm` with these arguments, which stays silent until `show_progress` was called.
+
+    Where stderr is no terminal, a bar that is drawn over and over would make one endless line. There it writes a line
+    of its own every `INTERVAL` seconds, and none for what is done sooner.
+    """
     from tqdm import tqdm
 
+    if _shown and not sys.stderr.isatty():
+        # Each update looks at the clock (miniters), and nothing but the figures is shown (ncols).
+        options |= {"file": _Lines(), "mininterval": INTERVAL, "delay": INTERVAL, "miniters": 1, "ncols": 0}
     return tqdm(*items, disable=not _shown, **options)
+
+
+class _Lines:
+    """Stderr as a file in which a bar that is drawn is a line, and one that is wiped out is none."""
+
+    def write(self, text: str) -> None:
+        """Write a line, if there is anything to be read."""
+        if line := text.strip():
+            sys.stderr.write(f"{line}\n")
+
+    def flush(self) -> None:
+        """Let others see the lines."""
+        sys.stderr.flush()

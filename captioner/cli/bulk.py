@@ -24,6 +24,7 @@ from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, WordingConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.native_stderr import stderr_closed
+from captioner.progress import progress_bar
 
 if TYPE_CHECKING:
     from captioner.bulk.run import Summary
@@ -216,9 +217,7 @@ class _Bar:
         return self
 
     def begin(self, photos: int) -> Callable[[int], object]:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=photos or None, unit="photo", delay=2, leave=False)
+        self._bar = progress_bar(total=photos or None, unit="photo", delay=2, leave=False)
         return self._bar.update
 
     def __exit__(self, *error: object) -> None:

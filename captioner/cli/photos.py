@@ -26,6 +26,7 @@ from captioner.errors import CaptionerError, UsageError
 from captioner.files import sweep, write_text
 from captioner.native_stderr import stderr_closed
 from captioner.processes import can_start
+from captioner.progress import progress_bar
 from captioner.runtime.caption import Candidate, Caption
 
 Result = tuple[Path, Caption | PhotoError]
@@ -343,9 +344,7 @@ def _captions(
     if len(photos) == 1 or (arguments.output is None and is_terminal(sys.stdout)):  # where captions show the progress
         yield from results
         return
-    from tqdm import tqdm
-
-    with tqdm(results, total=len(photos), unit="photo", delay=2, leave=False) as bar:
+    with progress_bar(results, total=len(photos), unit="photo", delay=2, leave=False) as bar:
         yield from bar
 
 

@@ -12,6 +12,7 @@ from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_text
 from captioner.printable import in_lines, to_json
+from captioner.progress import progress_bar
 from captioner.setting import settings_of
 
 if TYPE_CHECKING:
@@ -183,9 +184,7 @@ def _write_page(path: Path, text: str, surprisals: "np.ndarray") -> None:
 
 
 def _surprisals(model: "LanguageModel", text: str) -> "np.ndarray":
-    from tqdm import tqdm
-
-    with tqdm(total=len(text), unit="char", unit_scale=True, delay=2, leave=False) as bar:
+    with progress_bar(total=len(text), unit="char", unit_scale=True, delay=2, leave=False) as bar:
         return model.surprisals(text, bar.update)
 
 
