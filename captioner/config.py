@@ -175,6 +175,14 @@ class TrainingConfig:
         otherwise={COMPACT_ALONE: 64},
         default_help="32; fewer, at least 4, where there are few photos",
     )
+    captions_per_image: int = setting(
+        5,
+        "captions of a photo that a step learns from; of more, others are drawn each epoch. The loss on dev is that of "
+        "as many. A compact model learns from --captions-per-photo",
+        ge=1,
+        le=1000,
+        group=TRAINING,
+    )
     learning_rate: float = setting(
         1e-3,
         "the peak learning rate, after the warm-up and before the cosine decay",

@@ -40,8 +40,8 @@ class CaptionBatches:
     Args:
         captions: of each of M images, its captions as `Vocabulary.encode` gives them.
         batch_size: images a batch (B).
-        captions_per_image: captions that an image brings (K). Of more, others are drawn each epoch; of fewer, rows stay
-            empty.
+        captions_per_image: the most captions that an image brings (K). Of more, others are drawn each epoch; of fewer,
+            rows stay empty.
         rows: the first row of each image (M,); their numbers where it is not given.
         views: rows of an image (V), of which one is drawn each epoch.
         min_images: images of the smallest batch; where fewer are left, some stand in it more than once.

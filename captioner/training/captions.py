@@ -54,6 +54,16 @@ def log_cut_captions(sentences: Sequence[Sequence[str]], max_length: int) -> Non
         )
 
 
+def log_left_captions(captions: Sequence[Sequence[object]], captions_per_image: int) -> None:
+    """Log how many photos have more captions than a step learns from, if some have."""
+    most = max(map(len, captions))
+    if more := sum(len(each) > captions_per_image for each in captions):
+        log.info(
+            "%d of %d photos have more than --captions-per-image %d captions, up to %d; each epoch draws others",
+            *(more, len(captions), captions_per_image, most),
+        )
+
+
 def fitted(decoding: DecodingConfig, sentences: Sequence[Sequence[str]]) -> DecodingConfig:
     """Return how to search where most of what the captions are made of are characters, which repeat in good sentences.
 

@@ -39,13 +39,13 @@ class Evaluator:
 
     def __call__(self) -> tuple[dict[str, float], list[str]]:
         """Return the figures, and some captions with the names of their photos."""
-        dev, profile = self.read_dev(), self.context.profile
+        dev, profile, training = self.read_dev(), self.context.profile, self.context.training
         rows = np.asarray(dev.rows)
 
         def with_features(number: int, batch: Batch) -> Batch:
             return {"features": dev.features[rows[batch["images"]]], **caption_arrays(batch)}
 
-        batches = CaptionBatches(dev.tokens, self.context.training.batch_size)
+        batches = CaptionBatches(dev.tokens, training.batch_size, training.captions_per_image)
         losses = per_word(self._measure.over(batches.in_order(with_features)))
         figures = {f"dev_{name}": value for name, value in losses.items()}
         if not np.isfinite(figures["dev_loss"]):

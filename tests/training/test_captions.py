@@ -4,7 +4,7 @@ import pytest
 
 from captioner.config import DecodingConfig
 from captioner.data.dataset import Example
-from captioner.training.captions import fitted, log_cut_captions, read_captions
+from captioner.training.captions import fitted, log_cut_captions, log_left_captions, read_captions
 
 
 def test_captions_without_a_word_are_left_out_and_counted(caplog):
@@ -52,3 +52,19 @@ def test_pairs_of_characters_may_come_again_where_pairs_of_words_may_not(caption
 def test_what_another_model_was_told_of_repetition_stays():
     decoding = DecodingConfig(no_repeat_ngram_size=3)
     assert fitted(decoding, [["一", "只"]]) is decoding
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ([5, 5, 3], []),
+        (
+            [5, 6, 1, 12],
+            ["2 of 4 photos have more than --captions-per-image 5 captions, up to 12; each epoch draws others"],
+        ),
+    ],
+)
+def test_photos_with_more_captions_than_a_step_learns_from_are_counted(counts, told, caplog):
+    caplog.set_level("INFO", "captioner")
+    log_left_captions([[["a"]] * count for count in counts], 5)
+    assert caplog.messages == told

@@ -243,3 +243,15 @@ def test_a_loss_that_is_not_finite_is_said_to_have_diverged(train, monkeypatch, 
     monkeypatch.setattr(Step, "__call__", call)
     with pytest.raises(CaptionerError, match=r"diverged in epoch 1.*loss is nan.*--learning-rate"):
         train("run")
+
+
+@pytest.mark.parametrize(("asked", "found"), [(1, 1), (2, 2), (5, 2)])
+def test_a_step_learns_from_as_many_captions_of_a_photo_as_it_is_told(
+    make_network, make_split, vocabulary, asked, found
+):
+    split = make_split(4, seed=2)
+    assert {len(each) for each in split.captions} == {2}
+    config = dataclasses.replace(CONFIG, captions_per_image=asked)
+    context = Context(vocabulary, split, split, config, DECODING).with_data(split, split)
+    stage = CrossEntropy(context, make_network(len(vocabulary), seed=5))
+    assert {batch["tokens"].shape[1] for batch in stage.batches.shuffled(0, 1)} == {found}

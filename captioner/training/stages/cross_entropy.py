@@ -9,6 +9,7 @@ from captioner.models.captioner import CaptionModel
 from captioner.models.tuned_model import TunedModel
 from captioner.training.batches import CaptionBatches, caption_arrays
 from captioner.training.caption_loss import CaptionLoss, per_word
+from captioner.training.captions import log_left_captions
 from captioner.training.context import Context
 from captioner.training.evaluator import Evaluator
 from captioner.training.loop import Row
@@ -34,7 +35,10 @@ class CrossEntropy(CaptionStage):
         training, train = context.training, context.train
         self.network = network
         self.variables = network.trainable_variables
-        self.batches = CaptionBatches(train.tokens, training.batch_size, rows=train.rows, views=train.views)
+        self.batches = CaptionBatches(
+            train.tokens, training.batch_size, training.captions_per_image, rows=train.rows, views=train.views
+        )
+        log_left_captions(train.tokens, training.captions_per_image)
         strategy = strategy or tf.distribute.get_strategy()
         with strategy.scope():
             self.optimizer = make_optimizer(self.variables, training, self.epochs * len(self), self.slow_variables())
