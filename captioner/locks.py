@@ -93,6 +93,38 @@ def locked_directory(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def hold(path: Path) -> int:
+    """Open a file and mark it as used, beside others who may do the same, until what is returned is closed.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    if fcntl:
+        with suppress(OSError):  # the file system knows no locks
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return handle
+
+
+def held_by_others(path: Path) -> bool:
+    """Tell whether somebody holds a file; where there are no locks, nobody knows, and the answer is no."""
+    if not fcntl:
+        return False
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 @contextmanager
 def alone_in(directory: Path, what: str) -> Iterator[None]:
     """Have a directory to oneself while the block runs. One that is missing is made, and goes again if it stays empty.

@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": "start a web page and an HTTP API that caption photos",
     "export": "write a model for other programs",
     "download": "download the weights that the larger model needs",
+    "cache": "list what is kept for the next time, or remove it",
 }
 
 

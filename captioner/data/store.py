@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import weakref
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import DTypeLike
 
 from captioner.errors import CaptionerError
 from captioner.files import NO_ROOM, atomic_write, sweep, write_json
-from captioner.locks import locked_directory
+from captioner.locks import hold, locked_directory
 from captioner.progress import progress_bar
 
 
@@ -68,6 +69,7 @@ class FeatureStore:
                 self._make(shape, about)
         except OSError as error:
             raise self._refused(error) from error
+        weakref.finalize(self, os.close, hold(self._features))  # `captioner cache` leaves it alone meanwhile
         self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D)
         self._offset = self._features.stat().st_size - self._size
         self._sums = np.load(self._checksums)

@@ -202,11 +202,12 @@ for row in range(200):
 
 def test_two_runs_that_begin_at_once_fill_one_file(directory, monkeypatch):
     """The second run finds no file, and would make its own once the first has mapped one and filled rows of it."""
-    second_has_looked, first_has_written = threading.Event(), threading.Event()
+    first_begins, second_has_looked, first_has_written = threading.Event(), threading.Event(), threading.Event()
     allocate, usable = store_module._allocate, FeatureStore._usable
     stores: dict[str, FeatureStore] = {}
 
     def allocate_in_turn(*arguments):
+        first_begins.set()
         in_turn = first_has_written if threading.current_thread().name == "second" else second_has_looked
         assert in_turn.wait(60)
         allocate(*arguments)
@@ -224,6 +225,7 @@ def test_two_runs_that_begin_at_once_fill_one_file(directory, monkeypatch):
     monkeypatch.setattr(FeatureStore, "_usable", look)
     first, second = (threading.Thread(target=run, name=name) for name in ("first", "second"))
     first.start()
+    assert first_begins.wait(60)
     second.start()
     first.join()
     stores["first"].write([0, 1], rows_of(2))
