@@ -438,8 +438,8 @@ class RunConfig:
     )
     strategy: str = setting(
         "auto",
-        "mirrored trains on all GPUs of the machine, each with its part of a batch, in the stage of --epochs; auto "
-        "does so if there are several",
+        "mirrored trains on all GPUs of the machine, each with its part of a batch, in the stage of --epochs; multiply "
+        "--batch-size by their number, so that each has enough to do. auto trains on one",
         choices=("auto", "mirrored"),
         group=TRAINING,
         task=CAPTION,

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         load_keras()
     from captioner.cli.table import scores_table
     from captioner.models.networks import load_networks
-    from captioner.training.devices import give_each_shard_its_core
+    from captioner.training.devices import prepare_devices
     from captioner.training.evaluation import (
         BATCH_SIZE,
         caption_split,
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     from captioner.training.split import read_split
 
-    give_each_shard_its_core()
+    prepare_devices("auto")
     model, encoder = load_networks(arguments.model, arguments.encoder_weights)
     decoding = replace(model.config.decoding, **chosen(vars(arguments), DecodingConfig))
     check_search(model.config.decoder, decoding, BATCH_SIZE)

@@ -61,7 +61,7 @@ def _run_caption_task(settings: RunSettings, arguments: argparse.Namespace) -> N
     kind = COMPACT if model.encoder.network == COMPACT else model.decoder.cell
     output = settings.path("output") or Path("saved_models") / f"{dataset.name}-{kind}"
     with alone_in(output, "training"):
-        load_training()
+        load_training(settings.values.get("strategy", "auto"))
         from captioner.cli.table import scores_table
         from captioner.training.caption_run import CaptionRun, Sources
         from captioner.training.captioning import CaptionTraining

@@ -33,7 +33,7 @@ def run_text_task(settings: RunSettings, arguments: argparse.Namespace) -> None:
 
     output = settings.path("output") or Path("saved_models") / f"{corpus.name}-{model.cell}"
     with alone_in(output, "training"):
-        load_training()
+        load_training("auto")
         from captioner.training.characters import CharRun, CharTraining
 
         print(likelihood_table(run_training(CharTraining(CharRun(corpus, model, training, output)), arguments)))

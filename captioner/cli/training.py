@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def load_training() -> None:
-    """Import Keras and TensorFlow in silence, and give them the cores."""
+def load_training(strategy: str) -> None:
+    """Import Keras and TensorFlow in silence, and give them the cores and GPUs that a `--strategy` asks for."""
     with stderr_closed():
         load_keras()
-    from captioner.training.devices import give_each_shard_its_core
+    from captioner.training.devices import prepare_devices
 
-    give_each_shard_its_core()
+    prepare_devices(strategy)
 
 
 def run_training(training: "Training", arguments: argparse.Namespace) -> dict[str, Any]:

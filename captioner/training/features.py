@@ -10,13 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from captioner.cores import available_cores
 from captioner.data.feature_parts import FeatureParts
 from captioner.data.photos import open_photo, preprocess, preprocessing, scale
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory
 from captioner.models.encoder import weights_fingerprint
-from captioner.training.devices import shard_count
+from captioner.training.devices import compute_capabilities, shard_count
 from captioner.training.row_cache import PhotoRowMaker, PhotoRows, fill
 from captioner.training.views import Views, cut
 
@@ -66,7 +67,8 @@ class _FeatureMaker(PhotoRowMaker):
 
     def __init__(self, photos: Sequence[Path], views: Views, encoder: keras.Model, feature_layer: str) -> None:
         super().__init__(photos, views.boxes.shape[1])
-        self.threads = shard_count()
+        # On a processor as many as it reads side by side; with a GPU all cores open photos, so that it need not wait
+        self.threads = available_cores() if compute_capabilities() else shard_count()
         self._views, self._size, self._layer = views, encoder.input_shape[1], feature_layer
         signature = [tf.TensorSpec((None, *encoder.input_shape[1:]), tf.float32)]
         self._graph = tf.function(lambda images: encoder(images, training=False), signature, autograph=False)

@@ -1,19 +1,27 @@
-"""Half precision for training where the processor multiplies in it, and float32 for all that is scored."""
+"""Half precision for training where the device multiplies in it, and float32 for all that is scored."""
 
 from pathlib import Path
 
 import keras
 
+from captioner.training.devices import compute_capabilities
+
 CPU_INFO = Path("/proc/cpuinfo")
+
+BFLOAT16_SINCE = (8, 0)
+"""The compute capability from which on NVIDIA's GPUs multiply bfloat16 in tensor cores: Ampere, 2020."""
 
 
 def choose_precision(precision: str) -> str:
     """Return the name of a Keras dtype policy; for `auto`, float32 unless half precision is known to be faster here.
 
-    What cannot be seen (another system, another kind of processor or an accelerator) counts as float32.
+    Where there are GPUs, they decide, and the processor has no say. What cannot be seen (another system, another
+    kind of processor or of GPU) counts as float32.
     """
     if precision != "auto":
         return precision
+    if gpus := compute_capabilities():
+        return "mixed_bfloat16" if all(each >= BFLOAT16_SINCE for each in gpus) else "float32"
     try:
         lines = (line.partition(":") for line in CPU_INFO.read_text().splitlines())
         about = {name.strip(): set(value.split()) for name, _, value in lines}

@@ -25,6 +25,23 @@ def test_half_precision_is_chosen_where_the_processor_is_faster_in_it(tmp_path, 
         assert choose_precision(named) == named
 
 
+@pytest.mark.parametrize(
+    ("gpus", "chosen"),
+    [
+        ([(8, 0)], "mixed_bfloat16"),
+        ([(9, 0), (8, 6)], "mixed_bfloat16"),
+        ([(7, 5)], "float32"),
+        ([(9, 0), (7, 0)], "float32"),
+        ([(0, 0)], "float32"),
+    ],
+)
+def test_where_there_are_gpus_they_decide_and_not_the_processor(tmp_path, monkeypatch, gpus, chosen):
+    (tmp_path / "cpuinfo").write_text("flags : amx_bf16\n" if chosen == "float32" else "flags : fpu\n")
+    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(precision, "compute_capabilities", lambda: gpus)
+    assert choose_precision("auto") == chosen
+
+
 def test_a_copy_in_float32_has_the_same_weights(make_network):
     network = make_network(9)
     mixed = type(network)(network.config, dtype="mixed_bfloat16")

@@ -15,7 +15,7 @@ def machine(monkeypatch):
 
     def pretend(cores, accelerators=0):
         monkeypatch.setattr(devices, "available_cores", lambda: cores)
-        monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda kind: ["GPU"] * accelerators)
+        monkeypatch.setattr(devices.tf.config, "get_visible_devices", lambda kind: ["GPU"] * accelerators)
 
     return pretend
 
