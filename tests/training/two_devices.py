@@ -38,14 +38,14 @@ def split(count: int, seed: int) -> Split:
     return Split(features, range(count), captions, [f"{number}.jpg" for number in range(count)])
 
 
-def train(name: str, directory: Path) -> dict[str, list]:
+def train(name: str, directory: Path, dropout: float) -> dict[str, list]:
     """Return the losses of each epoch, and the weights."""
     vocabulary = Vocabulary.build([WORDS])
     strategy = choose_strategy(name)
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        network = CaptionModel(DecoderConfig("rnn", 8, 6, 5, 0.0, len(vocabulary), 4, 6), dtype="float32")
-    checkpoint = Checkpoint(directory / name, {})
+        network = CaptionModel(DecoderConfig("rnn", 8, 6, 5, dropout, len(vocabulary), 4, 6), dtype="float32")
+    checkpoint = Checkpoint(directory, {})
     splits = split(25, 1), split(4, 2)
     context = Context(vocabulary, *splits, CONFIG, DECODING).with_data(*splits)
     progress = run_stage(CrossEntropy(context, network, strategy), checkpoint, Profile())
@@ -61,4 +61,10 @@ if __name__ == "__main__":
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     devices.MOST_SHARDS = 1  # a part for each device: small graphs are soon compiled
-    print(json.dumps([train(name, Path(sys.argv[1])) for name in ("auto", "mirrored")]))
+    shipped = DecoderConfig.dropout
+    runs = (("auto", 0.0), ("mirrored", 0.0), ("auto", shipped), ("mirrored", shipped), ("mirrored", shipped))
+    print(
+        json.dumps(
+            [train(name, Path(sys.argv[1], str(number)), dropout) for number, (name, dropout) in enumerate(runs)]
+        )
+    )
