@@ -79,9 +79,9 @@ class Cell(keras.layers.Layer):
         states = self.advance(self.project(inputs), list(states))
         return states[0], states
 
-    def compute_output_shape(self, inputs_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of a step's output: (..., D) -> (..., U)."""
-        return (*inputs_shape[:-1], self.units)
+        return (*input_shape[:-1], self.units)
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
         """Return zeros (B, U), one array a state."""

@@ -105,7 +105,7 @@ class Decoder(keras.layers.Layer):
         self.place.build(features_shape)
         regions = (*features_shape[:-1], units)
         self.place_norm.build(regions)
-        self.embedding.build()
+        self.embedding.build((None, None))
         self.attention.build((None, None, units), regions)
         self.gate.build((None, None, units))
         self.cell.build((None, None, embedding_dim))
@@ -187,7 +187,7 @@ class Decoder(keras.layers.Layer):
             positions: int32 (N,), places in the flattened (B*K*T,) that are to be predicted, so that padding costs no
                 logits.
             training: whether to drop out.
-            live: see `read`.
+            active: see `read`.
 
         Returns:
             logits (B, K, T, V), or (N, V) at the positions.
@@ -198,11 +198,14 @@ class Decoder(keras.layers.Layer):
         """Read whole sentences as `call` does, with a memory at hand.
 
         Where the sentences of each image stand longest first, `active` int32 (T,) may tell how many of them have not
-        ended at each step; the others cost nothing then, and their outputs are 0.
+        ended at each step; the others cost nothing then, and their outputs are 0. Where the graph does not know T, a
+        loop takes the steps, which XLA cannot differentiate, and `active` saves nothing.
         """
         words = self.words(tokens, training)
         count = ops.shape(tokens)[1]
         states = [ops.repeat(state, count, axis=1) for state in self.initial_states(memory)]
+        if tokens.shape[2] is None:
+            return self._scan(words, states, memory)
         hidden, context, attention = [], [], []
         for t, word in enumerate(zip(*(ops.unstack(part, axis=2) for part in words), strict=True)):  # (B, K, ...)
             now = TokenEmbeddings(*word)
@@ -217,6 +220,29 @@ class Decoder(keras.layers.Layer):
             attention.append(_widened(output.attention, count))
         stacked = [ops.stack(each, axis=2) for each in (hidden, context, attention)]
         return StepOutput(stacked[0], stacked[1], words.vectors, stacked[2])
+
+    def _scan(self, words: TokenEmbeddings, states: list[Any], memory: Memory) -> StepOutput:
+        """Read words (B, K, T, ...) from states (B, K, U), with T known at run time alone."""
+
+        def step(before: Any, projected: Any) -> tuple[Any, Any]:
+            output, after = self.step(TokenEmbeddings(None, projected), before[0], memory)
+            now = after, output.context, output.attention
+            return now, now
+
+        nowhere = ops.repeat(ops.zeros_like(memory.values[:, None, :, 0]), ops.shape(states[0])[1], axis=1)  # (B, K, L)
+        initial = states, ops.zeros_like(states[0]), nowhere
+        _, every = ops.scan(step, initial, ops.moveaxis(words.projected, 2, 0))
+        after, context, attention = every  # (T, B, K, ...)
+        hidden, context, attention = (ops.moveaxis(part, 0, 2) for part in (after[0], context, attention))
+        return StepOutput(hidden, context, words.vectors, attention)
+
+    @property
+    def parts(self) -> list[keras.layers.Layer]:
+        """The layers with weights, in the order in which a sentence goes through them."""
+        return [
+            *(self.place, self.place_norm, *self.start, self.embedding, self.attention, self.gate, self.context),
+            *(self.cell, self.deep, self.output_projection),
+        ]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -19,6 +19,9 @@ from captioner.text import SPECIAL_TOKENS
 class CaptionModel(keras.Model):
     """Logits of each next word of captions that are given (teacher forcing), and a step for those that are not.
 
+    It trains with `fit` too, on batches of sentences of any length. With XLA, which Keras takes by default on a
+    GPU, the length must be known: compile with `jit_compile=False` where it is not.
+
     Args:
         config: the sizes.
     """
@@ -43,16 +46,30 @@ class CaptionModel(keras.Model):
         """Predict the next word after each given one.
 
         Args:
-            inputs: `features` (B, L, D); `tokens` int32 (B, K, T), beginning with the start token; optionally
-                `positions` int32 (N,), places in the flattened (B*K*T,) that are to be predicted, so that padding
-                costs no logits; optionally `active` int32 (T,), see `captioner.layers.decoder.Decoder.read`.
+            inputs: `features` (B, L, D); `tokens` int32 (B, K, T), beginning with the start token, or (B, T) for one
+                sentence an image; optionally `positions` int32 (N,), places in the flattened (B*K*T,) that are to be
+                predicted, so that padding costs no logits; optionally `active` int32 (T,), see
+                `captioner.layers.decoder.Decoder.read`.
             training: whether to drop out.
 
         Returns:
-            logits (B, K, T, V), or (N, V) at the positions.
+            logits (B, K, T, V) or (B, T, V), or (N, V) at the positions.
+
+        Raises:
+            ValueError: an input is missing, or is of another rank, size or type.
         """
+        _check_inputs(inputs, self.config.channels)
+        tokens, positions = inputs["tokens"], inputs.get("positions")
+        alone = len(tokens.shape) == 2
         memory = self.decoder.memory(inputs["features"], training)
-        return self.decoder.predict(memory, inputs["tokens"], inputs.get("positions"), training, inputs.get("active"))
+        sentences = ops.expand_dims(tokens, 1) if alone else tokens
+        logits = self.decoder.predict(memory, sentences, positions, training, inputs.get("active"))
+        return ops.squeeze(logits, 1) if alone and positions is None else logits
+
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """The parts of the decoder, which `summary` lists."""
+        return self.decoder.parts
 
     def reseed(self, seed: int, epoch: int) -> None:
         """Make the coming dropout depend on these two numbers alone, so that a resumed epoch repeats itself."""
@@ -136,3 +153,25 @@ class CaptionModel(keras.Model):
 
 def _name(weight: keras.Variable) -> str:
     return str(weight.path).split("decoder/", 1)[1]
+
+
+def _check_inputs(inputs: Any, channels: int) -> None:
+    """Raise ValueError for what `CaptionModel.call` cannot read, while its name is known."""
+    found: Any = set(inputs) if isinstance(inputs, Mapping) else type(inputs).__name__
+    if not isinstance(inputs, Mapping) or not {"features", "tokens"} <= found:
+        raise ValueError(f"inputs: expected a dictionary with `features` and `tokens`, found {found}")
+    features, tokens = inputs["features"], inputs["tokens"]
+    if _rank(features) != 3 or features.shape[-1] not in (None, channels):
+        raise ValueError(f"features: expected shape (B, L, {channels}), found {features.shape}")
+    if _rank(tokens) not in (2, 3):
+        more = "" if _rank(tokens) else "; a model that is to read both layouts is compiled anew for the second"
+        raise ValueError(f"tokens: expected shape (B, T) or (B, K, T), found {tokens.shape}{more}")
+    for name, array, kind in (("features", features, "float"), ("tokens", tokens, "int")):
+        dtype = keras.backend.standardize_dtype(array.dtype)
+        if kind not in dtype:
+            raise ValueError(f"{name}: expected numbers of type {kind}, found {dtype}")
+
+
+def _rank(array: Any) -> int | None:
+    """Return the number of axes; None where the graph does not know it."""
+    return array.shape.rank if hasattr(array.shape, "rank") else len(array.shape)
