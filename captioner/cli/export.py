@@ -7,12 +7,12 @@ from pathlib import Path
 from captioner.cli.arguments import add_encoder_weights
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
-from captioner.errors import UsageError
+from captioner.errors import CaptionerError, UsageError
 from captioner.native_stderr import load_keras, stderr_closed
 
 INTERRUPTED = "stopped; nothing was exported"
 
-FORMATS = ("savedmodel", "litert", "onnx")
+FORMATS = ("savedmodel", "litert", "onnx", "keras")
 
 EXAMPLES = """\
 examples:
@@ -44,6 +44,11 @@ longest caption, L regions of the photo, row by row):
 
 The last command writes encoder.onnx, start.onnx and step.onnx, for any ONNX runtime. The search is yours to write.
 
+  python -m captioner export --model saved_models/compact --format keras --output exported/compact.keras
+
+This is one file for keras.saving.load_model, after `import captioner.models`: photos (of a compact model) or features,
+and tokens, to logits. It holds no weights of ImageNet. docs/keras.md shows how to use it.
+
   python -m captioner export --model saved_models/char-lm --format savedmodel --output exported/char-lm
 
   model = tf.saved_model.load("exported/char-lm")
@@ -71,14 +76,15 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "--format",
         choices=FORMATS,
         default="savedmodel",
-        help="the form to write; litert and onnx are for captioning models only (default: savedmodel)",
+        help="the form to write; character models have savedmodel only (default: savedmodel)",
     )
     parser.add_argument(
         "--output",
         metavar="DIR",
         type=Path,
         required=True,
-        help="directory to create; an earlier export there is replaced, anything else is left alone",
+        help="directory to create; an earlier export there is replaced, anything else is left alone. With --format "
+        "keras, a file FILE.keras",
     )
     add_encoder_weights(parser, downloads=False)
     return parser
@@ -91,10 +97,14 @@ def run(arguments: argparse.Namespace) -> int:
     from captioner.runtime.char_directory import CONFIG, is_char_model
 
     # What can be said at once is said before TensorFlow takes its seconds.
-    check_output(arguments.output)
+    if arguments.format == "keras":
+        _check_keras_name(arguments.output)
+    else:
+        check_output(arguments.output)
     config = arguments.model / CONFIG
     if config.is_file() and not is_char_model(arguments.model) and holds_config(config, "model"):
         forms = {"savedmodel": _captioner_as_savedmodel, "litert": _bundle, "onnx": _captioner_as_onnx}
+        forms["keras"] = _captioner_as_keras
         form = forms[arguments.format](arguments)
     elif arguments.format == "savedmodel" or not is_char_model(arguments.model):
         form = _characters_as_savedmodel(arguments)
@@ -103,9 +113,17 @@ def run(arguments: argparse.Namespace) -> int:
             f"--format {arguments.format}: {arguments.model} is a character language model, which predict reads as it "
             "is; expected savedmodel, or a captioning model"
         )
-    megabytes = sum(path.stat().st_size for path in arguments.output.rglob("*") if path.is_file()) / 1e6
+    files = [arguments.output, *arguments.output.rglob("*")]
+    megabytes = sum(path.stat().st_size for path in files if path.is_file()) / 1e6
     print(f"{arguments.output}: {form}, {megabytes:.1f} MB", file=sys.stderr)
     return 0
+
+
+def _check_keras_name(output: Path) -> None:
+    """Raise CaptionerError for a file that Keras would not load."""
+    if output.suffix != ".keras" or output.is_dir():
+        found = "is a directory" if output.is_dir() else f"ends in {output.suffix!r}"
+        raise CaptionerError(f"--output {output}: {found}; expected a file such as exported/flickr8k.keras")
 
 
 def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:
@@ -149,6 +167,14 @@ def _captioner_as_onnx(arguments: argparse.Namespace) -> str:
     with stderr_closed():  # the converter tells of devices and optimisers
         export_onnx(arguments.model, weights, arguments.output)
     return f"{arguments.model} in ONNX: encoder, start and step"
+
+
+def _captioner_as_keras(arguments: argparse.Namespace) -> str:
+    _load_tensorflow()
+    from captioner.export.keras_file import export_keras
+
+    name = export_keras(arguments.model, arguments.output)
+    return f"{arguments.model} as a Keras model of {name} and tokens"
 
 
 def _characters_as_savedmodel(arguments: argparse.Namespace) -> str:
