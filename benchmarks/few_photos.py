@@ -24,7 +24,6 @@ import keras
 import numpy as np
 import pandas as pd
 
-from captioner.cli.train_settings import configure, with_batch_size
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.data.flickr8k import find_or_download
 from captioner.data.splits import random_split
@@ -38,6 +37,7 @@ from captioner.training.captioning import CaptionTraining
 from captioner.training.devices import give_each_shard_its_core
 from captioner.training.evaluation import caption_split
 from captioner.training.run import train
+from captioner.training.settings import configure, with_batch_size
 from captioner.training.split import Split, read_split
 
 MODEL = Path(__file__).resolve().parents[1] / "saved_models" / "flickr8k"

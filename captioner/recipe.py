@@ -83,10 +83,10 @@ def read_recipe(path: Path) -> Recipe:
     checked = []
     for number, own in enumerate(recipe.runs, start=1):
         where = recipe.where(number)
-        task = _checked({"task": _task({**recipe.shared, **own})}, CAPTION, where)["task"]
-        _checked(recipe.shared, task, where)
-        checked.append(_checked(own, task, where))
-    shared = _checked(recipe.shared, _task({**recipe.shared, **checked[0]}), str(path))
+        task = check_settings({"task": _task({**recipe.shared, **own})}, CAPTION, where)["task"]
+        check_settings(recipe.shared, task, where)
+        checked.append(check_settings(own, task, where))
+    shared = check_settings(recipe.shared, _task({**recipe.shared, **checked[0]}), str(path))
     return Recipe(path, shared, tuple(checked), recipe.recorded)
 
 
@@ -159,8 +159,8 @@ def _read_metrics(path: Path) -> Recipe:
     return Recipe(path, {}, (values,), recorded=True)
 
 
-def _checked(values: Mapping[str, Any], task: str, where: str) -> dict[str, Any]:
-    """Return values from a file as the settings of a task hold them.
+def check_settings(values: Mapping[str, Any], task: str, where: str) -> dict[str, Any]:
+    """Return values from a file, or from a caller, as the settings of a task hold them.
 
     Raises:
         CaptionerError: a setting does not exist, is of a wrong type or out of bounds.

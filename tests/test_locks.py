@@ -80,13 +80,14 @@ def test_one_at_a_time_has_a_directory_of_ours(tmp_path):
 
 @pytest.mark.parametrize("task", ["captions", "text"])
 def test_a_second_training_into_one_directory_is_refused_before_it_loads_anything(tmp_path, task, monkeypatch, capsys):
-    from captioner.cli import train, train_text
+    from captioner.cli import train_text
     from captioner.cli.main import main
+    from captioner.training import start
 
     def load():
         pytest.fail("it was not refused")
 
-    monkeypatch.setattr(train, "load_training", load)
+    monkeypatch.setattr(start, "load_training", load)
     monkeypatch.setattr(train_text, "load_training", load)
     (tmp_path / "book.txt").write_text("once upon a time there was a fox\n" * 9)
     (tmp_path / "data").mkdir()

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli.arguments import chosen
-from captioner.cli.train_settings import check_runs, configure
 from captioner.config import CAPTION, CharModelConfig, CharTrainingConfig, task_settings
 from captioner.config_io import check_value
 from captioner.errors import CaptionerError, UsageError
+from captioner.options import chosen
 from captioner.recipe import plan_runs, read_recipe, unmet_need
+from captioner.training.settings import check_runs, configure
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))

@@ -3,31 +3,18 @@
 import argparse
 import dataclasses
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from captioner.config import (
-    CAPTION,
-    CHAR_LM,
-    DecodingConfig,
-    SamplingConfig,
-    WordingConfig,
-    task_settings,
-)
+from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config_io import check_bounds
 from captioner.data.encoder_weights import default_encoder_weights
 from captioner.errors import CaptionerError, UsageError
+from captioner.options import chosen, flags
 from captioner.setting import settings_of
 
 METAVARS = {int: "N", float: "X", str: "TEXT"}
-
-_FLAGS = {
-    name: each.metadata["flag"]
-    for task in (CAPTION, CHAR_LM)
-    for name, each in task_settings(task).items()
-    if "flag" in each.metadata
-}
 
 
 def add_setting(
@@ -74,29 +61,6 @@ def default_text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value in (None, (), "") else str(value)
-
-
-def chosen(values: Mapping[str, Any], kind: Any) -> dict[str, Any]:
-    """Return those fields of the settings class `kind` that have a value among `values`.
-
-    Raises:
-        UsageError: one is out of the bounds that this class has; the option may serve another with wider ones.
-    """
-    given = {}
-    for name, about in settings_of(kind).items():
-        value = values.get(name)
-        if value is not None:
-            try:
-                check_bounds(about, value, flags([name]))
-            except CaptionerError as error:
-                raise UsageError(str(error)) from None
-            given[name] = tuple(value) if isinstance(value, list) else value
-    return given
-
-
-def flags(names: Iterable[str]) -> str:
-    """Name settings as a user types them, for messages."""
-    return ", ".join(f"--{_FLAGS.get(name, name).replace('_', '-')}" for name in names)
 
 
 def add_data(group: argparse._ActionsContainer) -> None:

@@ -15,15 +15,14 @@ from captioner.cli.arguments import (
     add_sampling,
     add_search,
     add_wording,
-    chosen,
     chosen_sampling,
-    flags,
 )
 from captioner.cli.main import Stopped, complain
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, WordingConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.native_stderr import stderr_closed
+from captioner.options import chosen, flags
 from captioner.progress import progress_bar
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from captioner.cli.arguments import add_data, add_encoder_weights, add_search, chosen
+from captioner.cli.arguments import add_data, add_encoder_weights, add_search
 from captioner.cli.beside import PICTURES
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
@@ -18,6 +18,7 @@ from captioner.decoding.limits import check_search
 from captioner.errors import UsageError
 from captioner.files import write_json
 from captioner.native_stderr import load_keras, stderr_closed
+from captioner.options import chosen
 from captioner.text import join_words, normalise
 
 EXAMPLES = """\

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from captioner.cli.arguments import chosen, chosen_sampling
+from captioner.cli.arguments import chosen_sampling
 from captioner.cli.beside import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain
@@ -25,6 +25,7 @@ from captioner.data.photos import PhotoError, find_photos
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import sweep, write_text
 from captioner.native_stderr import stderr_closed
+from captioner.options import chosen
 from captioner.processes import can_start
 from captioner.progress import progress_bar
 from captioner.runtime.caption import Candidate, Caption

@@ -5,12 +5,13 @@ import json
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from captioner.cli.arguments import add_setting, chosen, flags
+from captioner.cli.arguments import add_setting
 from captioner.cli.main import complain
 from captioner.config import GenerationConfig, SamplingConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_text
+from captioner.options import chosen, flags
 from captioner.printable import in_lines, to_json
 from captioner.progress import progress_bar
 from captioner.setting import settings_of

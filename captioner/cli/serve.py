@@ -6,11 +6,12 @@ import os
 import re
 from functools import partial
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_search, add_wording, chosen
+from captioner.cli.arguments import add_encoder_weights, add_model, add_search, add_wording
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, WordingConfig
 from captioner.native_stderr import stderr_closed
+from captioner.options import chosen
 
 EXAMPLES = """\
 Drop a photo on the page, or take one; choose a word of its caption to see where the model looked. Programs send photos

@@ -21,6 +21,8 @@ from captioner.config import (
     TRAINING,
     task_settings,
 )
+from captioner.training.start import Manner
+from captioner.training.tensorboard import TensorBoard
 
 GROUPS = {
     DATA: None,
@@ -103,9 +105,15 @@ def make_parser(program: str, everything: bool = False) -> argparse.ArgumentPars
     groups[TRAINING].add_argument(
         "--profile", action="store_true", help="also write profile.md: where the time of an epoch went, by phase"
     )
+    groups[TRAINING].add_argument(
+        "--tensorboard",
+        metavar="DIR",
+        type=Path,
+        help="also write the figures of each epoch for TensorBoard, which `pip install tensorboard` brings",
+    )
     if not everything:
         for action in parser._actions:
-            if action.dest in ("data_format", "encoder_weights", "no_resume", "profile"):
+            if action.dest in ("data_format", "encoder_weights", "no_resume", "profile", "tensorboard"):
                 action.help = argparse.SUPPRESS
     return parser
 
@@ -122,6 +130,16 @@ def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if value is not None
     }
+
+
+def given_manner(arguments: argparse.Namespace) -> Manner:
+    """Return how a training is to be run.
+
+    Raises:
+        UsageError: TensorBoard is asked for, and not installed.
+    """
+    callbacks = [TensorBoard(arguments.tensorboard)] if arguments.tensorboard else []
+    return Manner(not arguments.no_resume, arguments.profile, callbacks)
 
 
 def _defaults(name: str) -> str:

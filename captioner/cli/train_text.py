@@ -6,15 +6,15 @@ import logging
 import sys
 from pathlib import Path
 
-from captioner.cli.arguments import chosen
 from captioner.cli.table import likelihood_table
-from captioner.cli.training import load_training, run_training
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
 from captioner.locks import alone_in
 from captioner.native_stderr import load_keras, stderr_closed
+from captioner.options import chosen
 from captioner.recipe import RunSettings
+from captioner.training.start import Manner, load_training, run_training
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/t
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
-def run_text_task(settings: RunSettings, arguments: argparse.Namespace) -> None:
+def run_text_task(settings: RunSettings, arguments: argparse.Namespace, manner: Manner) -> None:
     """Train a language model, and print how well it predicts the validation text."""
     model = CharModelConfig(**chosen(settings.values, CharModelConfig))
     training = CharTrainingConfig(**chosen(settings.values, CharTrainingConfig))
@@ -36,7 +36,8 @@ def run_text_task(settings: RunSettings, arguments: argparse.Namespace) -> None:
         load_training("auto")
         from captioner.training.characters import CharRun, CharTraining
 
-        print(likelihood_table(run_training(CharTraining(CharRun(corpus, model, training, output)), arguments)))
+        char_training = CharTraining(CharRun(corpus, model, training, output))
+        print(likelihood_table(run_training(char_training, manner)))
 
 
 def find_corpus(text: Path | None, data: str | None, data_format: str) -> Corpus:

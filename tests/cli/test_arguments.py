@@ -4,10 +4,11 @@ import dataclasses
 import pytest
 
 from captioner.cli import evaluate, predict, train
-from captioner.cli.arguments import add_setting, chosen
+from captioner.cli.arguments import add_setting
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import UsageError
+from captioner.options import chosen
 from captioner.setting import settings_of
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from captioner import config
 from captioner.cli import predict
-from captioner.cli.arguments import flags
 from captioner.cli.train_options import GROUPS, all_settings, make_parser
 from captioner.config import GENERATION, SAMPLING, SEARCH, WORDING, ModelConfig
+from captioner.options import flags
 from captioner.setting import settings_of
 
 CLASSES = [
@@ -22,6 +22,7 @@ OF_PREDICT = {SEARCH, GENERATION, SAMPLING, WORDING}
 FROM_THE_DATA = {"vocabulary_size", "locations", "channels"}
 ON_THE_COMMAND_LINE_ALONE = {
     *("--help", "--help-all", "--data", "--data-format", "--encoder-weights", "--no-resume", "--profile"),
+    "--tensorboard",
 }
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from captioner.cli.train_options import given_settings, make_parser
-from captioner.cli.train_settings import check_runs, configure, with_batch_size
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
 from captioner.config_io import save_config
 from captioner.errors import CaptionerError, UsageError
 from captioner.recipe import plan_runs, read_recipe
+from captioner.training.settings import check_runs, configure, with_batch_size
 
 BASE = ModelConfig(
     EncoderConfig(feature_layer="mixed5"),

@@ -3,15 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli import train as train_module
 from captioner.cli import train_text
-from captioner.cli.arguments import flags
 from captioner.cli.main import main
 from captioner.cli.table import likelihood_table
 from captioner.cli.train_options import make_parser
 from captioner.config import CAPTION, CHAR_LM, CharModelConfig, CharTrainingConfig, task_settings
 from captioner.data.corpus import Corpus
 from captioner.errors import CaptionerError, UsageError
+from captioner.options import flags
+from captioner.training import start
 
 TINY = ["--hidden-size", "6", "--embedding-dim", "4", "--layers", "1", "--epochs", "1"]
 TINY += ["--sequence-length", "4", "--batch-size", "4"]
@@ -86,7 +86,7 @@ def value_of(about) -> list[str]:
     ],
 )
 def test_options_of_the_other_task_are_wrong_usage(task, name, capsys, monkeypatch):
-    monkeypatch.setattr(train_module, "configure", lambda run: pytest.fail("it began to train"))
+    monkeypatch.setattr(start, "configure", lambda run: pytest.fail("it began to train"))
     monkeypatch.setattr(train_text, "find_corpus", lambda *arguments: pytest.fail("it began to train"))
     option, about = flags([name]), {**task_settings(CAPTION), **task_settings(CHAR_LM)}[name]
     assert main(["train", "--task", task, option, *value_of(about)]) == 2

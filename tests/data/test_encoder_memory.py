@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli.train_settings import IMAGE_SIZES
 from captioner.config import COMPACT, ENCODERS, EncoderConfig
 from captioner.data.encoder_memory import ALLOWED, COSTS, check_conversion, check_encoder, encoder_memory
 from captioner.errors import CaptionerError
+from captioner.training.settings import IMAGE_SIZES
 
 CONFIG = Path("model", "config.json")
 LARGER = ("EfficientNetB7", "EfficientNetV2L", "ConvNeXtLarge", "ConvNeXtXLarge")

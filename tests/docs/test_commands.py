@@ -25,7 +25,7 @@ from captioner.cli.main import COMMANDS, main
 ROOT = Path(__file__).parents[2]
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "docs/captions.md", "docs/training.md", "docs/deploy.md", "docs/characters.md"),
-    *("docs/scale.md", "docs/results.md", "docs/rnn.md", "datasets/README.md", "SECURITY.md"),
+    *("docs/scale.md", "docs/results.md", "docs/rnn.md", "docs/keras.md", "datasets/README.md", "SECURITY.md"),
 )
 LONGEST_README = 1000
 """Words, code included."""
@@ -312,7 +312,7 @@ def _anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("name", ["captions", "training", "deploy", "characters", "results"])
+@pytest.mark.parametrize("name", ["captions", "training", "deploy", "characters", "results", "keras"])
 def test_a_page_lists_its_sections(name):
     text = read(f"docs/{name}.md")
     listed = re.findall(r"^- \[(.*?)\]\(#.*\)$", text, re.MULTILINE)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from captioner.cli.arguments import chosen, flags
 from captioner.config import (
     CAPTION,
     CHAR_LM,
@@ -27,6 +26,7 @@ from captioner.config import (
 )
 from captioner.data.model_files import read_config
 from captioner.errors import CaptionerError, UsageError
+from captioner.options import chosen, flags
 from captioner.recipe import RunSettings, unmet_need
 from captioner.setting import settings_of
 

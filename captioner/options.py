@@ -1,0 +1,39 @@
+"""Settings as a user of the command line knows them: by their options."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from captioner.config import CAPTION, CHAR_LM, task_settings
+from captioner.config_io import check_bounds
+from captioner.errors import CaptionerError, UsageError
+from captioner.setting import settings_of
+
+_FLAGS = {
+    name: each.metadata["flag"]
+    for task in (CAPTION, CHAR_LM)
+    for name, each in task_settings(task).items()
+    if "flag" in each.metadata
+}
+
+
+def chosen(values: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """Return those fields of the settings class `kind` that have a value among `values`.
+
+    Raises:
+        UsageError: one is out of the bounds that this class has; the option may serve another with wider ones.
+    """
+    given = {}
+    for name, about in settings_of(kind).items():
+        value = values.get(name)
+        if value is not None:
+            try:
+                check_bounds(about, value, flags([name]))
+            except CaptionerError as error:
+                raise UsageError(str(error)) from None
+            given[name] = tuple(value) if isinstance(value, list) else value
+    return given
+
+
+def flags(names: Iterable[str]) -> str:
+    """Name settings as a user types them, for messages."""
+    return ", ".join(f"--{_FLAGS.get(name, name).replace('_', '-')}" for name in names)

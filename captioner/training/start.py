@@ -1,0 +1,101 @@
+"""A training from the settings of a run on, as the command and `captioner.train` start it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captioner.config import COMPACT, FineTuningConfig, ImitationConfig, SelfCriticalConfig
+from captioner.data.dataset import CaptionDataset
+from captioner.locks import alone_in
+from captioner.native_stderr import load_keras, stderr_closed
+from captioner.options import chosen
+from captioner.recipe import RunSettings
+from captioner.training.settings import configure, with_batch_size
+
+if TYPE_CHECKING:
+    from captioner.training.run import Callback, Training
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to run a training, which does not change its outcome.
+
+    Attributes:
+        resume: whether to continue what lies in the output directory; otherwise it is started over.
+        profile: whether to write and log where the time went.
+        callbacks: told of each epoch.
+    """
+
+    resume: bool = True
+    profile: bool = False
+    callbacks: Sequence["Callback"] = ()
+
+
+def load_training(strategy: str) -> None:
+    """Import Keras and TensorFlow in silence, and give them the cores and GPUs that a `--strategy` asks for."""
+    with stderr_closed():
+        load_keras()
+    from captioner.training.devices import prepare_devices
+
+    prepare_devices(strategy)
+
+
+def run_training(training: "Training", manner: Manner) -> dict[str, Any]:
+    """Train, and return the metrics."""
+    from captioner.training.profile import Profile
+    from captioner.training.run import train
+
+    profile = Profile()
+    metrics = train(training, resume=manner.resume, profile=profile, callbacks=manner.callbacks)
+    if manner.profile:
+        profile.save(training.output / "profile.md")
+        for line in profile.table().splitlines():
+            log.info(line)
+    return metrics
+
+
+def train_captions(
+    settings: RunSettings, dataset: CaptionDataset, encoder_weights: str, manner: Manner
+) -> dict[str, Any]:
+    """Train a captioning model, and return its metrics.
+
+    Args:
+        settings: what `captioner.training.settings.check_runs` has checked.
+        dataset: all of its photos.
+        encoder_weights: a file with the encoder's weights, or "imagenet" for Keras's own.
+        manner: how to run it.
+
+    Raises:
+        UsageError: settings contradict each other, or those of the run that lies in the output directory.
+        CaptionerError: no usable data or weights, no room, or the training diverged.
+    """
+    model, training = configure(settings)
+    if training.limit:
+        dataset = dataset.limited(training.limit)
+    training = with_batch_size(training, settings, len(dataset.split("train")))
+    log.info(dataset.report())
+    kind = COMPACT if model.encoder.network == COMPACT else model.decoder.cell
+    output = settings.path("output") or Path("saved_models") / f"{dataset.name}-{kind}"
+    with alone_in(output, "training"):
+        load_training(settings.values.get("strategy", "auto"))
+        from captioner.training.caption_run import CaptionRun, Sources
+        from captioner.training.captioning import CaptionTraining
+        from captioner.training.compact import CompactTraining
+
+        config = CaptionRun(
+            dataset,
+            model,
+            output,
+            training,
+            FineTuningConfig(**chosen(settings.values, FineTuningConfig)),
+            SelfCriticalConfig(**chosen(settings.values, SelfCriticalConfig)),
+            ImitationConfig(**chosen(settings.values, ImitationConfig)),
+            Sources(encoder_weights, settings.path("init_from"), settings.teachers, settings.path("features")),
+            settings.values.get("strategy", "auto"),
+        )
+        make = CompactTraining if kind == COMPACT else CaptionTraining
+        return run_training(make(config), manner)

@@ -1,0 +1,37 @@
+"""The figures of each epoch for TensorBoard."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from captioner.errors import UsageError
+
+
+class TensorBoard:
+    """Write each figure of an epoch as a scalar; the step is the number of the epoch.
+
+    Args:
+        directory: where the files of events go; made with the first epoch.
+
+    Raises:
+        UsageError: the package tensorboard is not installed.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        if find_spec("tensorboard") is None:
+            raise UsageError(
+                f"--tensorboard {directory}: the package tensorboard is not installed; run `pip install tensorboard`, "
+                "or leave the argument out: history.csv has the same figures"
+            )
+        self.directory = Path(directory)
+
+    def on_epoch_end(self, row: Mapping[str, float]) -> None:
+        """Write the figures of an epoch, as `history.csv` has them."""
+        import tensorflow as tf
+
+        writer = tf.summary.create_file_writer(str(self.directory))
+        with writer.as_default(step=int(row["epoch"])):
+            for name, value in row.items():
+                if name != "epoch":
+                    tf.summary.scalar(name, value)
+        writer.close()
