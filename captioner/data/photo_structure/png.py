@@ -9,9 +9,11 @@ from captioner.data.photo_structure.xmp import LONGEST
 from captioner.data.photo_structure.xmp import orientation as xmp_orientation
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PALETTE = 3
+_LONGEST_TABLE = 1 << 16
+_TRANSPARENCY = {0: (2, _LONGEST_TABLE), 2: (6, _LONGEST_TABLE), _PALETTE: (1, 256)}  # fewest and most bytes
 _XMP = b"XML:com.adobe.xmp\0"
 _RAW_EXIF = b"Raw profile type exif\0"
-_LONGEST_TABLE = 1 << 16
 _LONGEST_CHUNK = (1 << 31) - 1
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -39,7 +41,8 @@ def inspect(content: Content) -> Structure:
         if name == b"IDAT":
             picture.append(body)
         elif name in (b"PLTE", b"tRNS") and length <= _LONGEST_TABLE and len(tables) < 2:
-            tables.append(view[place:after])
+            if _is_needed(view[place:after], kind):
+                tables.append(view[place:after])
         elif name == b"eXIf":
             turned = turned or orientation(body)
         elif name == b"iTXt" and body[: len(_XMP)] == _XMP:
@@ -62,6 +65,15 @@ def inspect(content: Content) -> Structure:
         [view[:33], *tables, struct.pack(">I", length) + b"IDAT", *picture, b"\0\0\0\0", _END],
         orientation=turned or _raw_orientation(raw_exif) or xmp_orientation(packet),
     )
+
+
+def _is_needed(chunk: memoryview, kind: int) -> bool:
+    """Whether a picture of this kind needs a table, which is whole; all else stops no picture (section 13.1)."""
+    if chunk[4:8] == b"PLTE":
+        return kind == _PALETTE
+    shortest, longest = _TRANSPARENCY.get(kind, (1, 0))
+    whole = zlib.crc32(chunk[4:-4]) == number(chunk, len(chunk) - 4, 4)
+    return whole and shortest <= len(chunk) - 12 <= longest
 
 
 def _international_text(body: memoryview) -> bytes:
