@@ -51,6 +51,8 @@ def decoded(raw: bytes, path: Path, what: str = "") -> str:
     Raises:
         CaptionerError: it is in another encoding; the message names the likeliest, and how to convert the file.
     """
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # the first begins as UTF-16 does
+        raise CaptionerError(f"{what}{path} is UTF-32, expected UTF-8; {_remedy('UTF-32', path)}")
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _strictly(raw, "utf-16", path, what)
     if _looks_like_utf_16(raw):

@@ -53,6 +53,13 @@ def test_utf_16_without_a_mark_is_told(encoding):
     assert "iconv -f UTF-16 -t UTF-8" in told
 
 
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-be"])
+def test_utf_32_is_not_taken_for_utf_16(encoding):
+    mark = "" if encoding == "utf-32" else "\ufeff"
+    told = refusal((mark + TEXTS["cp1251"]).encode(encoding))
+    assert told.startswith("captions.csv is UTF-32, expected UTF-8; convert it: iconv -f UTF-32 -t UTF-8 captions.csv")
+
+
 def test_a_few_damaged_lines_in_utf_8_are_named_and_no_encoding_is_guessed():
     lines = [f"{number}.jpg,a caf\u00e9".encode() for number in range(20)]
     lines[7] = lines[11] = b"7.jpg,a caf\xe9"
