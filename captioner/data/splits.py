@@ -17,6 +17,7 @@ from captioner.errors import CaptionerError
 
 SPLIT_NAMES = {
     "train": "train",
+    "training": "train",
     "restval": "train",
     "dev": "dev",
     "val": "dev",

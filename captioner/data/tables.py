@@ -50,7 +50,7 @@ def read_table(path: Path, issues: DataIssues) -> list[Row]:
 
     text = unix(read_text(path, issues)).lstrip("\n")  # CRLF is right in a CSV file
     first_line, _, body = text.partition("\n")
-    named = re.fullmatch(r'[ "]*sep=([,;|\t:^~])[ "]*', first_line)
+    named = re.fullmatch(r'[ "]*sep=([,;|\t:^~])[ "]*', first_line, re.IGNORECASE)
     if named:
         text = body.lstrip("\n")
         first_line, _, body = text.partition("\n")

@@ -91,6 +91,7 @@ class TestSeparators:
             table(" | ", "image | caption"),
             table(",", "sep=,\nimage,caption"),
             table("^", "sep=^\nimage^caption"),
+            table("~", "SEP=~\nimage~caption"),
         ],
     )
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
