@@ -109,7 +109,8 @@ def test_help_tells_the_defaults_of_both_tasks(capsys):
     with pytest.raises(SystemExit):
         make_parser("train").parse_args(["--help-all"])
     help_text = " ".join(capsys.readouterr().out.split())
-    assert "(default: 32; char-lm: 64; compact without --teacher: 64)" in help_text
+    fewer = "32; fewer, at least 4, where there are few photos"
+    assert f"(default: {fewer}; char-lm: 64; compact without --teacher: 64)" in help_text
     assert "units of the recurrent state (U) (default: 512)" in help_text
     assert "(default: 0.001; char-lm: 0.002; compact with --teacher: 0.0003; with --init-from: 0.0002)" in help_text
 
