@@ -66,6 +66,12 @@ def load_keras() -> None:
         fonts.setLevel(level)
 
 
+def load_keras_quietly() -> None:
+    """Import Keras with stderr closed; for commands alone."""
+    with stderr_closed():
+        load_keras()
+
+
 def load_onnxruntime() -> Any:
     """Import ONNX Runtime, and return it; all that import it do so here.
 

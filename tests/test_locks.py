@@ -84,7 +84,7 @@ def test_a_second_training_into_one_directory_is_refused_before_it_loads_anythin
     from captioner.cli.main import main
     from captioner.training import start
 
-    def load():
+    def load(*arguments):
         pytest.fail("it was not refused")
 
     monkeypatch.setattr(start, "load_training", load)

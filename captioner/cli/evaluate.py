@@ -17,7 +17,7 @@ from captioner.data.photos import open_photo
 from captioner.decoding.limits import check_search
 from captioner.errors import UsageError
 from captioner.files import write_json
-from captioner.native_stderr import load_keras, stderr_closed
+from captioner.native_stderr import load_keras_quietly
 from captioner.options import chosen
 from captioner.text import join_words, normalise
 
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = find_or_download(arguments.data, arguments.data_format)
     complain(dataset.report())
 
-    with stderr_closed():
-        load_keras()
+    load_keras_quietly()
     from captioner.cli.table import scores_table
     from captioner.models.networks import load_networks
     from captioner.training.devices import prepare_devices

@@ -8,7 +8,7 @@ from captioner.cli.arguments import add_encoder_weights
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.errors import CaptionerError, UsageError
-from captioner.native_stderr import load_keras, stderr_closed
+from captioner.native_stderr import load_keras_quietly, stderr_closed
 
 INTERRUPTED = "stopped; nothing was exported"
 
@@ -186,8 +186,7 @@ def _characters_as_savedmodel(arguments: argparse.Namespace) -> str:
 
 
 def _load_tensorflow() -> None:
-    with stderr_closed():
-        load_keras()
+    load_keras_quietly()
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")  # it would tell of each file

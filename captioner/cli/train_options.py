@@ -21,6 +21,7 @@ from captioner.config import (
     TRAINING,
     task_settings,
 )
+from captioner.native_stderr import load_keras_quietly
 from captioner.training.start import Manner
 from captioner.training.tensorboard import TensorBoard
 
@@ -139,7 +140,7 @@ def given_manner(arguments: argparse.Namespace) -> Manner:
         UsageError: TensorBoard is asked for, and not installed.
     """
     callbacks = [TensorBoard(arguments.tensorboard)] if arguments.tensorboard else []
-    return Manner(not arguments.no_resume, arguments.profile, callbacks)
+    return Manner(not arguments.no_resume, arguments.profile, callbacks, load_keras_quietly)
 
 
 def _defaults(name: str) -> str:

@@ -11,7 +11,7 @@ from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
 from captioner.locks import alone_in
-from captioner.native_stderr import load_keras, stderr_closed
+from captioner.native_stderr import load_keras_quietly
 from captioner.options import chosen
 from captioner.recipe import RunSettings
 from captioner.training.start import Manner, load_training, run_training
@@ -33,7 +33,7 @@ def run_text_task(settings: RunSettings, arguments: argparse.Namespace, manner: 
 
     output = settings.path("output") or Path("saved_models") / f"{corpus.name}-{model.cell}"
     with alone_in(output, "training"):
-        load_training("auto")
+        load_training("auto", manner)
         from captioner.training.characters import CharRun, CharTraining
 
         char_training = CharTraining(CharRun(corpus, model, training, output))
@@ -68,8 +68,7 @@ def _download_shakespeare() -> Path:
     Raises:
         CaptionerError: it could not be downloaded.
     """
-    with stderr_closed():
-        load_keras()
+    load_keras_quietly()
     import keras
 
     try:

@@ -12,9 +12,14 @@ MOST_SHARDS = 4
 """Shards at most: a graph grows with their number, and a small shard computes badly."""
 
 
+def has_gpu() -> bool:
+    """Tell whether TensorFlow may use a GPU."""
+    return bool(tf.config.get_visible_devices("GPU"))
+
+
 def shard_count() -> int:
     """Return the number of shards of a batch: one with a GPU, which wants large products, else one per core."""
-    return 1 if tf.config.get_visible_devices("GPU") else min(MOST_SHARDS, available_cores())
+    return 1 if has_gpu() else min(MOST_SHARDS, available_cores())
 
 
 def describe_devices() -> str:

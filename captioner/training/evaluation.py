@@ -22,7 +22,8 @@ from captioner.models.captioner import CaptionModel
 from captioner.prefetch import prefetch_map
 from captioner.progress import progress_bar
 from captioner.text import Vocabulary, join_words
-from captioner.training.devices import shard_count
+from captioner.training.devices import has_gpu, shard_count
+from captioner.training.graph_search import graph_search
 from captioner.training.split import Split
 
 log = logging.getLogger(__name__)
@@ -38,13 +39,14 @@ LENGTH_PENALTIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 
 
 
 def caption_split(model: CaptionModel, split: Split, decoding: DecodingConfig) -> list[list[Hypothesis]]:
-    """Search for captions of the photos of a split: for each, the hypotheses, best first."""
+    """Search for captions of the photos of a split: for each, the hypotheses, best first; a GPU searches in a graph."""
+    search = graph_search if has_gpu() else generate
     found: list[list[Hypothesis]] = []
     batches = [np.asarray(split.rows[at : at + BATCH_SIZE]) for at in range(0, len(split.rows), BATCH_SIZE)]
     with progress_bar(
         total=len(split.rows), desc=f"beam {decoding.beam_width}", unit="photo", delay=2, leave=False
     ) as bar:
-        for beams in prefetch_map(lambda rows: generate(model, split.features[rows], decoding), batches, shard_count()):
+        for beams in prefetch_map(lambda rows: search(model, split.features[rows], decoding), batches, shard_count()):
             found += beams
             bar.update(len(beams))
     return found

@@ -1,7 +1,7 @@
 """A training from the settings of a run on, as the command and `captioner.train` start it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from captioner.config import COMPACT, FineTuningConfig, ImitationConfig, SelfCriticalConfig
 from captioner.data.dataset import CaptionDataset
 from captioner.locks import alone_in
-from captioner.native_stderr import load_keras, stderr_closed
+from captioner.native_stderr import load_keras
 from captioner.options import chosen
 from captioner.recipe import RunSettings
 from captioner.training.settings import configure, with_batch_size
@@ -28,17 +28,18 @@ class Manner:
         resume: whether to continue what lies in the output directory; otherwise it is started over.
         profile: whether to write and log where the time went.
         callbacks: told of each epoch.
+        load: imports Keras; a command closes stderr meanwhile.
     """
 
     resume: bool = True
     profile: bool = False
     callbacks: Sequence["Callback"] = ()
+    load: Callable[[], None] = load_keras
 
 
-def load_training(strategy: str) -> None:
-    """Import Keras and TensorFlow in silence, and give them the cores and GPUs that a `--strategy` asks for."""
-    with stderr_closed():
-        load_keras()
+def load_training(strategy: str, manner: Manner) -> None:
+    """Import Keras and TensorFlow, and give them the cores and GPUs that a `--strategy` asks for."""
+    manner.load()
     from captioner.training.devices import prepare_devices
 
     prepare_devices(strategy)
@@ -81,7 +82,7 @@ def train_captions(
     kind = COMPACT if model.encoder.network == COMPACT else model.decoder.cell
     output = settings.path("output") or Path("saved_models") / f"{dataset.name}-{kind}"
     with alone_in(output, "training"):
-        load_training(settings.values.get("strategy", "auto"))
+        load_training(settings.values.get("strategy", "auto"), manner)
         from captioner.training.caption_run import CaptionRun, Sources
         from captioner.training.captioning import CaptionTraining
         from captioner.training.compact import CompactTraining

@@ -1,10 +1,13 @@
 """One step of the optimiser for any loss, and the same loss without it, compiled for each shape of a batch."""
 
+import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from captioner.training.profile import Profile
@@ -14,6 +17,10 @@ Batch = dict[str, Any]
 
 States = list[Any]
 """What a network carries from batch to batch; empty where it carries nothing."""
+
+
+READ_EVERY = 0.5
+"""Seconds after which the sums of the batches so far are read again."""
 
 
 class Objective(ABC):
@@ -72,25 +79,44 @@ class Step:
     def over(
         self, batches: Iterable[Batch], on_batch: Callable[[dict[str, float]], None] = lambda sums: None
     ) -> dict[str, float]:
-        """Run all batches and return the sums over them; `on_batch` takes the sums so far."""
-        totals: dict[str, float] = dict.fromkeys(self.objective.names, 0.0)
+        """Run all batches and return the sums over them; `on_batch` takes the latest that are known after each.
+
+        The sums are read now and then, and not after each batch, for which a GPU would have to wait.
+        """
+        totals = np.zeros(len(self.objective.names))
         states: States | None = None
+        unread: list[tf.Tensor] = []
+        last_read = -math.inf
         for batch in self.profile.waiting(f"{self._purpose}: wait for batches", batches):
             if states is None:
                 states = self.objective.initial_states(batch)
-            sums, states = self(batch, states)
-            totals = {name: total + sums[name] for name, total in totals.items()}
-            on_batch(totals)
-        return totals
+            sums, states = self._run_compiled(batch, states)
+            unread.append(sums)
+            if time.monotonic() - last_read >= READ_EVERY:
+                totals, unread, last_read = self._added(totals, unread), [], time.monotonic()
+            on_batch(self._named(totals))
+        return self._named(self._added(totals, unread))
 
     def __call__(self, batch: Batch, states: States) -> tuple[dict[str, float], States]:
         """Run one batch and return its sums by name, and the states after it."""
+        sums, states = self._run_compiled(batch, states)
+        return self._named(self._added(np.zeros(len(self.objective.names)), [sums])), states
+
+    def _run_compiled(self, batch: Batch, states: States) -> tuple[tf.Tensor, States]:
         with self.profile.phase(f"{self._purpose}: compile"):
             graph = self._graphs.of(batch, states)
         with self.profile.phase(self._purpose):
-            sums, states = graph(batch, states)
-            values = sums.numpy().tolist()
-        return dict(zip(self.objective.names, values, strict=True)), states
+            return graph(batch, states)
+
+    def _added(self, totals: np.ndarray, unread: list[tf.Tensor]) -> np.ndarray:
+        """Wait for the sums of batches and add them up, in float64 and in their order."""
+        with self.profile.phase(self._purpose):
+            for sums in unread:
+                totals = totals + sums.numpy()
+        return totals
+
+    def _named(self, totals: np.ndarray) -> dict[str, float]:
+        return dict(zip(self.objective.names, totals.tolist(), strict=True))
 
     def _run(self, batch: Batch, states: States) -> tuple[tf.Tensor, States]:
         sums, states = self.strategy.run(self._on_device, (batch, states))

@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from captioner.cli import train as train_module
 from captioner.models import encoder as encoder_module
+from captioner.training import start
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,7 +136,7 @@ def test_a_finished_run_is_given_back_as_a_recipe(trained, data, encoder_weights
 
 
 def test_a_wrong_second_run_is_refused_before_the_first(recipe, arguments, command, monkeypatch):
-    monkeypatch.setattr(train_module, "load_training", lambda: pytest.fail("it began to train"))
+    monkeypatch.setattr(start, "load_training", lambda *arguments: pytest.fail("it began to train"))
     recipe.write_text(recipe.read_text().replace("fine_tune_views", "fine_tune_view"))
     outcome = command(*arguments)
     assert (outcome.status, outcome.out) == (1, "")

@@ -232,15 +232,15 @@ def test_it_learns_to_say_what_photos_show_that_it_has_never_seen(train, lines):
 
 @pytest.mark.parametrize("where", ["training", "dev"])
 def test_a_loss_that_is_not_finite_is_said_to_have_diverged(train, monkeypatch, where):
-    original = Step.__call__
+    original = Step.over
 
-    def call(step, *arguments):
-        sums, states = original(step, *arguments)
+    def over(step, *arguments):
+        totals = original(step, *arguments)
         if (step.optimizer is not None) == (where == "training"):
-            sums["loss"] = float("nan")
-        return sums, states
+            totals["loss"] = float("nan")
+        return totals
 
-    monkeypatch.setattr(Step, "__call__", call)
+    monkeypatch.setattr(Step, "over", over)
     with pytest.raises(CaptionerError, match=r"diverged in epoch 1.*loss is nan.*--learning-rate"):
         train("run")
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from captioner.training import devices
+from captioner.training import devices, step
 from captioner.training.batches import CaptionBatches, caption_arrays
 from captioner.training.caption_loss import CaptionLoss, per_word
 from captioner.training.step import Step
@@ -29,7 +29,9 @@ def log_probabilities(network, batch):
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
-def test_measured_loss_is_the_mean_over_all_words(batches, make_network, vocabulary):
+@pytest.mark.parametrize(("seconds", "read"), [(0.0, 2), (1e9, 1)])
+def test_measured_loss_is_the_mean_over_all_words(batches, make_network, vocabulary, monkeypatch, seconds, read):
+    monkeypatch.setattr(step, "READ_EVERY", seconds)
     network = make_network(len(vocabulary))
     before = network.get_weights()
     plain, smoothed, seen = [], [], []
@@ -44,7 +46,7 @@ def test_measured_loss_is_the_mean_over_all_words(batches, make_network, vocabul
     assert totals["words"] == len(plain)
     expected = {"loss": np.mean(smoothed), "cross_entropy": np.mean(plain)}
     assert per_word(totals) == pytest.approx(expected, rel=1e-5)
-    assert seen == pytest.approx([np.mean(smoothed[:32]), np.mean(smoothed)], rel=1e-5)
+    assert seen == pytest.approx([np.mean(smoothed[:32]), np.mean(smoothed if read == 2 else smoothed[:32])], rel=1e-5)
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
