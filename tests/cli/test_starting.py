@@ -145,6 +145,25 @@ def test_other_commands_work_for_an_unknown_user_where_nothing_has_to_be_written
         assert said or done.stderr == ""
 
 
+@pytest.mark.long
+def test_an_unknown_user_trains_a_character_model_and_uses_it(folder, stranger):
+    """All commands that start TensorFlow for it; what they prepare goes to the temporary folder alone."""
+    stranger["environment"] |= {"PYTHONPATH": str(ROOT)}
+    (folder / "text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 20, encoding="utf-8")
+    sizes = "--hidden-size 16 --epochs 1 --batch-size 4 --sequence-length 8 --seed 1"
+    for line in (
+        f"{ROOT}/train.py --task char-lm --text text.txt {sizes} --output model",
+        "-m captioner export --model model --format savedmodel --output exported",
+    ):
+        done = shell(f"{sys.executable} {line}", folder, **stranger)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert (folder / "exported" / "saved_model.pb").stat().st_uid == STRANGER
+    done = shell(f"{sys.executable} {ROOT}/predict.py --model model --prompt the --length 5 --seed 1", folder, **stranger)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("the")
+
+
 def test_closed_descriptors_never_become_files_of_ours(folder, caption):
     done = shell('"$@" a.jpg nothing.jpg --format csv --output o.csv <&- >&- 2>&-', folder)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
