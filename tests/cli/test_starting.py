@@ -159,7 +159,9 @@ def test_an_unknown_user_trains_a_character_model_and_uses_it(folder, stranger):
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
     assert (folder / "exported" / "saved_model.pb").stat().st_uid == STRANGER
-    done = shell(f"{sys.executable} {ROOT}/predict.py --model model --prompt the --length 5 --seed 1", folder, **stranger)
+    done = shell(
+        f"{sys.executable} {ROOT}/predict.py --model model --prompt the --length 5 --seed 1", folder, **stranger
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("the")
 
