@@ -24,20 +24,16 @@ import keras
 import numpy as np
 import pandas as pd
 
+import captioner
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.data.flickr8k import find_or_download
 from captioner.data.splits import random_split
 from captioner.metrics.cider import CiderD
 from captioner.models.directory import load_model
 from captioner.models.networks import load_networks
-from captioner.recipe import RunSettings
 from captioner.text import normalise
-from captioner.training.caption_run import CaptionRun, Sources
-from captioner.training.captioning import CaptionTraining
 from captioner.training.devices import give_each_shard_its_core
 from captioner.training.evaluation import caption_split
-from captioner.training.run import train
-from captioner.training.settings import configure, with_batch_size
 from captioner.training.split import Split, read_split
 
 MODEL = Path(__file__).resolve().parents[1] / "saved_models" / "flickr8k"
@@ -117,16 +113,12 @@ class HeldOut:
         return self.cider.scores([saved.vocabulary.decode(beam[0].tokens) for beam in beams])
 
 
-def run(dataset: CaptionDataset, split: Split, output: Path, given: dict[str, Any], weights: str) -> HeldOut:
+def run(dataset: CaptionDataset, split: Split, output: Path, weights: str, **settings: Any) -> HeldOut:
     """Train in `output` and follow it on the held-out photos."""
     shutil.rmtree(output, ignore_errors=True)
     keras.utils.clear_session()
-    settings = RunSettings({"init_from": str(MODEL), **given}, frozenset(given))
-    model, training = configure(settings)
-    training = with_batch_size(training, settings, len(dataset.split("train")))
-    config = CaptionRun(dataset, model, output, training, sources=Sources(weights, MODEL))
     held_out = HeldOut(split, output)
-    train(CaptionTraining(config), callbacks=[held_out])
+    captioner.train(dataset, output, callbacks=[held_out], encoder_weights=weights, init_from=str(MODEL), **settings)
     return held_out
 
 
@@ -158,7 +150,7 @@ def main() -> None:
     for seed, size in itertools.product(arguments.seeds, arguments.sizes):
         began = time.monotonic()
         output = arguments.output / f"{size}-{seed}"
-        held_out = run(choose_photos(examples, size), split, output, given | {"seed": seed}, arguments.encoder_weights)
+        held_out = run(choose_photos(examples, size), split, output, arguments.encoder_weights, seed=seed, **given)
         low, high = paired_interval(held_out.scores[0], held_out.scores[-1])
         before, after = (100 * float(each.mean()) for each in (held_out.scores[0], held_out.scores[-1]))
         totals.append(

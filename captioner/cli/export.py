@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import zipfile
 from pathlib import Path
 
 from captioner.cli.arguments import add_encoder_weights
@@ -11,6 +12,9 @@ from captioner.errors import CaptionerError, UsageError
 from captioner.native_stderr import load_keras_quietly, stderr_closed
 
 INTERRUPTED = "stopped; nothing was exported"
+
+LONGEST_CONFIG = 1 << 24
+"""Bytes of a Keras model's description that are read."""
 
 FORMATS = ("savedmodel", "litert", "onnx", "keras")
 
@@ -120,10 +124,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_keras_name(output: Path) -> None:
-    """Raise CaptionerError for a file that Keras would not load."""
+    """Raise CaptionerError for a file that Keras would not load, and for one that is there and no export of ours."""
     if output.suffix != ".keras" or output.is_dir():
         found = "is a directory" if output.is_dir() else f"ends in {output.suffix!r}"
         raise CaptionerError(f"--output {output}: {found}; expected a file such as exported/flickr8k.keras")
+    if output.exists() and not _is_export(output):
+        raise CaptionerError(f"--output {output}: the file there is no earlier export; name another file, or move it")
+
+
+def _is_export(path: Path) -> bool:
+    """Tell whether a file is a Keras model that holds one of our captioning models."""
+    try:
+        with zipfile.ZipFile(path) as file, file.open("config.json") as config:
+            return b"captioner>CaptionModel" in config.read(LONGEST_CONFIG)
+    except (OSError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        return False
 
 
 def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:

@@ -111,7 +111,7 @@ class TrainingRun:
             self.metrics = self._finished()
             if self.metrics is not None:
                 return
-            self._look_for_changes()  # before the work, not after the features
+            self._check_changes()  # before the work, not after the features
         training.check()  # before anything is written or removed
         if not resume:
             self.checkpoint.remove()
@@ -140,7 +140,7 @@ class TrainingRun:
             )
         return None
 
-    def _look_for_changes(self) -> None:
+    def _check_changes(self) -> None:
         """Refuse other settings, but for a schedule that may still change; log how that has changed."""
         self.checkpoint.progress()
         for name in (*self.training.earlier_stages, *self.training.later_stages):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from captioner.errors import UsageError
 
@@ -24,14 +25,15 @@ class TensorBoard:
                 "or leave the argument out: history.csv has the same figures"
             )
         self.directory = Path(directory)
+        self._writer: Any = None
 
     def on_epoch_end(self, row: Mapping[str, float]) -> None:
         """Write the figures of an epoch, as `history.csv` has them."""
         import tensorflow as tf
 
-        writer = tf.summary.create_file_writer(str(self.directory))
-        with writer.as_default(step=int(row["epoch"])):
+        self._writer = self._writer or tf.summary.create_file_writer(str(self.directory))
+        with self._writer.as_default(step=int(row["epoch"])):
             for name, value in row.items():
                 if name != "epoch":
                     tf.summary.scalar(name, value)
-        writer.close()
+        self._writer.flush()

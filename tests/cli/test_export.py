@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,20 @@ def test_wrong_usage(arguments, capsys):
         main(["export", *arguments])
     assert caught.value.code == 2
     assert "usage: captioner export" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"my notes", None])
+def test_a_keras_file_that_is_no_export_stays(export, tmp_path, content):
+    path = tmp_path / "mine.keras"
+    if content is None:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("config.json", '{"class_name": "Sequential"}')
+        content = path.read_bytes()
+    path.write_bytes(content)
+    status, out, err = export("--format", "keras", "--output", path)
+    assert (status, out) == (1, "")
+    assert f"{path}: the file there is no earlier export" in err
+    assert path.read_bytes() == content
 
 
 def test_help_shows_how_to_use_the_export_and_needs_no_tensorflow():
