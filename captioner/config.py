@@ -193,7 +193,9 @@ class TrainingConfig:
         needs="epochs",
         otherwise={COMPACT_TAUGHT: 3e-4, INIT_FROM: 2e-4},  # one that does not wash trained weights away
     )
-    warmup_steps: int = setting(200, "steps over which the learning rate rises from 0", ge=0, le=10**9, group=TRAINING)
+    warmup_steps: int = setting(
+        200, "steps over which the learning rate rises, at most a fifth of a stage", ge=0, le=10**9, group=TRAINING
+    )
     weight_decay: float = setting(0.01, "decoupled weight decay of AdamW", ge=0.0, le=100.0, group=TRAINING)
     clip_norm: float = setting(5.0, "the largest global norm of a gradient", ge=1e-6, le=1e6, group=TRAINING)
     label_smoothing: float = setting(
@@ -201,7 +203,8 @@ class TrainingConfig:
     )
     ema_momentum: float = setting(
         0.99,
-        "momentum of the moving average of the weights, which is scored and kept; 0 switches it off",
+        "momentum of the moving average of the weights, which is scored and kept; it rises to this value over the "
+        "first steps, and 0 switches the average off",
         ge=0.0,
         le=0.999999,
         group=TRAINING,

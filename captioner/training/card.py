@@ -55,10 +55,10 @@ def _training(model: ModelConfig, training: TrainingConfig, metrics: dict[str, A
     rate = f" at {training.learning_rate:g}" if training.epochs else ""
     story = (
         f"- **Training**: cross-entropy with label smoothing {training.label_smoothing}, dropout "
-        f"{model.decoder.dropout}, AdamW{rate} with {training.warmup_steps} warm-up steps and cosine decay, weight "
-        f"decay {training.weight_decay:g}, gradient norm cut at {training.clip_norm:g}, moving average of the weights "
-        f"{training.ema_momentum:g}, {training.batch_size} photos a batch, seed {training.seed}. Best epoch "
-        f"{metrics['best_epoch']} of {metrics['epochs']}; {metrics['training_seconds'] / 60:.0f} minutes, scores "
+        f"{model.decoder.dropout}, AdamW{rate} with up to {training.warmup_steps} warm-up steps and cosine decay, "
+        f"weight decay {training.weight_decay:g}, gradient norm cut at {training.clip_norm:g}, moving average of the "
+        f"weights up to {training.ema_momentum:g}, {training.batch_size} photos a batch, seed {training.seed}. Best "
+        f"epoch {metrics['best_epoch']} of {metrics['epochs']}; {metrics['training_seconds'] / 60:.0f} minutes, scores "
         f"included.{begun}"
     )
     return textwrap.fill(story, 120, subsequent_indent="  ", break_on_hyphens=False)

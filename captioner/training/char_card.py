@@ -45,9 +45,9 @@ from its first character to its last, the state carried all the way. The epoch w
   character vectors of {model.embedding_dim}; {model.vocabulary_size - 2} characters;
   {metrics["parameters"]:,} parameters.
 - **Training**: truncated backpropagation through {training.sequence_length} characters, the state carried from window
-  to window; {training.batch_size} streams; AdamW at {training.learning_rate:g} with {training.warmup_steps} warm-up
-  steps and cosine decay, weight decay {training.weight_decay:g}, gradient norm cut at {training.clip_norm:g}, moving
-  average of the weights {training.ema_momentum:g}, {training.precision}, seed {training.seed}. Best epoch
+  to window; {training.batch_size} streams; AdamW at {training.learning_rate:g} with up to {training.warmup_steps}
+  warm-up steps and cosine decay, weight decay {training.weight_decay:g}, gradient norm cut at {training.clip_norm:g},
+  moving average of the weights {training.ema_momentum:g}, {training.precision}, seed {training.seed}. Best epoch
   {metrics["best_epoch"]} of {metrics["epochs"]}; {metrics["training_seconds"] / 60:.0f} minutes.
 - **Limits**: it knows the spelling and the manner of its text, not what it says.
 

@@ -71,7 +71,7 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     assert "**Teachers**: `one`, `two`; the mean of their probabilities was 50%" in card
     assert "scores included. Its first weights were those of `zero`." in card
     assert "itself had learned" not in card
-    assert "AdamW with 200 warm-up steps" in card  # at a rate that the stages tell
+    assert "AdamW with up to 200 warm-up steps" in card  # at a rate that the stages tell
     assert (
         "then up to 3 epochs at 0.0001, 5 captions of its own a photo, rewarded by CIDEr-D and, by 25%, BLEU-4" in card
     )
