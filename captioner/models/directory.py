@@ -69,7 +69,7 @@ def save_model(
     """
     directory = Path(directory)
     vocabulary.save(directory / VOCABULARY)
-    bare = CaptionModel(config.decoder)
+    bare = CaptionModel(config.decoder, name="captioner")  # Keras would number them, and the file would hold its number
     bare.set_weights(network.get_weights())
     save_weights(bare, directory / WEIGHTS)
     if tuned is not None:

@@ -92,6 +92,12 @@ def test_saving_again_replaces(saved, tmp_path, config, vocabulary, network, fea
     np.testing.assert_array_equal(logits(load_model(directory).network, features), logits(other, features))
 
 
+def test_equal_weights_are_saved_as_equal_bytes(saved, tmp_path, config, vocabulary):
+    directory, model = saved()
+    save_model(tmp_path / "again", config("rnn"), vocabulary, model)
+    assert (tmp_path / "again" / WEIGHTS).read_bytes() == (directory / WEIGHTS).read_bytes()
+
+
 def test_dropout_is_saved_and_does_not_move_what_is_read(tmp_path, config, vocabulary, network, features):
     model = network(dropout=0.5)
     save_model(tmp_path, config(dropout=0.5), vocabulary, model)
