@@ -36,7 +36,7 @@ from made_up import make_photos, seconds
 from captioner import Captioner
 from captioner.config import DecodingConfig, EncoderConfig
 from captioner.cores import available_cores
-from captioner.data.model_files import is_compact, read_config
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.data.photos import open_photo, preprocess
 from captioner.data.shipped import shipped_model
 from captioner.decoding.captions import generate
@@ -83,7 +83,7 @@ def main() -> None:
 def one_photo(model: Path, photo: Path, rounds: int) -> None:
     """Time whole processes, in turn."""
     times: dict[str, list[float]] = {"Keras": [], "ours": []}
-    if is_compact(read_config(model)):
+    if CaptionerDirectory.read(model).is_compact:
         times["ours, first call ever"] = []
     for _ in range(rounds):
         times["Keras"].append(predict(model, photo, "--backend", "keras")[0])
@@ -111,7 +111,7 @@ def whole_folder(model: Path, folder: Path, photos: list[Path], rounds: int) -> 
 
     works: dict[str, Callable[[], object]] = {
         "LiteRT": lambda: side_by_side(captioner.encoder),
-        "TensorFlow": in_tensorflow(read_config(model).encoder, np.stack(images), len(photos)),
+        "TensorFlow": in_tensorflow(CaptionerDirectory.read(model).config.encoder, np.stack(images), len(photos)),
     }
     for_many = captioner.encoder_for(MANY * available_cores())
     if for_many is not captioner.encoder:  # a compact model has LiteRT alone

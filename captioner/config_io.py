@@ -13,7 +13,8 @@ from captioner.errors import CaptionerError
 from captioner.files import read_json, write_json
 from captioner.setting import settings_of
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, FORMAT_VERSION)
 DIGEST = "digest"
 """What a configuration file calls the checksum of all else in it."""
 
@@ -68,10 +69,11 @@ def check_value(about: dataclasses.Field[Any], hint: Any, value: Any, where: str
     """
     if dataclasses.is_dataclass(hint):
         return from_json(hint, value, where)  # type: ignore[arg-type]
-    if hint == dict[str, int]:
-        if not isinstance(value, dict) or not all(type(each) is int for each in value.values()):
-            raise CaptionerError(f"{where}: expected an object of whole numbers, found {str(value)[:40]!r}")
-        return value
+    for kind, called in ((int, "whole numbers"), (str, "strings")):
+        if hint == dict[str, kind]:  # type: ignore[valid-type]
+            if not isinstance(value, dict) or not all(type(each) is kind for each in value.values()):
+                raise CaptionerError(f"{where}: expected an object of {called}, found {str(value)[:40]!r}")
+            return value
     if hint == tuple[str, ...]:
         if not isinstance(value, list) or not all(type(each) is str for each in value):
             raise CaptionerError(f"{where}: expected a list of strings, found {str(value)[:40]!r}")
@@ -105,9 +107,11 @@ def check_bounds(about: dataclasses.Field[Any], value: Any, where: str) -> None:
         )
 
 
-def save_config(path: str | Path, **configs: Any) -> None:
-    """Write named configurations into one JSON file with its format version and a checksum of itself."""
-    value = {"format_version": FORMAT_VERSION} | {name: to_json(each) for name, each in configs.items()}
+def save_config(path: str | Path, **parts: Any) -> None:
+    """Write configurations, and other parts, by name into one JSON file with its format version and a checksum."""
+    value = {"format_version": FORMAT_VERSION} | {
+        name: to_json(part) if dataclasses.is_dataclass(part) else part for name, part in parts.items()
+    }
     write_json(path, value | {DIGEST: digest(value)})
 
 
@@ -121,43 +125,36 @@ def digest(value: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def holds_config(path: str | Path, name: str) -> bool:
-    """Tell whether a configuration file holds the configuration `name`, whatever else may be wrong with it.
+def load_config(path: str | Path) -> dict[str, Any]:
+    """Read a file that `save_config` wrote, with nothing in it checked but its version.
 
     Raises:
-        CaptionerError: the file is missing or not JSON.
-    """
-    value = read_json(path, "configuration")
-    return isinstance(value, dict) and name in value
-
-
-def load_config(path: str | Path, name: str, kind: type[T]) -> T:
-    """Read the configuration `name` from a file that `save_config` wrote.
-
-    Raises:
-        CaptionerError: the file is missing, not JSON, of a newer format, damaged, or holds unusable settings.
+        CaptionerError: the file is missing, not JSON, or of another format.
     """
     value = read_json(path, "configuration")
     version = value.get("format_version") if isinstance(value, dict) else None
-    if type(version) is not int or version != FORMAT_VERSION:  # True == 1
+    if type(version) is not int or version not in READABLE:  # True == 1
         raise CaptionerError(
-            f"{path}: format version {str(version)[:40]} cannot be read, this captioner reads {FORMAT_VERSION}; "
-            "install the captioner that wrote it, or train again"
+            f"{path}: format version {str(version)[:40]} cannot be read, this captioner reads "
+            f"{' and '.join(map(str, READABLE))}; install the captioner that wrote it, or train again"
         )
-    if name not in value:
-        raise CaptionerError(f"{path}: the settings {name!r} are missing; restore the file from where it came")
-    config = from_json(kind, value[name], f"{path}: {name}")
-    # Last, since whoever changed a value by hand wants to know what is wrong with it. Older files have no checksum.
-    if not _is_whole(value):
+    return dict(value)
+
+
+def check_digest(path: str | Path, value: dict[str, Any]) -> None:
+    """Compare what `load_config` gave with its own checksum. Files of long ago have none.
+
+    Last, since whoever changed a value by hand wants to know what is wrong with it.
+
+    Raises:
+        CaptionerError: it is damaged, or was changed by hand.
+    """
+    try:
+        whole = value.get(DIGEST) in (None, digest({name: value[name] for name in value if name != DIGEST}))
+    except RecursionError:  # whoever nested it so deep did not write it with us
+        whole = False
+    if not whole:
         raise CaptionerError(
             f"{path} is damaged or was changed by hand (its checksum differs); restore it from where it came. How to "
             "search can be said on the command line"
         )
-    return config
-
-
-def _is_whole(value: dict[str, Any]) -> bool:
-    try:
-        return DIGEST not in value or value[DIGEST] == digest({key: value[key] for key in value if key != DIGEST})
-    except RecursionError:  # whoever nested it so deep did not write it with us
-        return False

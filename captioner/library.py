@@ -8,11 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
-from captioner.checksums import Checksums
 from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
-from captioner.config_io import from_json, load_config, to_json
+from captioner.config_io import from_json, to_json
 from captioner.data.encoder_memory import check_encoder
 from captioner.data.encoder_weights import (
     BY_OTHER_MEANS,
@@ -23,7 +20,8 @@ from captioner.data.encoder_weights import (
     keras_file,
     weights_of,
 )
-from captioner.data.model_files import CONFIG, check_features, check_networks, read_config, read_words
+from captioner.data.model_directory import CONFIG, CaptionerDirectory
+from captioner.data.network_trial import read_network
 from captioner.data.shipped import shipped_model
 from captioner.decoding.captions import Network
 from captioner.decoding.limits import check_search
@@ -104,8 +102,8 @@ class Captioner(LoadedCaptioner):
         if backend not in BACKENDS:
             raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, found {backend!r}")
         weights = str(encoder_weights or default_encoder_weights())
-        directory = default_model(weights) if model is None else Path(model)
-        config, vocabulary = read_words(directory)
+        directory = CaptionerDirectory.read(default_model(weights) if model is None else model)
+        config, vocabulary = directory.config, directory.vocabulary()
         decoding = search_settings(
             config.decoding,
             beam_width=beam_width,
@@ -122,7 +120,7 @@ class Captioner(LoadedCaptioner):
         check_wording(vocabulary, wording, decoding.max_length)
         widest = replace(decoding, beam_width=max(decoding.beam_width, num_captions))
         check_search(config.decoder, widest, AT_ONCE)
-        encoder, network, load_batch_encoder = _load_networks(directory, config, weights, backend)
+        encoder, network, load_batch_encoder = _load_networks(directory, weights, backend)
         captioner = cls(vocabulary, encoder, network, decoding, num_captions, load_batch_encoder)
         return captioner.with_settings(wording=wording, sampling=sampling)
 
@@ -143,9 +141,10 @@ def _checked(kind: type[Settings], given: dict[str, Any]) -> Settings:
 
 
 def _load_networks(
-    directory: Path, config: ModelConfig, weights: str, backend: str
+    model: CaptionerDirectory, weights: str, backend: str
 ) -> tuple[Encoder, Network, Callable[[], Encoder | None]]:
     """Return a model's encoder and decoder, and what loads the encoder for many photos."""
+    directory, config = model.path, model.config
     if backend == "keras":
         weights = needed_weights(directory, config, weights)
         load_keras()
@@ -154,8 +153,8 @@ def _load_networks(
 
         saved, encoder = load_networks(directory, weights)
         return KerasEncoder(encoder), saved.network, lambda: None
-    ready = bundle.read_ready(directory, config)
-    network, arrays = ready or from_cache(directory, config, weights)
+    arrays = model.decoder()  # before the work
+    network = read_or_make(model, weights)
     try:
         litert = LiteRTEncoder(network)
     except (ValueError, RuntimeError, LookupError) as error:  # whose checksum is right may still be no network
@@ -168,8 +167,8 @@ def _load_networks(
             f"{directory}: the encoder reads images of {litert.image_size} pixels, but {CONFIG} expects "
             f"{config.encoder.image_size}; the files are from different models"
         )
-    check_features(directory, config, litert.feature_shape)
-    path = None if ready else encoder_path(directory, config, weights)
+    model.check_features(litert.feature_shape)
+    path = None if model.is_ready else encoder_path(model, weights)
     return litert, DecoderNetwork(config.decoder, arrays), partial(_load_batch_encoder, path)
 
 
@@ -186,11 +185,11 @@ def default_model(weights: str) -> Path:
     large, compact = shipped_model(), shipped_model("compact")
     if not (compact / CONFIG).is_file():
         return large
-    config = read_config(large) if (large / CONFIG).is_file() else None
-    if config and bundle.is_ready(large, config):
+    model = CaptionerDirectory.read(large) if (large / CONFIG).is_file() else None
+    if model and model.is_ready:
         log.warning(f"captioning with {shown(large)}")
         return large
-    prepared = encoder_path(large, config, IMAGENET) if config else None
+    prepared = encoder_path(model, IMAGENET) if model else None
     if prepared and (weights != IMAGENET or is_here() or prepared.is_file()):
         log.warning(f"captioning with {shown(large)}; --model {shown(compact)} is smaller and quicker")
         return large
@@ -233,76 +232,61 @@ def search_settings(decoding: DecodingConfig, **given: Any) -> DecodingConfig:
     return replace(decoding, **{name: value for name, value in given.items() if value is not None})
 
 
-def read_or_make(directory: Path, config: ModelConfig, weights: str) -> tuple[bytes, dict[str, np.ndarray]]:
-    """Return the encoder of a model directory as a LiteRT network, and the decoder's weights by name.
+def read_or_make(model: CaptionerDirectory, weights: str) -> bytes:
+    """Return the encoder of a model directory as a LiteRT network.
 
-    They come from the directory's own bundle, or from the cache; what that has not is made.
+    It is the directory's own, or comes from the cache; what that has not is made.
 
     Args:
-        directory: what `train.py` or `captioner export --format litert` wrote.
-        config: what the directory says about the model.
-        weights: the encoder's, a file, or "imagenet" for Keras's own; not used where the directory has its own.
+        model: what `train.py` or `captioner export --format litert` wrote.
+        weights: the encoder's, a file, or "imagenet" for Keras's own; not used where the directory has the network.
 
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
-    return bundle.read_ready(directory, config) or from_cache(directory, config, weights)
+    return read_network(model) if model.is_ready else from_cache(model, weights)
 
 
-def from_cache(directory: Path, config: ModelConfig, weights: str) -> tuple[bytes, dict[str, np.ndarray]]:
-    """Do as `read_or_make`, whatever bundle the directory has; the encoder is the one that `config` tells of."""
-    check_networks(directory, config)
-    path = encoder_path(directory, config, weights)
+def from_cache(model: CaptionerDirectory, weights: str) -> bytes:
+    """Do as `read_or_make`, whatever network the directory has; the encoder is the one that its `config` tells of."""
+    model.check()
+    directory, config = model.path, model.config
+    path = encoder_path(model, weights)
     network = bundle.read_encoder(path) if path else None
-    decoder_path = bundle.decoder_path(config.decoder, load_config(directory / CONFIG, "checksums", Checksums))
-    sweep(decoder_path.parent)
-    arrays = bundle.read_decoder(decoder_path, config.decoder)
-    if network is not None and arrays is not None:
-        return network, arrays
-
-    if network is None:
-        check_encoder(directory / CONFIG, config.encoder)
-        weights = needed_weights(directory, config, weights)
+    if network is not None:
+        return network
+    check_encoder(directory / CONFIG, config.encoder)
+    weights = needed_weights(directory, config, weights)
     log.warning(f"preparing {directory} for fast starts; this takes about 20 seconds, once")
     if is_private() and not os.environ.get("XDG_CACHE_HOME"):
         log.warning(
             f"no home directory is known, so what is prepared is kept in {home()}; XDG_CACHE_HOME names another place"
         )
     load_keras()
-    from captioner.models.directory import load_model
     from captioner.models.networks import load_encoder
 
-    keep, saved = [], load_model(directory)
-    if network is None:
-        encoder = load_encoder(directory, config.encoder, weights)
-        check_features(directory, config, encoder.output_shape[1:])
-        network, onnx = _converted(encoder)
-        if path:
-            keep.append(partial(bundle.save_encoder, path, network, onnx))
-    arrays = saved.network.named_weights()
-    keep.append(partial(bundle.save_decoder, decoder_path, arrays))
-    try:
-        for save in keep:
-            save()
-    except OSError as error:
-        log.warning(f"{decoder_path.parent}: {error.strerror}; what was prepared cannot be kept for the next time")
-    return network, arrays
+    encoder = load_encoder(model, weights)
+    model.check_features(encoder.output_shape[1:])
+    network, onnx = _converted(encoder)
+    if path:
+        try:
+            sweep(path.parent)
+            bundle.save_encoder(path, network, onnx)
+        except OSError as error:
+            log.warning(f"{path.parent}: {error.strerror}; what was prepared cannot be kept for the next time")
+    return network
 
 
-def encoder_path(directory: Path, config: ModelConfig, weights: str) -> Path | None:
+def encoder_path(model: CaptionerDirectory, weights: str) -> Path | None:
     """Name the file in the cache of a model's encoder, with its own last layers where it has some.
 
     Args:
-        directory: of the model.
-        config: what the directory says about it.
+        model: its directory.
         weights: a file, or "imagenet" for Keras's own; None is returned where there is no such file.
-
-    Raises:
-        CaptionerError: the directory does not tell its checksums.
     """
-    checksums = load_config(directory / CONFIG, "checksums", Checksums)
-    weights = weights_of(config.encoder.network, weights)
-    return bundle.encoder_path(config.encoder, weights, checksums.encoder if config.encoder.fine_tune_after else "")
+    encoder = model.config.encoder
+    tuned = model.tuned_checksum if encoder.fine_tune_after else ""
+    return bundle.encoder_path(encoder, weights_of(encoder.network, weights), tuned)
 
 
 def _converted(encoder: Any) -> tuple[bytes, bytes | None]:

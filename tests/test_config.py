@@ -6,11 +6,17 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 import pytest
 
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
-from captioner.config_io import from_json, load_config, save_config, to_json
+from captioner.config_io import from_json, to_json
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.decoding.limits import check_search
 from captioner.errors import CaptionerError
 
 CONFIGS = [EncoderConfig, DecoderConfig, DecodingConfig, ModelConfig, TrainingConfig]
+WHOLE = {"format_version": 2, "kind": "captioner", "model": to_json(ModelConfig()), "manifest": {}}
+
+
+def load(path):
+    return CaptionerDirectory.read(path.parent).config
 
 
 @pytest.fixture
@@ -19,7 +25,7 @@ def written(tmp_path):
 
     def write(*keys_and_value):
         *keys, last, value = keys_and_value
-        whole = {"format_version": 1, "model": to_json(ModelConfig())}
+        whole = copy.deepcopy(WHOLE)
         place = whole
         for key in keys:
             place = place[key]
@@ -32,21 +38,19 @@ def written(tmp_path):
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_defaults_come_back_through_a_file(tmp_path, kind):
-    save_config(tmp_path / "config.json", anything=kind())
-    assert load_config(tmp_path / "config.json", "anything", kind) == kind()
+def test_defaults_come_back_through_json(kind):
+    assert from_json(kind, json.loads(json.dumps(to_json(kind()))), "file") == kind()
 
 
-def test_changed_settings_come_back(tmp_path):
+def test_changed_settings_come_back():
     model = ModelConfig(
         EncoderConfig(feature_layer="mixed2", image_size=128),
         DecoderConfig(cell="lstm", hidden_size=7, dropout=0.0, vocabulary_size=11, locations=4, channels=6),
         DecodingConfig(beam_width=1, length_penalty=0.0, max_length=5),
     )
     training = replace(TrainingConfig(), learning_rate=0.25, seed=3)
-    save_config(tmp_path / "config.json", model=model, training=training)
-    assert load_config(tmp_path / "config.json", "model", ModelConfig) == model
-    assert load_config(tmp_path / "config.json", "training", TrainingConfig) == training
+    for each in (model, training):
+        assert from_json(type(each), json.loads(json.dumps(to_json(each))), "file") == each
 
 
 def test_models_from_before_phrases_were_watched_say_them_as_they_come(written):
@@ -55,7 +59,7 @@ def test_models_from_before_phrases_were_watched_say_them_as_they_come(written):
     del value["model"]["decoding"]["no_repeat_ngram_size"]
     path.write_text(json.dumps(value))
     assert DecodingConfig().no_repeat_ngram_size == 2
-    assert load_config(path, "model", ModelConfig).decoding == DecodingConfig(max_length=9, no_repeat_ngram_size=0)
+    assert load(path).decoding == DecodingConfig(max_length=9, no_repeat_ngram_size=0)
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -66,7 +70,7 @@ def test_every_number_has_bounds_that_hold_its_default(kind):
 
 
 def test_a_whole_number_may_stand_for_a_float(written):
-    loaded = load_config(written("model", "decoding", "length_penalty", 1), "model", ModelConfig)
+    loaded = load(written("model", "decoding", "length_penalty", 1))
     assert loaded.decoding.length_penalty == 1.0
     assert type(loaded.decoding.length_penalty) is float
 
@@ -103,51 +107,52 @@ def test_a_whole_number_may_stand_for_a_float(written):
 def test_hostile_values_are_named(written, keys, value, message):
     path = written("model", *keys, value)
     with pytest.raises(CaptionerError, match=re.escape(message)) as error:
-        load_config(path, "model", ModelConfig)
+        load(path)
     assert str(error.value).startswith(str(path))
     assert len(str(error.value)) < 400
 
 
 def test_a_missing_setting_is_named(tmp_path):
-    whole = {"format_version": 1, "model": to_json(ModelConfig())}
+    whole = copy.deepcopy(WHOLE)
     del whole["model"]["decoder"]["cell"]
     (tmp_path / "config.json").write_text(json.dumps(whole), encoding="utf-8")
     with pytest.raises(CaptionerError, match=re.escape("unknown settings none, missing settings ['cell']")):
-        load_config(tmp_path / "config.json", "model", ModelConfig)
+        load(tmp_path / "config.json")
 
 
-@pytest.mark.parametrize("version", [2, 0, -1, 1.0, True, "1", None, [], {"a": 1}, 10**30])
+@pytest.mark.parametrize("version", [3, 0, -1, 1.0, True, "1", None, [], {"a": 1}, 10**30])
 def test_another_format_version_is_refused(written, version):
     path = written("format_version", version)
-    with pytest.raises(CaptionerError, match=r"config\.json: format version .* cannot be read.*reads 1; install"):
-        load_config(path, "model", ModelConfig)
+    with pytest.raises(CaptionerError, match=r"config\.json: format version .* cannot be read.*reads 1 and 2; install"):
+        load(path)
 
 
 @pytest.mark.parametrize("content", ["[]", "1", "null", '"model"', "{}"])
 def test_another_json_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_text(content, encoding="utf-8")
     with pytest.raises(CaptionerError, match="format version None cannot be read"):
-        load_config(tmp_path / "config.json", "model", ModelConfig)
+        load(tmp_path / "config.json")
 
 
 def test_a_part_that_is_not_there(tmp_path):
-    save_config(tmp_path / "config.json", training=TrainingConfig())
-    with pytest.raises(CaptionerError, match="the settings 'model' are missing"):
-        load_config(tmp_path / "config.json", "model", ModelConfig)
+    whole = {name: part for name, part in WHOLE.items() if name != "model"}
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+    with pytest.raises(CaptionerError, match="model: expected an object of settings, found NoneType"):
+        load(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize("depth", [*range(700, 1100, 20), 100_000])
 def test_deep_nesting_is_refused_at_any_depth(tmp_path, depth):
     path = tmp_path / "config.json"
     deep = "[" * depth + "]" * depth
-    whole = json.dumps({"format_version": 1, "model": to_json(ModelConfig())})
+    whole = json.dumps(WHOLE)
     for content in (
         whole.replace(": 512", f": {deep}"),
-        whole.replace('"format_version": 1', f'"format_version": {deep}'),
+        whole.replace('"format_version": 2', f'"format_version": {deep}'),
     ):
         path.write_text(content, encoding="utf-8")
         with pytest.raises(CaptionerError, match=r"config\.json"):
-            load_config(path, "model", ModelConfig)
+            load(path)
 
 
 def test_every_setting_refuses_every_other_type():
@@ -199,7 +204,7 @@ def test_a_search_of_too_many_words_is_refused_wherever_it_is_asked_for(written)
         replace(DecodingConfig(beam_width=10, max_length=1000), beam_width=11)
     path = written("model", "decoding", "beam_width", 1000)
     with pytest.raises(CaptionerError, match=re.escape(f"{path}: model: decoding: a beam_width of 1000 with")):
-        load_config(path, "model", ModelConfig)
+        load(path)
 
 
 @pytest.mark.parametrize(

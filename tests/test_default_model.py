@@ -10,13 +10,13 @@ import pytest
 
 import captioner
 from captioner import library
-from captioner.checksums import BundleChecksums
 from captioner.cli.main import main
 from captioner.config import EncoderConfig, ModelConfig
-from captioner.config_io import save_config
+from captioner.data.model_directory import NETWORK, CaptionerDirectory, describe
 from captioner.errors import CaptionerError
 from captioner.library import default_model
 from captioner.runtime import bundle
+from captioner.text import Vocabulary
 
 ROOT = Path(captioner.__file__).parents[1]
 
@@ -28,8 +28,7 @@ def shipped(tmp_path, monkeypatch, no_inception) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(library, "shipped_model", lambda name="flickr8k": tmp_path / "saved_models" / name)
     for name, encoder in (("flickr8k", EncoderConfig()), ("compact", EncoderConfig("compact", "grid", 144))):
-        about = {"model": replace(ModelConfig(), encoder=encoder), "checksums": library.Checksums("0")}
-        save_config(tmp_path / "saved_models" / name / "config.json", **about)
+        describe(tmp_path / "saved_models" / name, replace(ModelConfig(), encoder=encoder), [])
     return tmp_path / "saved_models"
 
 
@@ -97,26 +96,26 @@ def about(directory: Path) -> Path:
 
 def test_a_model_that_needs_no_weights_may_stand_in_the_place_of_the_large_one(shipped):
     compact = ROOT / "saved_models" / "compact" / "config.json"
-    about(shipped / "flickr8k").write_bytes(compact.read_bytes())  # with checksums as compact models have them
+    about(shipped / "flickr8k").write_bytes(compact.read_bytes())  # whose manifest has an encoder
     for weights in ("imagenet", "weights.h5"):
         assert chosen(weights) == (shipped / "flickr8k", ["captioning with saved_models/flickr8k"])
     about(shipped / "compact").unlink()
     assert chosen() == (shipped / "flickr8k", [])
 
 
-@pytest.mark.parametrize(("made_of", "expected"), [("0", "flickr8k"), ("1", "compact")])
-def test_an_export_with_a_bundle_needs_no_weights_while_it_is_of_the_same_training(shipped, made_of, expected):
-    save_config(shipped / "flickr8k" / "bundle.json", bundle=BundleChecksums("a", "b", made_of))
-    assert chosen()[0] == shipped / expected
+@pytest.mark.parametrize("known", [True, False])
+def test_an_export_with_its_encoder_needs_no_weights(shipped, known):
+    (shipped / "flickr8k" / NETWORK).touch()
+    describe(shipped / "flickr8k", ModelConfig(), [NETWORK] if known else [])
+    assert chosen()[0] == shipped / ("flickr8k" if known else "compact")
 
 
 @pytest.mark.parametrize("backend", ["litert", "keras"])
 @pytest.mark.parametrize("compact", [True, False])
 def test_the_large_one_without_weights_says_what_to_do(shipped, monkeypatch, backend, compact):
     monkeypatch.setattr(library, "load_keras", lambda: pytest.fail("Keras is not needed, and might download"))
-    monkeypatch.setattr(library, "read_words", lambda directory: (ModelConfig(), None))
-    monkeypatch.setattr(library, "check_networks", lambda *more: None)
-    save_config(shipped / "flickr8k" / "config.json", model=ModelConfig(), checksums=library.Checksums("0"))
+    monkeypatch.setattr(CaptionerDirectory, "vocabulary", lambda self: Vocabulary.build([]))
+    monkeypatch.setattr(CaptionerDirectory, "decoder", lambda self: {})
     if not compact:
         (shipped / "compact" / "config.json").unlink()
     with pytest.raises(CaptionerError, match=r"whose weights .* are not here") as error:
@@ -128,7 +127,7 @@ def test_the_large_one_without_weights_says_what_to_do(shipped, monkeypatch, bac
 
 def test_a_model_that_is_named_is_not_commented_upon(shipped, monkeypatch, capsys, tmp_path):
     asked = []
-    monkeypatch.setattr(library, "read_words", lambda directory: asked.append(directory) or sys.exit(9))
+    monkeypatch.setattr(CaptionerDirectory, "vocabulary", lambda self: asked.append(self.path) or sys.exit(9))
     (tmp_path / "photo.png").touch()
     for arguments in (["--model", "saved_models/compact"], []):
         with pytest.raises(SystemExit):

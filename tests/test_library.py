@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,11 +10,10 @@ from PIL import Image
 
 import captioner
 from captioner import library
-from captioner.checksums import BundleChecksums, checksum
 from captioner.cli.main import main
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
-from captioner.config_io import load_config, save_config
 from captioner.cores import available_cores
+from captioner.data.model_directory import CaptionerDirectory, describe
 from captioner.errors import CaptionerError
 from captioner.export import onnx as export_onnx
 from captioner.export.bundle import export_bundle
@@ -105,17 +103,16 @@ def test_the_networks_are_prepared_once(directory, built, photos, cold, inceptio
     assert built == [str(inception)]
 
 
-@pytest.mark.parametrize("kind", ["encoder", "decoder"])
-def test_what_is_damaged_is_prepared_again(directory, built, photos, cold, tmp_path, kind, logged):
+def test_a_damaged_encoder_is_prepared_again(directory, built, photos, cold, tmp_path, logged):
     first = library.Captioner.load(directory)(photos[0])
-    (path,) = (tmp_path / "cache" / "captioner" / "litert").glob(f"{kind}-*")
+    (path,) = (tmp_path / "cache" / "captioner" / "litert").glob("encoder-*")
     content = bytearray(path.read_bytes())
     content[len(content) // 4] ^= 1  # of the encoder's two networks, the one for LiteRT
     path.write_bytes(content)
     logged.clear()
     assert library.Captioner.load(directory)(photos[0]).text == first.text
     assert len(logged) == 1
-    assert len(built) == (2 if kind == "encoder" else 1)
+    assert len(built) == 2
     cold()
     library.Captioner.load(directory)
 
@@ -136,16 +133,15 @@ def test_other_weights_of_the_encoder_make_another_one(directory, built, tmp_pat
 
 def test_models_share_their_encoder(directory, built, photos, inception):
     library.Captioner.load(directory)
-    config, vocabulary = library.read_words(directory)
-    network = CaptionModel(config.decoder)
-    save_model(directory.with_name("other"), config, vocabulary, network)
+    model = CaptionerDirectory.read(directory)
+    save_model(directory.with_name("other"), model.config, model.vocabulary(), CaptionModel(model.config.decoder))
     library.Captioner.load(directory.with_name("other"))
     assert built == [str(inception)]
 
 
 def export(directory, output):
-    config, vocabulary = library.read_words(directory)
-    export_bundle(directory, config, vocabulary, *library.read_or_make(directory, config, "imagenet"), output)
+    model = CaptionerDirectory.read(directory)
+    export_bundle(model, library.read_or_make(model, "imagenet"), output)
     return output
 
 
@@ -154,7 +150,6 @@ def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(
 ):
     first = library.Captioner.load(directory)(photos[0])
     ready = export(directory, tmp_path / "ready")
-    assert not (ready / "decoder.weights.h5").exists()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
     monkeypatch.setenv("CAPTIONER_ENCODER_WEIGHTS", str(tmp_path / "gone.h5"))
     cold()
@@ -168,25 +163,19 @@ def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(
     assert note.name.startswith("tried-")
 
 
-def test_a_bundle_may_lie_in_the_model_directory_until_that_is_trained_anew(
-    directory, photos, tmp_path, built, inception
-):
+def test_trained_anew_in_its_place_a_bundle_is_none_any_more(directory, photos, tmp_path, built, inception):
     ready = export(directory, tmp_path / "ready")
-    for name in ("encoder.tflite", "decoder.npz", "bundle.json"):
-        (ready / name).rename(directory / name)
-    (tmp_path / "cache").rename(tmp_path / "gone")
-    old = library.Captioner.load(directory)(photos[0])
+    old = library.Captioner.load(ready)(photos[0])
+    model = CaptionerDirectory.read(ready)
+    save_model(ready, model.config, model.vocabulary(), CaptionModel(model.config.decoder))
+    assert library.Captioner.load(ready)(photos[0]).score != old.score
     assert built == [str(inception)]  # for the export
-    config, vocabulary = library.read_words(directory)
-    save_model(directory, config, vocabulary, CaptionModel(config.decoder))
-    assert library.Captioner.load(directory)(photos[0]).score != old.score
-    assert built == [str(inception)] * 2
 
 
-def test_a_bundle_alone_is_no_model_for_keras(directory, tmp_path):
+def test_a_bundle_is_a_model_for_keras_too(directory, photos, tmp_path):
     ready = export(directory, tmp_path / "ready")
-    with pytest.raises(CaptionerError, match="holds a LiteRT bundle alone"):
-        library.Captioner.load(ready, backend="keras")
+    expected = library.Captioner.load(ready)(photos[0])
+    assert library.Captioner.load(ready, backend="keras")(photos[0]).text == expected.text
     (ready / "encoder.tflite").write_bytes(b"damaged")
     with pytest.raises(CaptionerError, match=r"encoder\.tflite is damaged"):
         library.Captioner.load(ready)
@@ -346,8 +335,8 @@ def test_a_network_that_is_none_is_named_though_its_checksum_is_right(directory,
     if network == "half":
         network = (ready / "encoder.tflite").read_bytes()[:5000]
     (ready / "encoder.tflite").write_bytes(network)
-    about = load_config(ready / "bundle.json", "bundle", BundleChecksums)
-    save_config(ready / "bundle.json", bundle=replace(about, encoder=checksum(network)))
+    model = CaptionerDirectory.read(ready)
+    describe(ready, model.config, list(model.manifest))
     with pytest.raises(CaptionerError, match="is no network that LiteRT can run"):
         library.Captioner.load(ready)
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from captioner.checksums import checksum
 from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
-from captioner.data.model_files import CONFIG, read_config, read_words
+from captioner.data.model_directory import CONFIG, CaptionerDirectory
+from captioner.data.network_trial import read_network
 from captioner.decoding.limits import check_search
 from captioner.library import check_wording, encoder_path, from_cache, read_for_many, search_settings
-from captioner.runtime import bundle
 from captioner.runtime.captioner import AT_ONCE, Captioner, Encoder
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
@@ -85,23 +85,24 @@ def pack(
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
-    config, vocabulary = read_words(directory)
-    asked = _published(config) if published else config
-    ready = bundle.read_ready(directory, config) if asked == config else None
-    config = asked
-    network, decoder = ready or from_cache(directory, config, encoder_weights)
-    onnx = None if ready else read_for_many(encoder_path(directory, config, encoder_weights))
+    whole = CaptionerDirectory.read(directory)
+    model = _published(whole) if published else whole
+    config, vocabulary = model.config, model.vocabulary()
+    ready = model.is_ready and model.config == whole.config
+    network = read_network(model) if ready else from_cache(model, encoder_weights)
+    onnx = None if ready else read_for_many(encoder_path(model, encoder_weights))
     decoding = search_settings(config.decoding, **search)
     check_wording(vocabulary, wording, decoding.max_length)
     check_search(config.decoder, replace(decoding, beam_width=max(decoding.beam_width, num_captions)), AT_ONCE)
     return PackedModel(
         *(vocabulary, config, decoding, num_captions, wording, sampling),
-        *(onnx or network, onnx is not None, decoder),
+        *(onnx or network, onnx is not None, model.decoder()),
     )
 
 
-def _published(config: ModelConfig) -> ModelConfig:
-    return replace(config, encoder=replace(config.encoder, fine_tune_after=""))
+def _published(model: CaptionerDirectory) -> CaptionerDirectory:
+    encoder = replace(model.config.encoder, fine_tune_after="")
+    return replace(model, config=replace(model.config, encoder=encoder))
 
 
 def describe(directory: Path, published: bool = False) -> dict[str, Any]:
@@ -114,8 +115,8 @@ def describe(directory: Path, published: bool = False) -> dict[str, Any]:
     Raises:
         CaptionerError: this is no model directory.
     """
-    config = read_config(directory)
-    config = _published(config) if published else config
+    model = CaptionerDirectory.read(directory)
+    config = _published(model).config if published else model.config
     return {
         "model": f"{directory.resolve().name} {checksum((directory / CONFIG).read_bytes())}",
         "encoder": asdict(config.encoder),

@@ -38,13 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     news = "InceptionV3's weights are in" if download_encoder() else "InceptionV3's weights were already in"
     complain(f"{news} {keras_file()}")
 
-    from captioner.data.model_files import CONFIG, read_words
+    from captioner.data.model_directory import CONFIG, CaptionerDirectory
     from captioner.library import read_or_make, shown
 
     model = shipped_model()
     if (model / CONFIG).is_file():
-        config, _ = read_words(model)
         with stderr_closed():
-            read_or_make(model, config, IMAGENET)
+            read_or_make(CaptionerDirectory.read(model), IMAGENET)
         complain(f"{shown(model)} is ready: predict uses it from now on")
     return 0

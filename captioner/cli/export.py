@@ -96,21 +96,20 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say what was written."""
-    from captioner.config_io import holds_config
+    from captioner.data.model_directory import CAPTIONER, CHAR_LM, model_kind
     from captioner.export.directory import check_output
-    from captioner.runtime.char_directory import CONFIG, is_char_model
 
     # What can be said at once is said before TensorFlow takes its seconds.
     if arguments.format == "keras":
         _check_keras_name(arguments.output)
     else:
         check_output(arguments.output)
-    config = arguments.model / CONFIG
-    if config.is_file() and not is_char_model(arguments.model) and holds_config(config, "model"):
+    kind = model_kind(arguments.model)
+    if kind == CAPTIONER:
         forms = {"savedmodel": _captioner_as_savedmodel, "litert": _bundle, "onnx": _captioner_as_onnx}
         forms["keras"] = _captioner_as_keras
         form = forms[arguments.format](arguments)
-    elif arguments.format == "savedmodel" or not is_char_model(arguments.model):
+    elif arguments.format == "savedmodel" or kind != CHAR_LM:
         form = _characters_as_savedmodel(arguments)
     else:
         raise UsageError(
@@ -153,23 +152,24 @@ def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:
 
 def _weights(arguments: argparse.Namespace) -> str:
     """Return the encoder's weights for a model that can be exported, whose files have been checked."""
-    from captioner.data.model_files import check_networks, read_words
+    from captioner.data.model_directory import CaptionerDirectory
     from captioner.library import needed_weights
 
-    config, _ = read_words(arguments.model)
-    check_networks(arguments.model, config)
-    return needed_weights(arguments.model, config, arguments.encoder_weights)
+    model = CaptionerDirectory.read(arguments.model)
+    model.vocabulary()
+    model.check()
+    return needed_weights(model.path, model.config, arguments.encoder_weights)
 
 
 def _bundle(arguments: argparse.Namespace) -> str:
-    from captioner.data.model_files import read_words
+    from captioner.data.model_directory import CaptionerDirectory
     from captioner.export.bundle import export_bundle
     from captioner.library import read_or_make
 
-    config, vocabulary = read_words(arguments.model)
+    model = CaptionerDirectory.read(arguments.model)
     with stderr_closed():
-        network, arrays = read_or_make(arguments.model, config, arguments.encoder_weights)
-    export_bundle(arguments.model, config, vocabulary, network, arrays, arguments.output)
+        network = read_or_make(model, arguments.encoder_weights)
+    export_bundle(model, network, arguments.output)
     return f"{arguments.model} as a LiteRT bundle, for predict --model"
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "bulk": "caption any number of photos, also on a cluster",
     "serve": "start a web page and an HTTP API that caption photos",
     "export": "write a model for other programs",
+    "upgrade": "convert a model directory of an older version",
     "download": "download the weights that the larger model needs",
     "cache": "list what is kept for the next time, or remove it",
 }

@@ -146,7 +146,7 @@ def _is_text(arguments: argparse.Namespace) -> bool:
     Raises:
         UsageError: nothing is asked for, things of both kinds, or the model is of the other kind.
     """
-    from captioner.runtime.char_directory import is_char_model
+    from captioner.data.model_directory import CAPTIONER, CHAR_LM, model_kind
 
     parser = make_parser("predict")
     texts, photos = (
@@ -158,13 +158,13 @@ def _is_text(arguments: argparse.Namespace) -> bool:
         raise UsageError(
             f"{', '.join(photos)}: for photos, but {', '.join(texts)} for a language model; leave out one or the other"
         )
-    speaks = arguments.model is not None and is_char_model(arguments.model)
-    if photos and speaks:
+    kind = model_kind(arguments.model) if arguments.model is not None else ""
+    if photos and kind == CHAR_LM:
         raise UsageError(
             f"{', '.join(photos)}: {arguments.model} is a character language model and sees no photos; give --prompt "
             "or --score, or another --model"
         )
-    if texts and not speaks and arguments.model is not None and (arguments.model / "config.json").is_file():
+    if texts and kind == CAPTIONER:
         raise UsageError(
             f"{', '.join(texts)}: {arguments.model} is a captioning model; give photos, or another --model"
         )

@@ -1,4 +1,4 @@
-"""What lies in the cache: prepared encoders and decoders, and the rows that trainings have made of photos."""
+"""What lies in the cache: prepared encoders, notes about files, and the rows that trainings have made of photos."""
 
 import re
 from collections.abc import Iterator

@@ -10,9 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from captioner.checksums import CompactFiles
-from captioner.config_io import load_config
-from captioner.data.model_files import COMPACT_FILES, CONFIG
+from captioner.data.model_directory import NETWORK, CaptionerDirectory
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory, write_json
@@ -28,6 +26,17 @@ BYTES_A_SECOND = 20_000_000
 
 MEMORY = 1_000_000_000
 """Bytes that a trial may take, and four more for each of the network, whose numbers are widened and laid out anew."""
+
+
+def read_network(model: CaptionerDirectory) -> bytes:
+    """Read the encoder that a model directory has as a network for LiteRT, and try it if that has to be.
+
+    Raises:
+        CaptionerError: it is missing or damaged, or no encoder that LiteRT can run.
+    """
+    network = model.content(NETWORK)
+    refuse_harmful(network, model.manifest[NETWORK], model.path)
+    return network
 
 
 def refuse_harmful(network: bytes, known_as: str, directory: Path) -> None:
@@ -64,7 +73,7 @@ def _note(known_as: str) -> Path:
 
 def _shipped() -> str:
     try:
-        return load_config(shipped_model("compact") / CONFIG, COMPACT_FILES, CompactFiles).encoder
+        return CaptionerDirectory.read(shipped_model("compact")).manifest.get(NETWORK, "")
     except CaptionerError:  # it is not everywhere
         return ""
 

@@ -13,13 +13,13 @@ from captioner.files import atomic_write, open_regular
 
 
 def save_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name, whole or not at all.
+    """Write arrays by name, in alphabetical order, so that equal ones give equal bytes; whole or not at all.
 
     Raises:
         OSError: the directory cannot be written to, or the disk is full.
     """
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **weights)  # type: ignore[arg-type]  # NumPy's stub takes every name for a flag's
+        np.savez(file, **dict(sorted(weights.items())))  # type: ignore[arg-type]  # NumPy's stub takes every name for a flag's
 
 
 def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

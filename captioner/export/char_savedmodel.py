@@ -15,7 +15,7 @@ from captioner.config import CharModelConfig, GenerationConfig, SamplingConfig
 from captioner.export.draw import draw
 from captioner.export.savedmodel import save, scalar_inputs
 from captioner.models.char_lm import CharModel
-from captioner.runtime.char_directory import load_char_model
+from captioner.runtime.char_lm import load_char_model
 from captioner.text import CHARACTER_SPECIAL_TOKENS, CharacterVocabulary
 
 DEFAULTS = {

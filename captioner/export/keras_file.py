@@ -5,10 +5,10 @@ from pathlib import Path
 import keras
 
 from captioner.config import EncoderConfig
-from captioner.data.model_files import TUNED, is_compact
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.files import atomic_write
 from captioner.models.captioner import CaptionModel
-from captioner.models.directory import load_model, load_weights
+from captioner.models.directory import load_model, take_tuned
 from captioner.models.encoder import build_encoder, last_layers
 from captioner.models.networks import load_networks
 
@@ -51,14 +51,14 @@ def export_keras(model: Path, output: Path) -> str:
 
 def _parts(model: Path) -> tuple[CaptionModel, keras.Model | None, str]:
     """Return the decoder, what we trained of the encoder, and the name of what is read first."""
-    saved = load_model(model)
+    saved, directory = load_model(model), CaptionerDirectory.read(model)
     network = CaptionModel(saved.config.decoder, name="captioner")
     network.set_weights(saved.network.get_weights())
     encoder: EncoderConfig = saved.config.encoder
-    if is_compact(saved.config):
+    if directory.is_compact:
         return network, load_networks(model)[1], "images"
     if not encoder.fine_tune_after:
         return network, None, "features"
     tuned = last_layers(build_encoder(encoder, None), encoder.fine_tune_after)
-    load_weights(tuned, model / TUNED)
+    take_tuned(tuned, directory)
     return network, tuned, "grid"

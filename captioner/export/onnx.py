@@ -7,10 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from captioner.checksums import checksum_vocabulary
-from captioner.config_io import save_config
 from captioner.data.encoder_memory import check_conversion
-from captioner.data.model_files import CONFIG, VOCABULARY, read_checksums
+from captioner.data.model_directory import write_model
 from captioner.export.directory import atomic_directory
 from captioner.layers.decoder import Memory
 from captioner.models.captioner import CaptionModel
@@ -40,13 +38,12 @@ def export_onnx(model: Path, encoder_weights: str, output: Path) -> None:
     """
     saved, encoder = load_networks(model, encoder_weights)
     with atomic_directory(output, format="onnx", model="captioner") as temporary:
-        saved.vocabulary.save(temporary / VOCABULARY)
-        checksums = read_checksums(model, saved.config)
-        known = checksum_vocabulary(temporary / VOCABULARY)
-        save_config(temporary / CONFIG, model=saved.config, **checksums, vocabulary=known)
-        (temporary / "encoder.onnx").write_bytes(_encoder(encoder))
-        (temporary / "start.onnx").write_bytes(_start(saved.network))
-        (temporary / "step.onnx").write_bytes(_step(saved.network))
+        networks = {
+            "encoder.onnx": _encoder(encoder),
+            "start.onnx": _start(saved.network),
+            "step.onnx": _step(saved.network),
+        }
+        write_model(temporary, saved.config, saved.vocabulary, networks)
 
 
 def convert_encoder(encoder: keras.Model) -> bytes:

@@ -4,22 +4,12 @@ from pathlib import Path
 
 import keras
 
-from captioner.checksums import read_checked
-from captioner.config import EncoderConfig
 from captioner.data.encoder_memory import check_encoder
-from captioner.data.model_files import (
-    CONFIG,
-    NETWORK,
-    TUNED,
-    check_features,
-    is_compact,
-    read_config,
-    read_files,
-)
-from captioner.data.network_trial import refuse_harmful
+from captioner.data.model_directory import CONFIG, NETWORK, CaptionerDirectory
+from captioner.data.network_trial import read_network
 from captioner.errors import CaptionerError
 from captioner.models.compact_file import load_compact
-from captioner.models.directory import SavedModel, load_model, load_weights
+from captioner.models.directory import SavedModel, load_model, take_tuned
 from captioner.models.encoder import build_encoder, last_layers
 
 
@@ -31,36 +21,33 @@ def load_networks(directory: Path, encoder_weights: str | Path = "imagenet") -> 
     Raises:
         CaptionerError: the directory or the weights cannot be used, or the encoder would take too much memory.
     """
-    check_encoder(directory / CONFIG, read_config(directory).encoder)
-    model = load_model(directory)
-    if is_compact(model.config):
-        encoder = _compact(directory, model.config.encoder)
-    else:
-        encoder = load_encoder(directory, model.config.encoder, encoder_weights)
-    check_features(directory, model.config, encoder.output_shape[1:])
-    return model, encoder
+    model = CaptionerDirectory.read(directory)
+    check_encoder(directory / CONFIG, model.config.encoder)
+    saved = load_model(directory)
+    encoder = _compact(model) if model.is_compact else load_encoder(model, encoder_weights)
+    model.check_features(encoder.output_shape[1:])
+    return saved, encoder
 
 
-def load_encoder(directory: Path, config: EncoderConfig, encoder_weights: str | Path = "imagenet") -> keras.Model:
-    """Load a network of `keras.applications`, with the last layers that a model directory has if `config` names them.
+def load_encoder(model: CaptionerDirectory, encoder_weights: str | Path = "imagenet") -> keras.Model:
+    """Load a network of `keras.applications`, with the last layers that a model directory has if it tells of some.
 
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
+    config = model.config.encoder
     encoder = build_encoder(config, encoder_weights)
     if config.fine_tune_after:
-        load_weights(last_layers(encoder, config.fine_tune_after), directory / TUNED)
+        take_tuned(last_layers(encoder, config.fine_tune_after), model)
     return encoder
 
 
-def _compact(directory: Path, config: EncoderConfig) -> keras.Model:
-    files = read_files(directory)
-    network = read_checked(directory / NETWORK, files.encoder, CONFIG)
-    refuse_harmful(network, files.encoder, directory)
+def _compact(model: CaptionerDirectory) -> keras.Model:
+    network = read_network(model)
     try:
-        return load_compact(network, files.tensors, config.image_size)
+        return load_compact(network, model.tensors, model.config.encoder.image_size)
     except (ValueError, RuntimeError) as error:  # RuntimeError: of LiteRT, for what is no network
         raise CaptionerError(
-            f"{directory / CONFIG}: 'tensors' does not say where {NETWORK} keeps the encoder's weights ({error}); "
+            f"{model.path / CONFIG}: 'tensors' does not say where {NETWORK} keeps the encoder's weights ({error}); "
             "restore it from where it came"
         ) from error

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from captioner.config import CharModelConfig
+from captioner.data.model_directory import WEIGHTS, CharLMDirectory
 from captioner.decoding.completion import States, completions
 from captioner.decoding.sampling import draw, next_distribution
-from captioner.runtime.char_directory import load_char_model
-from captioner.runtime.char_network import CharNetwork
+from captioner.runtime.char_network import CharNetwork, weight_shapes
 from captioner.text import CHARACTER_SPECIAL_TOKENS, CharacterVocabulary
 
 WINDOW = 1024
@@ -49,7 +50,7 @@ class LanguageModel:
         Raises:
             CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
         """
-        config, vocabulary, weights = load_char_model(Path(directory))
+        config, vocabulary, weights = load_char_model(directory)
         return cls(vocabulary, CharNetwork(config, weights))
 
     def generate(
@@ -119,6 +120,16 @@ class LanguageModel:
     def _step(self, token: int, states: States) -> tuple[np.ndarray, States]:
         log_probs, states = self.network(np.array([[token]]), states)
         return _without_special(log_probs[0, 0]), states
+
+
+def load_char_model(directory: str | Path) -> tuple[CharModelConfig, CharacterVocabulary, dict[str, np.ndarray]]:
+    """Read the sizes, the characters and the weights by name of a model directory.
+
+    Raises:
+        CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
+    """
+    model = CharLMDirectory.read(directory)
+    return model.config, model.vocabulary(), model.arrays(WEIGHTS, weight_shapes(model.config))
 
 
 def until(characters: Iterable[str], stop: str) -> Iterator[str]:

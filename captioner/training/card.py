@@ -38,7 +38,7 @@ def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
         return (
             f"{of_imagenet}, read at layer `{encoder.feature_layer}` ({grid}).\n  What lies behind "
             f"`{encoder.fine_tune_after}`, {metrics['tuned_parameters']:,} parameters, was trained along and is in "
-            "`encoder.weights.h5`;\n  the rest is frozen, and not in this directory."
+            "`encoder.npz`;\n  the rest is frozen, and not in this directory."
         )
     return (
         f"{of_imagenet}, frozen, read at layer `{encoder.feature_layer}`\n  ({grid}). Its weights are not in this "

@@ -13,11 +13,11 @@ import numpy as np
 
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus
+from captioner.data.model_directory import WEIGHTS, write_model
 from captioner.errors import CaptionerError
 from captioner.metrics.likelihood import likelihood
 from captioner.models.char_lm import CharModel
 from captioner.plots import draw_text_curve
-from captioner.runtime.char_directory import save_char_model
 from captioner.runtime.char_lm import LanguageModel
 from captioner.text import CharacterVocabulary
 from captioner.training.artifacts import CARD, CURVE, write_history
@@ -126,7 +126,10 @@ class CharTraining(Training):
 
     def save_draft(self, stage: Stage) -> None:
         """Write the model with the weights that the stage has averaged."""
-        save_char_model(self.output, self.model, self.text.vocabulary, stage.scored.named_weights())
+        self._save(stage.scored)
+
+    def _save(self, network: CharModel) -> None:
+        write_model(self.output, self.model, self.text.vocabulary, {WEIGHTS: network.named_weights()})
 
     def finish(self, run: TrainingRun) -> dict[str, Any]:
         """Write the model, and score it.
@@ -136,7 +139,7 @@ class CharTraining(Training):
             last as one stream; with a test text, `test` holds the same of it.
         """
         progress, training = self.progress(run.histories), self.config.training
-        save_char_model(self.output, self.model, self.text.vocabulary, self.network.named_weights())
+        self._save(self.network)
         log.info("reading the validation text as one stream")
         model = LanguageModel.load(self.output)
         scores = {name: likelihood(model.surprisals(part)) for name, part in self.parts.items() if name != "train"}

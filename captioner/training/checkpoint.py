@@ -1,6 +1,8 @@
 """The state of a training between epochs on disk, so that the same command goes on where a killed one stopped."""
 
 import logging
+import math
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +15,7 @@ import keras
 from captioner.checksums import checksum_file
 from captioner.config_io import digest
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import read_json, write_json
-from captioner.models.directory import save_weights
+from captioner.files import atomic_write, read_json, write_json
 
 SCHEDULE = ("epochs", "patience")
 """Settings that may change while a run goes on."""
@@ -170,7 +171,7 @@ class Checkpoint:
         if best is not None:
             written[self._weights("best", progress.best_epoch)] = best
         for path, model in written.items():
-            save_weights(model, path)
+            _save_weights(model, path)
         known = self._checksums | {path.name: checksum_file(path) for path in written}
         kept = [self._weights("last", progress.epoch), self._weights("best", progress.best_epoch)]
         checksums = {path.name: known[path.name] for path in kept if path.name in known}
@@ -204,6 +205,22 @@ class Checkpoint:
 
     def _weights(self, kind: str, epoch: int) -> Path:
         return self.directory / f"{kind}-{epoch:04d}.weights.h5"
+
+
+def _save_weights(network: keras.Model, path: Path) -> None:
+    """Write a Keras weights file, with the optimiser's state where `network` is compiled, whole or not at all.
+
+    Raises:
+        OSError: the directory cannot be written to, or the disk is full.
+    """
+    optimizer = getattr(network, "optimizer", None)
+    variables = [*network.weights, *(optimizer.variables if optimizer else ())]
+    values = sum(math.prod(variable.shape) for variable in variables)
+    with atomic_write(path) as temporary:
+        if hasattr(os, "posix_fallocate"):  # a full disk shows here; HDF5 would crash Python over it
+            with temporary.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, 4 * values + 2048 * len(variables))
+        network.save_weights(temporary)
 
 
 def _damaged(path: Path) -> CaptionerError:

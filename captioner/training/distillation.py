@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from captioner.config import EncoderConfig
-from captioner.data.model_files import read_config
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.data.store import FeatureStore
 from captioner.errors import CaptionerError
 from captioner.files import cache_directory
@@ -38,7 +38,7 @@ def refuse_other_encoder(directory: Path, ours: EncoderConfig) -> None:
         directory: of the model.
         ours: the pupil's encoder, with `fine_tune_after`.
     """
-    theirs = read_config(directory).encoder
+    theirs = CaptionerDirectory.read(directory).config.encoder
     for name in ("network", "image_size", "fine_tune_after"):
         wanted, found = getattr(ours, name), getattr(theirs, name)
         if wanted != found and (name != "fine_tune_after" or found):  # where nothing was tuned, all is as it was

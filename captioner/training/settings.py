@@ -24,7 +24,7 @@ from captioner.config import (
     TrainingConfig,
     task_settings,
 )
-from captioner.data.model_files import read_config
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.errors import CaptionerError, UsageError
 from captioner.options import chosen, flags
 from captioner.recipe import RunSettings, unmet_need
@@ -140,7 +140,7 @@ def with_batch_size(training: TrainingConfig, run: RunSettings, photos: int) -> 
 
 
 def _read_model(directory: Path, models: Models) -> ModelConfig:
-    return models[directory] if directory in models else read_config(directory)
+    return models[directory] if directory in models else CaptionerDirectory.read(directory).config
 
 
 def _trained_model(run: RunSettings, base: Path, models: Models) -> ModelConfig:

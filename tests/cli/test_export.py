@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from captioner.cli.main import main
 from captioner.config import CharModelConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
-from captioner.runtime.char_directory import save_char_model
+from captioner.data.model_directory import WEIGHTS, CaptionerDirectory, describe, write_model
 from captioner.runtime.char_network import weight_shapes
 from captioner.text import CharacterVocabulary, Vocabulary
 
@@ -25,7 +26,7 @@ def directory(tmp_path):
     config = CharModelConfig("gru", 2, 6, 4, 0.1, True, len(vocabulary))
     rng = np.random.default_rng(1)
     weights = {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in weight_shapes(config).items()}
-    save_char_model(tmp_path / "model", config, vocabulary, weights)
+    write_model(tmp_path / "model", config, vocabulary, {WEIGHTS: weights})
     return tmp_path / "model"
 
 
@@ -133,20 +134,24 @@ def test_a_captioning_model_as_a_bundle(captioner, photo, tmp_path, capsys, monk
 
 
 def test_a_damaged_captioning_model_is_named_at_once(captioner, tmp_path, capsys):
-    (captioner / "decoder.weights.h5").write_bytes(b"damaged")
+    (captioner / "decoder.npz").write_bytes(b"damaged")
     for form in ("savedmodel", "litert"):
         command = ["export", "--model", str(captioner), "--format", form, "--output", str(tmp_path / "out")]
         assert main(command) == 1
-        assert "decoder.weights.h5 are not those" in capsys.readouterr().err
+        assert "decoder.npz is damaged, or not the file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bundle_is_not_exported_again(captioner, tmp_path, capsys):
+def test_a_bundle_can_be_exported_unless_it_lacks_layers_that_were_tuned(captioner, tmp_path, capsys):
     ready = tmp_path / "ready"
     assert main(["export", "--model", str(captioner), "--format", "litert", "--output", str(ready)]) == 0
+    assert main(["export", "--model", str(ready), "--format", "keras", "--output", str(tmp_path / "out.keras")]) == 0
+    model = CaptionerDirectory.read(ready)
+    tuned = replace(model.config, encoder=replace(model.config.encoder, fine_tune_after="mixed1"))
+    describe(ready, tuned, list(model.manifest))
     capsys.readouterr()
-    assert main(["export", "--model", str(ready), "--output", str(tmp_path / "out")]) == 1
-    assert "ready holds a LiteRT bundle alone" in capsys.readouterr().err
+    assert main(["export", "--model", str(ready), "--format", "keras", "--output", str(tmp_path / "out.keras")]) == 1
+    assert "encoder.npz is not part of the model: this is an export for another use" in capsys.readouterr().err
 
 
 def test_a_character_model_needs_no_bundle(export, tmp_path):

@@ -8,8 +8,7 @@ import pytest
 from captioner.cli.main import main
 from captioner.cli.surprisal import surprisal_page
 from captioner.config import CharModelConfig
-from captioner.config_io import save_config
-from captioner.runtime.char_directory import save_char_model
+from captioner.data.model_directory import WEIGHTS, describe, write_model
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import weight_shapes
 from captioner.text import CharacterVocabulary
@@ -24,7 +23,7 @@ def directory(tmp_path):
     config = CharModelConfig("rnn", 1, 6, 4, 0.0, True, len(vocabulary))
     rng = np.random.default_rng(1)
     weights = {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in weight_shapes(config).items()}
-    save_char_model(tmp_path / "model", config, vocabulary, weights)
+    write_model(tmp_path / "model", config, vocabulary, {WEIGHTS: weights})
     return tmp_path / "model"
 
 
@@ -227,7 +226,7 @@ def test_values_out_of_bounds_are_wrong_usage(predict, arguments, capsys):
 def test_a_captioning_model_does_not_speak(tmp_path, capsys, arguments):
     from captioner.config import ModelConfig
 
-    save_config(tmp_path / "config.json", model=ModelConfig())
+    describe(tmp_path, ModelConfig(), [])
     assert main(["predict", "--model", str(tmp_path), *arguments]) == 2
     assert f"{arguments[0]}: {tmp_path} is a captioning model; give photos" in capsys.readouterr().err
 

@@ -6,7 +6,7 @@ import pytest
 
 from captioner.cli.train_options import given_settings, make_parser
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
-from captioner.config_io import save_config
+from captioner.data.model_directory import describe
 from captioner.errors import CaptionerError, UsageError
 from captioner.recipe import plan_runs, read_recipe
 from captioner.training.settings import check_runs, configure, with_batch_size
@@ -26,7 +26,7 @@ def configured(*argv):
 
 @pytest.fixture
 def base(tmp_path) -> Path:
-    save_config(tmp_path / "base" / "config.json", model=BASE)
+    describe(tmp_path / "base", BASE, [])
     return tmp_path / "base"
 
 
@@ -130,7 +130,7 @@ def test_teachers_are_for_fine_tuning_and_one_for_a_compact_encoder(base):
 
 def test_a_fine_tuned_model_to_start_from_has_decided_where(tmp_path):
     tuned = dataclasses.replace(BASE, encoder=dataclasses.replace(BASE.encoder, fine_tune_after="mixed3"))
-    save_config(tmp_path / "config.json", model=tuned)
+    describe(tmp_path, tuned, [])
     assert configured("--init-from", tmp_path)[0] == tuned
     with pytest.raises(UsageError, match=r"--fine-tune-after mixed4: --init-from .* has mixed3"):
         configured("--init-from", tmp_path, "--fine-tune-epochs", 1, "--fine-tune-after", "mixed4")
@@ -182,8 +182,8 @@ def test_without_epochs_of_its_own_a_training_may_have_other_stages(base):
 
 def test_defaults_depend_on_the_encoder_and_on_what_a_run_starts_from(tmp_path):
     compact = dataclasses.replace(BASE, encoder=EncoderConfig("compact", "grid", 144))
-    save_config(tmp_path / "compact" / "config.json", model=compact)
-    save_config(tmp_path / "large" / "config.json", model=BASE)
+    describe(tmp_path / "compact", compact, [])
+    describe(tmp_path / "large", BASE, [])
     alone = configured("--encoder", "compact")[1]
     assert (alone.batch_size, alone.epochs, alone.views, alone.learning_rate) == (64, 30, 1, 1e-3)
     taught = configured("--encoder", "compact", "--teacher", tmp_path / "large")[1]

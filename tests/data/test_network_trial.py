@@ -11,7 +11,7 @@ import pytest
 
 from captioner.checksums import checksum
 from captioner.data import network_trial
-from captioner.data.model_files import NETWORK
+from captioner.data.model_directory import NETWORK
 from captioner.data.network_trial import refuse_harmful, remember
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError

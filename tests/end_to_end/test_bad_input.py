@@ -91,9 +91,9 @@ def test_a_missing_model_is_named(command, photos, encoder_weights, data, tmp_pa
     ("change", "complaint"),
     [
         (lambda text: text[:50], "config.json is not valid JSON"),
-        (lambda text: text.replace('"format_version": 1', '"format_version": 99'), "format version 99"),
+        (lambda text: text.replace('"format_version": 2', '"format_version": 99'), "format version 99"),
         (lambda text: text.replace('"hidden_size": 16', '"hidden_size": 99999'), "hidden_size: expected a value from"),
-        (lambda text: text.replace('"hidden_size": 16', '"hidden_size": 17'), "decoder.weights.h5 cannot be read"),
+        (lambda text: text.replace('"hidden_size": 16', '"hidden_size": 17'), "but config.json expects (288, 17)"),
         (lambda text: text.replace('"rnn"', '"transformer"'), "cell: expected one of rnn, gru, lstm"),
         (lambda text: text.replace('"mixed2"', '"mixed5"'), "config.json was changed by hand"),
         (lambda text: text.replace('"InceptionV3"', '"os.system"'), "os.system"),
@@ -114,7 +114,7 @@ def test_a_broken_configuration_is_named(command, model, photos, data, encoder_w
         assert complaint in outcome.err
 
 
-@pytest.mark.parametrize("name", ["vocabulary.json", "decoder.weights.h5"])
+@pytest.mark.parametrize("name", ["vocabulary.json", "decoder.npz"])
 @pytest.mark.parametrize("damage", ["cut", "missing"])
 def test_a_damaged_model_is_named(command, model, photos, encoder_weights, tmp_path, name, damage):
     broken = tmp_path / "model"
@@ -172,9 +172,9 @@ def real_encoder(monkeypatch):
 @pytest.mark.usefixtures("real_encoder")
 def test_wrong_encoder_weights_are_named(command, model, photos, data, tmp_path):
     predict = ["predict", "--model", model, photos / "red_circle.png", "--encoder-weights"]
-    outcome = command(*predict, model / "decoder.weights.h5")
+    outcome = command(*predict, model / "decoder.npz")
     assert (outcome.status, outcome.out) == (1, "")
-    assert "decoder.weights.h5 does not hold the weights of InceptionV3 without top" in outcome.err
+    assert "decoder.npz does not hold the weights of InceptionV3 without top" in outcome.err
     (tmp_path / "text.h5").write_text("no weights")
     outcome = command("train", "--data", data, "--output", tmp_path / "new", "--encoder-weights", tmp_path / "text.h5")
     assert (outcome.status, outcome.out) == (1, "")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -60,14 +59,10 @@ def arguments(recipe, data, encoder_weights):
 
 def weights_of(directory: Path) -> dict[str, np.ndarray]:
     found = {}
-    for name in ("decoder.weights.h5", "encoder.weights.h5"):
+    for name in ("decoder.npz", "encoder.npz"):
         if (directory / name).exists():
-            with h5py.File(directory / name) as file:
-                file.visititems(
-                    lambda key, item, name=name: (
-                        found.update({f"{name}/{key}": item[()]}) if isinstance(item, h5py.Dataset) else None
-                    )
-                )
+            with np.load(directory / name) as file:
+                found |= {f"{name}/{key}": values for key, values in file.items()}
     return found
 
 
@@ -91,7 +86,7 @@ def test_a_recipe_that_was_killed_between_its_runs_goes_on(recipe, arguments, co
     assert process.returncode == -signal.SIGKILL, "".join(told)
     assert (teacher / "metrics.json").exists()
     assert not (pupil / "metrics.json").exists()
-    before = (teacher / "decoder.weights.h5").stat().st_mtime_ns
+    before = (teacher / "decoder.npz").stat().st_mtime_ns
 
     outcome = command(*arguments)
     assert outcome.status == 0, outcome.err
@@ -99,7 +94,7 @@ def test_a_recipe_that_was_killed_between_its_runs_goes_on(recipe, arguments, co
     assert f"{teacher} is finished; nothing to train" in outcome.err
     assert f"{pupil} is finished after " in outcome.err
     assert outcome.out.count("dev photos, beam width ") == 2
-    assert (teacher / "decoder.weights.h5").stat().st_mtime_ns == before
+    assert (teacher / "decoder.npz").stat().st_mtime_ns == before
     settings = json.loads((pupil / "metrics.json").read_text())["settings"]
     assert settings["teachers"] == [str(teacher)]
     assert (settings["limit"], settings["distillation"], settings["ema_momentum"]) == (6, 0.25, 0.0)
@@ -118,7 +113,7 @@ def test_a_recipe_that_was_killed_between_its_runs_goes_on(recipe, arguments, co
     assert outcome.status == 0, outcome.err
     expected, found = weights_of(alone), weights_of(pupil)
     assert expected.keys() == found.keys()
-    assert any(name.startswith("encoder.weights.h5/") for name in found)
+    assert any(name.startswith("encoder.npz/") for name in found)
     for name in expected:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 

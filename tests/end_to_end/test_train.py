@@ -14,7 +14,7 @@ from captioner.training import captioning
 from captioner.training.checkpoint import Progress
 
 FILES = {
-    *("config.json", "vocabulary.json", "decoder.weights.h5", "metrics.json"),
+    *("config.json", "vocabulary.json", "decoder.npz", "metrics.json"),
     *("history.csv", "training.png", "README.md", "checkpoint"),
 }
 
@@ -68,13 +68,13 @@ def test_holes_in_the_data_set_are_reported_and_no_error(trained):
 
 def test_a_finished_run_says_so(trained, train_arguments, command):
     directory, first = trained
-    before = (directory / "decoder.weights.h5").stat().st_mtime_ns
+    before = (directory / "decoder.npz").stat().st_mtime_ns
     again = command(*train_arguments, "--epochs", 2, "--output", directory)
     assert again.status == 0
     assert f"{directory} is finished; nothing to train" in again.err
     assert epochs_in(again.err) == []
     assert again.out == first.out
-    assert (directory / "decoder.weights.h5").stat().st_mtime_ns == before
+    assert (directory / "decoder.npz").stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize(

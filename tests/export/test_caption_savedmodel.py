@@ -250,8 +250,8 @@ def test_weights_are_held_once(exported, encoder, network):
 def test_a_model_that_cannot_be_read_leaves_nothing(tmp_path, save_captioner, encoder, monkeypatch):
     monkeypatch.setattr(networks, "build_encoder", lambda config, weights: encoder)
     model = save_captioner(tmp_path / "model")
-    (model / "decoder.weights.h5").write_bytes(b"damaged")
-    with pytest.raises(CaptionerError, match=r"decoder\.weights\.h5"):
+    (model / "decoder.npz").write_bytes(b"damaged")
+    with pytest.raises(CaptionerError, match=r"decoder\.npz"):
         export_caption_savedmodel(model, "imagenet", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

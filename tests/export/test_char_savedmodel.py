@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from captioner.config import CELLS, CharModelConfig
+from captioner.data.model_directory import WEIGHTS, write_model
 from captioner.errors import CaptionerError
 from captioner.export.char_savedmodel import DEFAULTS, export_char_savedmodel
-from captioner.runtime.char_directory import load_char_model, save_char_model
-from captioner.runtime.char_lm import LanguageModel
+from captioner.runtime.char_lm import LanguageModel, load_char_model
 from captioner.runtime.char_network import weight_shapes
 from captioner.text import CharacterVocabulary
 
@@ -26,7 +26,7 @@ def save(directory: Path, cell: str = "rnn", **more: np.ndarray) -> Path:
     config = CharModelConfig(cell, 2, 8, 5, 0.25, True, len(vocabulary))
     rng = np.random.default_rng(3)
     weights = {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in weight_shapes(config).items()}
-    save_char_model(directory, config, vocabulary, weights | more)
+    write_model(directory, config, vocabulary, {WEIGHTS: weights | more})
     return directory
 
 
@@ -247,7 +247,7 @@ def test_an_export_that_fails_leaves_nothing(exported, tmp_path, monkeypatch, er
 
 def test_a_damaged_model_is_named(tmp_path):
     config, vocabulary, weights = load_char_model(save(tmp_path / "model"))
-    save_char_model(tmp_path / "model", replace(config, hidden_size=9), vocabulary, weights)
+    write_model(tmp_path / "model", replace(config, hidden_size=9), vocabulary, {WEIGHTS: weights})
     with pytest.raises(CaptionerError, match=r"weights\.npz: cell_1/kernel"):
         export_char_savedmodel(tmp_path / "model", tmp_path / "out")
     assert not (tmp_path / "out").exists()

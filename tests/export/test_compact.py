@@ -11,7 +11,7 @@ import pytest
 
 from captioner import library
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
-from captioner.data.model_files import read_config, read_files
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.errors import CaptionerError
 from captioner.export.bundle import export_bundle
 from captioner.export.compact import save_compact
@@ -19,7 +19,6 @@ from captioner.models import networks
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact import CHANNELS, build_compact
 from captioner.models.compact_file import find_tensors, load_compact
-from captioner.models.directory import load_model
 from captioner.models.folding import folded, rounded
 
 SIZE = 80  # 4 x 4 places
@@ -116,9 +115,8 @@ def test_litert_says_what_keras_says_without_cache_weights_or_keras(
 
 def test_an_export_for_litert_is_the_model_itself(directory, photos, nothing_else, tmp_path, monkeypatch):
     refuse_keras(monkeypatch)
-    config, vocabulary = library.read_words(directory)
-    parts = library.read_or_make(directory, config, "imagenet")
-    export_bundle(directory, config, vocabulary, *parts, tmp_path / "ready")
+    model = CaptionerDirectory.read(directory)
+    export_bundle(model, library.read_or_make(model, "imagenet"), tmp_path / "ready")
     caption = library.Captioner.load(directory)(photos[0])
     assert library.Captioner.load(tmp_path / "ready")(photos[0]).score == caption.score
     assert {path.name for path in (tmp_path / "ready").iterdir()} == {
@@ -162,7 +160,7 @@ def test_trained_anew_in_the_same_place_it_is_the_new_one(directory, saved, phot
 )
 def test_a_configuration_changed_by_hand_is_named(directory, nothing_else, change, complaint):
     whole = json.loads((directory / "config.json").read_text())
-    change(whole["files"]["tensors"])
+    change(whole["tensors"])
     del whole["digest"]
     (directory / "config.json").write_text(json.dumps(whole))
     with pytest.raises(CaptionerError, match=rf"config\.json.*{complaint}"):
@@ -177,16 +175,16 @@ def test_a_network_that_does_not_hold_the_weights_is_no_model(saved):
 
 def test_what_a_converter_leaves_out_is_zeros(saved):
     root = saved[0]
-    tensors = read_files(root / "model").tensors
+    tensors = CaptionerDirectory.read(root / "model").tensors
     assert tensors["stage_3_block_1_squeeze/bias"] == -1  # as it was initialised
     content = (root / "model" / "encoder.tflite").read_bytes()
     assert not load_compact(content, tensors, SIZE).get_layer("stage_3_block_1_squeeze").bias.numpy().any()
 
 
-def test_a_model_of_before_is_named(directory):
+def test_a_configuration_without_tensors_is_named(directory):
     whole = json.loads((directory / "config.json").read_text())
-    del whole["files"], whole["digest"]
+    del whole["tensors"], whole["digest"]
     (directory / "config.json").write_text(json.dumps(whole))
-    assert read_config(directory).encoder.network == "compact"
-    with pytest.raises(CaptionerError, match=r"config\.json: the settings 'files' are missing"):
-        load_model(directory)
+    assert CaptionerDirectory.read(directory).is_compact
+    with pytest.raises(CaptionerError, match=r"config\.json: 'tensors' does not say where .*stem/kernel is missing"):
+        networks.load_networks(directory)

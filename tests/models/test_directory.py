@@ -5,18 +5,15 @@ import re
 import shutil
 from dataclasses import replace
 
-import h5py
 import keras
 import numpy as np
 import pytest
 
-from captioner.checksums import checksum_weights
-from captioner.config import DecoderConfig
-from captioner.data.model_files import CONFIG, VOCABULARY, WEIGHTS, read_config, read_words
+from captioner.data.model_directory import CONFIG, DECODER, VOCABULARY, CaptionerDirectory, describe
 from captioner.data.shipped import shipped_model
+from captioner.data.weights_file import save_weights
 from captioner.errors import CaptionerError
-from captioner.models.captioner import CaptionModel
-from captioner.models.directory import load_model, load_weights, save_model
+from captioner.models.directory import layer_variables, load_model, save_model
 from captioner.text import Vocabulary
 
 
@@ -53,10 +50,10 @@ def logits(model, features):
 def test_a_model_comes_back_whole(saved, config, vocabulary, features, cell):
     directory, model = saved(cell)
     loaded = load_model(directory)
-    assert loaded.config == read_config(directory) == config(cell)
+    assert loaded.config == CaptionerDirectory.read(directory).config == config(cell)
     assert loaded.vocabulary.tokens == vocabulary.tokens
     np.testing.assert_array_equal(logits(loaded.network, features), logits(model, features))
-    assert sorted(path.name for path in directory.iterdir()) == sorted([CONFIG, VOCABULARY, WEIGHTS])
+    assert sorted(path.name for path in directory.iterdir()) == sorted([CONFIG, VOCABULARY, DECODER])
 
 
 @pytest.mark.parametrize("name", ["flickr8k", "compact"])
@@ -80,7 +77,7 @@ def test_the_optimiser_is_left_out(tmp_path, config, vocabulary, network, featur
     model.compile(optimizer="adam")
     model.optimizer.build(model.trainable_variables)
     save_model(tmp_path / "trained", config(), vocabulary, model)
-    sizes = [(tmp_path / name / WEIGHTS).stat().st_size for name in ("bare", "trained")]
+    sizes = [(tmp_path / name / DECODER).stat().st_size for name in ("bare", "trained")]
     assert sizes[0] == sizes[1]
     np.testing.assert_array_equal(logits(load_model(tmp_path / "trained").network, features), logits(model, features))
 
@@ -95,7 +92,7 @@ def test_saving_again_replaces(saved, tmp_path, config, vocabulary, network, fea
 def test_equal_weights_are_saved_as_equal_bytes(saved, tmp_path, config, vocabulary):
     directory, model = saved()
     save_model(tmp_path / "again", config("rnn"), vocabulary, model)
-    assert (tmp_path / "again" / WEIGHTS).read_bytes() == (directory / WEIGHTS).read_bytes()
+    assert (tmp_path / "again" / DECODER).read_bytes() == (directory / DECODER).read_bytes()
 
 
 def test_dropout_is_saved_and_does_not_move_what_is_read(tmp_path, config, vocabulary, network, features):
@@ -119,7 +116,7 @@ def test_what_is_no_model_directory(tmp_path, name):
     refused(tmp_path / name, tmp_path / name, "is no model directory", CONFIG, "saved_models/flickr8k")
 
 
-@pytest.mark.parametrize("name", [VOCABULARY, WEIGHTS])
+@pytest.mark.parametrize("name", [VOCABULARY, DECODER])
 def test_a_missing_file_is_named(saved, name):
     directory, _ = saved()
     (directory / name).unlink()
@@ -129,14 +126,14 @@ def test_a_missing_file_is_named(saved, name):
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.9999])
 def test_truncated_weights(saved, share):
     directory, _ = saved()
-    path = directory / WEIGHTS
+    path = directory / DECODER
     os.truncate(path, int(path.stat().st_size * share))
-    refused(directory, path, "checksum differs", "damaged", "copy the directory again")
+    refused(directory, path, "checksum differs", "damaged", "copy or export the directory again")
 
 
 def test_a_flipped_bit_anywhere_in_the_weights(saved):
     directory, _ = saved()
-    path = directory / WEIGHTS
+    path = directory / DECODER
     whole = path.read_bytes()
     draw = np.random.default_rng(17)
     for place in draw.integers(len(whole), size=40).tolist():
@@ -159,7 +156,8 @@ def test_a_flipped_bit_in_configuration_or_vocabulary(saved, config, vocabulary,
         content[place // 8] ^= 1 << place % 8
         (directory / name).write_bytes(content)
         try:
-            found, words = read_words(directory)
+            model = CaptionerDirectory.read(directory)
+            found, words = model.config, model.vocabulary()
         except CaptionerError as error:
             assert str(directory / name) in str(error)  # noqa: PT017
             refused += 1
@@ -171,7 +169,7 @@ def test_a_flipped_bit_in_configuration_or_vocabulary(saved, config, vocabulary,
 def test_a_word_that_was_changed_is_noticed(saved):
     directory, _ = saved()
     text = (directory / VOCABULARY).read_text(encoding="utf-8")
-    word = read_words(directory)[1].tokens[4]
+    word = CaptionerDirectory.read(directory).vocabulary().tokens[4]
     (directory / VOCABULARY).write_text(text.replace(f'"{word}"', f'"{word}x"'), encoding="utf-8")
     refused(directory, directory / VOCABULARY, "its checksum differs")
 
@@ -187,30 +185,25 @@ def test_a_setting_that_was_changed_is_noticed(saved):
 def test_weights_of_another_model(saved, tmp_path, config, vocabulary, network):
     directory, _ = saved()
     save_model(tmp_path / "other", config(), vocabulary, network(seed=8))
-    shutil.copy(tmp_path / "other" / WEIGHTS, directory / WEIGHTS)
-    refused(directory, directory / WEIGHTS, "from another model")
+    shutil.copy(tmp_path / "other" / DECODER, directory / DECODER)
+    refused(directory, directory / DECODER, "checksum differs")
 
 
 @pytest.mark.parametrize("change", [{"hidden_size": 9}, {"cell": "gru"}, {"cell": "lstm"}, {"channels": 7}])
 def test_settings_that_do_not_fit_the_weights(saved, change):
     directory, _ = saved()
-    whole = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    whole["model"]["decoder"] |= change
-    del whole["digest"]
-    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
-    refused(directory, directory / WEIGHTS, "cannot be read")
+    signed(directory, **change)
+    refused(directory, directory / DECODER, "config.json expects")
 
 
-@pytest.mark.parametrize("content", [b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + b"\xff" * 500, "half"])
-def test_weights_that_are_no_weights_file(tmp_path, network, content):
-    path = tmp_path / WEIGHTS
-    model = network()
-    if content == "half":
-        model.save_weights(path)
-        content = path.read_bytes()[: path.stat().st_size // 2]
-    path.write_bytes(content)
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\3\4" + b"\xff" * 500, "half"])
+def test_weights_that_are_no_weights_file(saved, content):
+    directory, _ = saved()
+    path = directory / DECODER
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content == "half" else content)
+    signed(directory)
     with pytest.raises(CaptionerError, match=re.escape(f"the weights {path} cannot be read (")) as error:
-        load_weights(model, path)
+        load_model(directory)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 500
 
@@ -224,7 +217,11 @@ def test_a_vocabulary_of_another_size(saved):
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        (("format_version",), 2, "format version 2 cannot be read, this captioner reads 1; install"),
+        (("format_version",), 3, "format version 3 cannot be read, this captioner reads 1 and 2; install"),
+        (("kind",), "painter", "kind: expected captioner or char_lm, found 'painter'"),
+        (("kind",), [], "kind: expected captioner or char_lm, found '[]'"),
+        (("kind",), "char_lm", "is a character language model; expected a captioning model, such as saved_models"),
+        (("wings",), 2, "unknown settings ['wings']"),
         (("format_version",), True, "format version True cannot be read"),
         (("model", "decoder", "hidden_size"), "512", "hidden_size: expected int, found str '512'"),
         (("model", "decoder", "hidden_size"), -1, "hidden_size: expected a value from 1 to 16384, found -1"),
@@ -233,8 +230,9 @@ def test_a_vocabulary_of_another_size(saved):
         (("model", "decoder", "wings"), 2, "unknown settings ['wings']"),
         (("model", "encoder", "network"), "__class__", "network: expected one of InceptionV3"),
         (("model",), [], "model: expected an object of settings, found list"),
-        (("checksums",), {}, "checksums: unknown settings none, missing settings ['weights']"),
-        (("checksums", "weights"), 0, "checksums: weights: expected str, found int '0'"),
+        (("manifest",), [], "manifest: expected an object of strings, found '[]'"),
+        (("manifest", "decoder.npz"), 0, "manifest: expected an object of strings"),
+        (("tensors",), {"a": "b"}, "tensors: expected an object of whole numbers"),
     ],
 )
 def test_hostile_settings_are_named(saved, keys, value, message):
@@ -246,7 +244,7 @@ def test_hostile_settings_are_named(saved, keys, value, message):
     place[keys[-1]] = value
     del whole["digest"]
     (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
-    refused(directory, directory / CONFIG, message)
+    refused(directory, directory, message)
 
 
 @pytest.mark.parametrize("name", [CONFIG, VOCABULARY])
@@ -261,105 +259,76 @@ def test_a_save_that_fails_leaves_no_half_file(saved, network, config, vocabular
     directory, model = saved()
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
 
-    def fail(self, path):
-        path.write_bytes(b"half")
+    def fail(file, **arrays):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(CaptionModel, "save_weights", fail)
+    monkeypatch.setattr(np, "savez", fail)
     with pytest.raises(OSError, match="No space left"):
         save_model(directory, config(), vocabulary, network(seed=3))
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
     np.testing.assert_array_equal(logits(load_model(directory).network, features), logits(model, features))
 
 
-def test_weights_of_another_size_than_the_configuration(tmp_path, config, network):
-    network().save_weights(tmp_path / WEIGHTS)
-    sizes: DecoderConfig = replace(config().decoder, embedding_dim=6)
-    with pytest.raises(CaptionerError, match="cannot be read"):
-        load_weights(CaptionModel(sizes), tmp_path / WEIGHTS)
-
-
-def hostile(path, kind, other):
-    """Put something in the place of an array of a weights file."""
-    with h5py.File(path, "r+") as file:
-        found = []
-        file.visititems(lambda name, each: found.append(name) if isinstance(each, h5py.Dataset) else None)
-        name, shape = found[0], file[found[0]].shape
-        del file[name]
-        if kind == "external":
-            file.create_dataset(name, shape, "f4", external=[(str(other), 0, h5py.h5f.UNLIMITED)])
-        elif kind == "link":
-            file[name] = h5py.ExternalLink(str(other), "/x")
-        elif kind == "soft link":
-            file[name] = h5py.SoftLink(f"/{found[1]}")
-        elif kind == "second name":
-            file[name] = file[found[1]]
-        elif kind == "circle":
-            file[name] = file["/"]
-        elif kind == "piece":  # 16 numbers, of which the only piece has 512 million
-            file.create_dataset(name, (16,), "f4", maxshape=(None,), chunks=(1 << 29,), compression="gzip")
-        elif kind == "many pieces":  # each of them is small enough
-            for number in range(100):
-                file.create_dataset(f"more/{number}", (1,), "f4", maxshape=(None,), chunks=(1 << 18,))
-            file.create_dataset(name, shape, "f4")
-        elif kind == "texts":
-            file.create_dataset(name, shape, h5py.string_dtype())
-        else:
-            file.create_dataset(name, (1 << 16, 1 << 20), "f4", chunks=(1 << 10, 1 << 10), compression="gzip")
-
-
-@pytest.mark.parametrize(
-    ("kind", "complaint"),
-    [
-        *[("external", "another file"), ("link", "a link"), ("soft link", "a link"), ("bomb", "more than the")],
-        *[("second name", "another name too"), ("circle", "another name too"), ("piece", "more than the")],
-        *[("many pieces", "more than the"), ("texts", "no numbers")],
-    ],
-)
-def test_weights_that_lead_elsewhere_or_unpack_to_too_much_are_refused(saved, tmp_path, kind, complaint):
-    directory, _ = saved()
-    secret = tmp_path / "secret"
-    secret.write_bytes(bytes(100_000))
-    hostile(directory / WEIGHTS, kind, secret)
-    whole = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    whole["checksums"]["weights"] = checksum_weights(directory / WEIGHTS).weights  # a stranger can count too
-    del whole["digest"]
-    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
-    refused(directory, directory / WEIGHTS, complaint)
-
-
-def unsigned(directory, **checksums):
-    """Change what a configuration knows of its files, as a stranger can."""
-    whole = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    whole.pop("digest", None)
-    whole["checksums"] |= checksums
-    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
-    return whole
+def signed(directory, **config):
+    """Let the manifest have what the files are, as a stranger can, and change settings of the decoder."""
+    model = CaptionerDirectory.read(directory)
+    changed = replace(model.config, decoder=replace(model.config.decoder, **config))
+    describe(directory, changed, list(model.manifest))
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
-def test_weights_that_are_no_numbers_are_refused(saved, network, odd):
-    (directory, _), model = saved(), network()
-    bias = model.decoder.output_projection.bias
-    bias.assign(np.where(np.arange(bias.shape[0]) == 5, odd, keras.ops.convert_to_numpy(bias)))
-    model.save_weights(directory / WEIGHTS)
-    unsigned(directory, weights=checksum_weights(directory / WEIGHTS).weights)
-    refused(directory, directory / WEIGHTS, "bias holds NaN or infinite numbers")
+def test_weights_that_are_no_numbers_are_refused(saved, odd):
+    directory, model = saved()
+    weights = model.named_weights()
+    bias = weights["output_projection/bias"]
+    save_weights(
+        directory / DECODER, weights | {"output_projection/bias": np.where(np.arange(len(bias)) == 5, odd, bias)}
+    )
+    signed(directory)
+    refused(directory, directory / DECODER, "bias holds NaN or infinite numbers")
 
 
 def test_a_configuration_gets_no_memory_that_its_files_do_not_fill(saved, monkeypatch):
     directory, _ = saved()
-    whole = unsigned(directory)
-    whole["model"]["decoder"]["hidden_size"] = 16384
-    (directory / CONFIG).write_text(json.dumps(whole), encoding="utf-8")
+    signed(directory, hidden_size=16384)
     monkeypatch.setattr(
         "captioner.models.directory.CaptionModel", lambda config: pytest.fail("it must not be built for this")
     )
-    refused(directory, directory / WEIGHTS, "config.json expects take 4297654888 bytes, but the file has")
+    refused(directory, directory / DECODER, "but config.json expects")
+
+
+def test_layers_have_the_same_names_whatever_was_built_before():
+    def build():
+        pixels = keras.Input((8, 8, 3))
+        x = keras.layers.BatchNormalization(scale=False)(keras.layers.Conv2D(4, 3, use_bias=False)(pixels))
+        inner = keras.Sequential([keras.layers.LayerNormalization(), keras.layers.Conv2D(2, 1)])
+        x = inner(keras.layers.DepthwiseConv2D(3)(keras.layers.Conv2D(4, 1)(x)))
+        return keras.Model(pixels, keras.Model(pixels, x)(pixels))
+
+    names = [[name for name, _ in layer_variables(build())] for _ in range(2)]
+    assert names[0] == names[1]
+    assert names[0] == [
+        *("conv2d/kernel", "batch_normalization/beta"),
+        *("batch_normalization/moving_mean", "batch_normalization/moving_variance"),
+        *("conv2d_1/kernel", "conv2d_1/bias", "depthwise_conv2d/kernel", "depthwise_conv2d/bias"),
+        *("sequential/layer_normalization/gamma", "sequential/layer_normalization/beta"),
+        *("sequential/conv2d/kernel", "sequential/conv2d/bias"),
+    ]
+
+
+def test_a_model_trained_in_the_place_of_another_leaves_nothing_of_it(saved, config, vocabulary, network):
+    directory, _ = saved()
+    strangers = ["encoder.npz", "encoder.tflite", "weights.npz", "decoder.weights.h5", "bundle.json"]
+    for name in strangers:
+        (directory / name).touch()
+    (directory / "notes.txt").touch()
+    save_model(directory, config(), vocabulary, network())
+    assert sorted(path.name for path in directory.iterdir()) == sorted([CONFIG, VOCABULARY, DECODER, "notes.txt"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such files on Windows")
-@pytest.mark.parametrize("name", [CONFIG, VOCABULARY, WEIGHTS])
+@pytest.mark.parametrize("name", [CONFIG, VOCABULARY, DECODER])
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_a_pipe_or_a_device_in_a_model_directory_is_refused(saved, name, kind):
     directory, _ = saved()

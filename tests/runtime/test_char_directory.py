@@ -6,18 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.checksums import checksum_weights
 from captioner.config import CharModelConfig
-from captioner.config_io import save_config
-from captioner.errors import CaptionerError
-from captioner.runtime.char_directory import (
+from captioner.data.model_directory import (
     CONFIG,
     VOCABULARY,
     WEIGHTS,
-    is_char_model,
-    load_char_model,
-    save_char_model,
+    CaptionerDirectory,
+    CharLMDirectory,
+    describe,
+    model_kind,
+    write_model,
 )
+from captioner.errors import CaptionerError
+from captioner.runtime.char_lm import load_char_model
 from captioner.text import CharacterVocabulary
 
 
@@ -28,14 +29,14 @@ def config(vocabulary) -> CharModelConfig:
 
 @pytest.fixture
 def saved(tmp_path, config, vocabulary, weights):
-    save_char_model(tmp_path / "모델", config, vocabulary, weights(config))
+    write_model(tmp_path / "모델", config, vocabulary, {WEIGHTS: weights(config)})
     return tmp_path / "모델"
 
 
 def rewrite(directory, config, arrays, **how):
     """Put other weights in their place, with a checksum that fits."""
     np.savez(directory / WEIGHTS, **arrays)
-    save_config(directory / CONFIG, char_lm=config, checksums=checksum_weights(directory / WEIGHTS))
+    describe(directory, config, [VOCABULARY, WEIGHTS])
 
 
 def test_a_model_comes_back_whole(saved, config, vocabulary, weights):
@@ -48,12 +49,15 @@ def test_a_model_comes_back_whole(saved, config, vocabulary, weights):
 
 
 def test_the_two_kinds_of_model_are_told_apart(saved, tmp_path):
-    assert is_char_model(saved)
-    assert not is_char_model(tmp_path)
-    (tmp_path / CONFIG).write_text(json.dumps({"format_version": 1, "model": {}}))
-    assert not is_char_model(tmp_path)
-    with pytest.raises(CaptionerError, match=r"the settings 'char_lm' are missing"):
+    assert model_kind(saved) == "char_lm"
+    assert model_kind(tmp_path) == ""
+    (tmp_path / CONFIG).write_text(json.dumps({"format_version": 2, "kind": "captioner"}))
+    assert model_kind(tmp_path) == "captioner"
+    with pytest.raises(CaptionerError, match="is a captioning model; expected a character language model, such as"):
         load_char_model(tmp_path)
+    with pytest.raises(CaptionerError, match="is a character language model; expected a captioning model, such as"):
+        CaptionerDirectory.read(saved)
+    assert CharLMDirectory.read(saved).kind == "char_lm"
 
 
 @pytest.mark.parametrize("missing", [CONFIG, VOCABULARY, WEIGHTS])
@@ -67,7 +71,7 @@ def test_a_flipped_bit_is_noticed(saved):
     content = bytearray((saved / WEIGHTS).read_bytes())
     content[len(content) // 2] ^= 1
     (saved / WEIGHTS).write_bytes(content)
-    with pytest.raises(CaptionerError, match=r"weights\.npz are not those that config\.json was written with"):
+    with pytest.raises(CaptionerError, match=r"weights\.npz is damaged, or not the file that config\.json"):
         load_char_model(saved)
 
 
@@ -101,7 +105,7 @@ def test_nothing_in_the_weights_is_executed(saved, config, weights):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"\x93NUMPY\x01\x00"])
 def test_what_is_no_archive_of_arrays_is_refused(saved, config, content):
     (saved / WEIGHTS).write_bytes(content)
-    save_config(saved / CONFIG, char_lm=config, checksums=checksum_weights(saved / WEIGHTS))
+    describe(saved, config, [VOCABULARY, WEIGHTS])
     with pytest.raises(CaptionerError, match=r"weights\.npz cannot be read"):
         load_char_model(saved)
 
@@ -109,7 +113,7 @@ def test_what_is_no_archive_of_arrays_is_refused(saved, config, content):
 def test_a_plain_array_is_refused(saved, config):
     np.save(saved / "one.npy", np.zeros(3))
     (saved / "one.npy").replace(saved / WEIGHTS)
-    save_config(saved / CONFIG, char_lm=config, checksums=checksum_weights(saved / WEIGHTS))
+    describe(saved, config, [VOCABULARY, WEIGHTS])
     with pytest.raises(CaptionerError, match=r"weights\.npz cannot be read"):
         load_char_model(saved)
 
@@ -122,7 +126,7 @@ def test_an_array_is_given_no_memory_before_its_size_is_known(saved, config, wei
             content = io.BytesIO()
             np.lib.format.write_array_header_1_0(content, np.lib.format.header_data_from_array_1_0(huge))
             archive.writestr(f"{name}.npy", content.getvalue())
-    save_config(saved / CONFIG, char_lm=config, checksums=checksum_weights(saved / WEIGHTS))
+    describe(saved, config, [VOCABULARY, WEIGHTS])
     with pytest.raises(
         CaptionerError, match=r"weights\.npz: .* is float32 \(1048576, 1048576\), but config\.json expects"
     ):

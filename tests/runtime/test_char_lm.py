@@ -5,8 +5,8 @@ from itertools import islice, product
 import numpy as np
 import pytest
 
+from captioner.data.model_directory import WEIGHTS, write_model
 from captioner.runtime import char_lm as char_lm_module
-from captioner.runtime.char_directory import save_char_model
 from captioner.runtime.char_lm import LanguageModel, until
 
 
@@ -100,7 +100,7 @@ def test_suggestions_carry_the_probability_of_just_these_characters(model):
 
 
 def test_a_model_at_work_needs_no_framework(model, tmp_path):
-    save_char_model(tmp_path, model.network.config, model.vocabulary, model.network._weights)
+    write_model(tmp_path, model.network.config, model.vocabulary, {WEIGHTS: model.network._weights})
     assert generated(LanguageModel.load(str(tmp_path)), "ab", 30) == generated(model, "ab", 30)
     code = f"""
 import sys

@@ -14,7 +14,7 @@ from PIL import Image
 from captioner import Captioner
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ImitationConfig, ModelConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset, Example
-from captioner.data.model_files import read_words
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.data.photos import open_photo, preprocess
 from captioner.errors import CaptionerError
 from captioner.models import compact
@@ -131,7 +131,8 @@ def test_a_pupil_follows_its_teacher_into_a_directory_of_its_own(taught, folder)
         *("config.json", "vocabulary.json", "encoder.tflite", "decoder.npz"),
         *("metrics.json", "history.csv", "training.png", "README.md", "checkpoint"),
     }
-    config, vocabulary = read_words(taught.output)
+    model = CaptionerDirectory.read(taught.output)
+    config, vocabulary = model.config, model.vocabulary()
     assert config.encoder == MODEL.encoder
     assert (config.decoder.locations, config.decoder.channels) == (16, 24)
     assert set(COLOURS) < set(vocabulary.tokens)

@@ -1,9 +1,10 @@
-"""Look through a weights file of HDF5 before anything in it is given memory or followed."""
+"""Read the arrays of a weights file of HDF5, once it is known what they take and that they lead nowhere else."""
 
 import math
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from captioner.files import open_regular
 
@@ -13,23 +14,24 @@ NUMBERS = "biuf"
 """What NumPy calls the kinds of numbers that a weights file holds. Texts may have any length, and stand elsewhere."""
 
 
-def refuse_hostile(path: Path, most: int) -> None:
-    """Raise where a file's arrays take more than they can, or lead out of it.
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return all arrays by their full names, such as `decoder/place/vars/0`.
 
     HDF5 lets a small file hold an array of any size, compressed or not written at all, in pieces of any size, of which
-    one is unpacked whole; and it lets links and arrays stand for other files of the machine.
+    one is unpacked whole; and it lets links and arrays stand for other files of the machine. What Keras writes is not
+    compressed, so that its arrays take no more than the file.
 
     Args:
         path: the file.
-        most: bytes that all its arrays may take together, or the pieces that they are read in where these are larger.
 
     Raises:
         ValueError: it holds a link to another place, an array kept elsewhere, what are no numbers, one thing under two
-            names, or too much.
+            names, or more than fits in it.
         OSError: it is no HDF5 file, or damaged, or no file.
     """
     open_regular(path).close()
-    total = 0
+    total, most = 0, path.stat().st_size
+    arrays: dict[str, h5py.Dataset] = {}
     with h5py.File(path) as file:
         groups: list[h5py.Group] = [file]
         seen = {h5py.h5o.get_info(file.id).addr}
@@ -46,9 +48,11 @@ def refuse_hostile(path: Path, most: int) -> None:
                 if isinstance(found, h5py.Group):
                     groups.append(found)
                 elif isinstance(found, h5py.Dataset):
+                    arrays[found.name.lstrip("/")] = found
                     total += _bytes(name, found)
                 if total > most or len(seen) > MOST_OBJECTS:
-                    raise ValueError(f"its arrays take more than the {most} bytes that they should")
+                    raise ValueError(f"its arrays take more than the {most} bytes that it has")
+        return {name: array[()] for name, array in arrays.items()}
 
 
 def _bytes(name: str, array: h5py.Dataset) -> int:
