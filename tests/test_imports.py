@@ -39,6 +39,7 @@ ROWS = {
     "training": 4,
     "runtime": 4,
     "export": 4,
+    "pictures": 4,
     "plots": 4,
     "library": 5,
     "trainer": 5,

@@ -6,8 +6,7 @@ from pathlib import Path
 from captioner.data.folder import folded
 from captioner.data.photos import CAPTIONED
 from captioner.errors import UsageError
-
-PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
+from captioner.pictures import FORMATS
 
 
 def without_pictures(photos: list[Path], typed: list[str], where: Path | None) -> list[Path]:
@@ -38,7 +37,7 @@ def attention_paths(where: Path | None, photos: list[Path], single: bool) -> dic
 
 def _attention_paths(where: Path, photos: list[Path], single: bool) -> dict[Path, Path]:
     if single and not where.is_dir():
-        if where.suffix.lower() not in PICTURES:
+        if where.suffix.lower() not in FORMATS:
             raise UsageError(f"--attention {where}: expected a picture such as {where}.png, or an existing folder")
         return {photos[0]: where}
     if where.is_file():

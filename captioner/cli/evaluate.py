@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from captioner.cli.arguments import add_data, add_encoder_weights, add_search
-from captioner.cli.beside import PICTURES
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
@@ -20,6 +19,9 @@ from captioner.files import write_json
 from captioner.native_stderr import load_keras_quietly
 from captioner.options import chosen
 from captioner.text import join_words, normalise
+
+GALLERIES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
+"""What `--gallery` may be."""
 
 EXAMPLES = """\
 The model captions each photo without its references. All references count for the scores: BLEU-1 to 4, ROUGE-L and
@@ -59,7 +61,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, write the files asked for, print the table."""
-    if arguments.gallery and arguments.gallery.suffix.lower() not in PICTURES:
+    if arguments.gallery and arguments.gallery.suffix.lower() not in GALLERIES:
         raise UsageError(f"--gallery {arguments.gallery}: expected a picture such as {arguments.gallery}.png")
     from captioner.data.flickr8k import find_or_download
 

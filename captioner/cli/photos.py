@@ -239,7 +239,7 @@ class Extras:
     def _write(self, photo: Path, candidate: Candidate) -> None:
         if self.pictures:
             from captioner.data.photos import open_photo
-            from captioner.plots import draw_attention
+            from captioner.pictures import draw_attention
 
             draw_attention(
                 self.pictures[photo], open_photo(self.contents.get(photo, photo)), candidate.words, candidate.attention

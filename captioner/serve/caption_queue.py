@@ -14,7 +14,7 @@ from PIL import Image
 from captioner.cores import available_cores
 from captioner.data.photo_process import OpeningCancelledError, PhotoOpener, Wanted
 from captioner.errors import CaptionerError, PhotoError, TooManyPixelsError
-from captioner.plots import attention_colours
+from captioner.pictures import attention_colours
 from captioner.runtime.caption import Candidate
 from captioner.runtime.captioner import Captioner
 from captioner.serve.limits import STOPPING, ApiError, Limits

@@ -12,7 +12,7 @@ from PIL import Image
 
 from captioner import Captioner
 from captioner.data.photos import open_photo
-from captioner.plots import ATTENTION_OPACITY, attention_colours
+from captioner.pictures import ATTENTION_OPACITY, attention_colours
 from docs.figures.style import INK, new_figure
 
 ROOT = Path(__file__).parents[2]

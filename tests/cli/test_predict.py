@@ -63,7 +63,7 @@ def test_no_pictures_are_drawn_unless_asked_for():
     assert attention_paths(None, PHOTOS, single=False) == {}
 
 
-@pytest.mark.parametrize("name", ["looked.png", "looked.PNG", "deep/er/looked.pdf", "looked.svg", "looked.jpg"])
+@pytest.mark.parametrize("name", ["looked.png", "looked.PNG", "deep/er/looked.pdf", "looked.webp", "looked.jpg"])
 def test_one_photo_gets_the_file_that_was_named(tmp_path, name):
     assert attention_paths(tmp_path / name, PHOTOS[:1], single=True) == {PHOTOS[0]: tmp_path / name}
 
@@ -72,7 +72,7 @@ def test_one_photo_and_a_folder_give_a_picture_in_it(tmp_path):
     assert attention_paths(tmp_path, PHOTOS[:1], single=True) == {PHOTOS[0]: tmp_path / "dog.png"}
 
 
-@pytest.mark.parametrize("name", ["looked", "looked.txt", "looked.gif2"])
+@pytest.mark.parametrize("name", ["looked", "looked.txt", "looked.gif2", "looked.svg"])
 def test_a_name_that_is_no_picture_is_wrong_usage(tmp_path, name):
     with pytest.raises(UsageError, match=rf"--attention .*{name}: expected a picture such as .*{name}\.png"):
         attention_paths(tmp_path / name, PHOTOS[:1], single=True)

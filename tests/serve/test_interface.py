@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner import __version__, plots
+from captioner import __version__, pictures
 from captioner.serve import pages
 from captioner.serve.app import App
 from captioner.serve.limits import REASONS, Limits
@@ -104,7 +104,7 @@ def test_the_page_names_no_other_address_and_no_inline_script():
 
 def test_the_page_lays_attention_over_the_photo_as_predict_does():
     css = (SERVE / "page.css").read_text(encoding="utf-8")
-    assert re.findall(r"\.looked \{[^}]*opacity: ([\d.]+);", css) == [str(plots.ATTENTION_OPACITY)]
+    assert re.findall(r"\.looked \{[^}]*opacity: ([\d.]+);", css) == [str(pictures.ATTENTION_OPACITY)]
 
 
 def test_the_samples_are_small_and_their_origin_is_told():
