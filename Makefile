@@ -1,19 +1,15 @@
-# `make demo` and `make test` work in a fresh clone that has Python 3.11 to 3.13.
+# `make demo` works in a fresh clone that has Python 3.11 or newer, `make test` with Python 3.11 to 3.13.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test soak lint format figures gallery notebook clean
+.PHONY: demo serve test soak lint format figures gallery notebook constraints clean
 
-# Those photos of scikit-image that lie near what Flickr8k shows; the commands of the documents name these copies.
-PHOTOS := photos/astronaut.png photos/camera.png photos/chelsea.png photos/motorcycle_left.png
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-demo: $(PHOTOS)
-	@$(BIN)/python predict.py $(PHOTOS)
-
-$(PHOTOS): .venv/.demo
-	@mkdir -p photos
-	@cp "$$($(BIN)/python -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data")')/$(@F)" $@
+# The light base and the photos of this repository; nothing else is needed to caption.
+demo: .venv/.predict
+	@$(BIN)/python predict.py photos/
 
 # A page in the browser, until Ctrl-C.
 serve: .venv/.serve
@@ -38,32 +34,42 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix .
 
 # All of docs/figures, in some minutes, or some of them: make figures FIGURES="tanh hello".
-figures: .venv/.demo
+figures: .venv/.dev
 	$(BIN)/python -m docs.figures.make $(FIGURES)
 
 # Photos that the shipped model captions best, middling and worst, where Flickr8k and InceptionV3's weights are.
-gallery: .venv/.demo
+gallery: .venv/.train
 	$(BIN)/python -m captioner evaluate --model saved_models/flickr8k --split dev --gallery gallery.png
 
 # Runs the notebook again, and keeps what it shows in its file.
 notebook: .venv/.dev
 	$(BIN)/python notebooks/execute.py
 
+# Writes down what was tested together; after `make test` has passed with new versions in the requirements.
+constraints: .venv/.dev
+	$(BIN)/python .ci/constraints.py > constraints.tmp
+	mv constraints.tmp constraints.txt
+
 .venv/bin/python:
-	@$(PYTHON) -c "import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok or sys.exit('Python 3.11 to 3.13 is needed, this is ' + sys.version.split()[0] + '; call make PYTHON=python3.12')"
+	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed, this is ' + sys.version.split()[0] + '; call make PYTHON=python3.12')"
 	$(PYTHON) -m venv .venv
 
-.venv/.demo: .venv/bin/python requirements.txt requirements-demo.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
+.venv/.predict: .venv/bin/python constraints.txt requirements-predict.txt
+	$(INSTALL) -r requirements-predict.txt
 	@touch $@
 
-.venv/.serve: .venv/bin/python requirements.txt requirements-serve.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-serve.txt
+.venv/.serve: .venv/bin/python constraints.txt requirements-predict.txt requirements-serve.txt
+	$(INSTALL) -r requirements-serve.txt
 	@touch $@
 
-.venv/.dev: .venv/bin/python requirements.txt requirements-demo.txt requirements-serve.txt requirements-cluster.txt requirements-heif.txt requirements-notebook.txt requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@ .venv/.demo .venv/.serve
+.venv/.train: .venv/bin/python constraints.txt requirements-predict.txt requirements.txt
+	$(INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/.dev: .venv/bin/python constraints.txt $(wildcard requirements*.txt)
+	@$(BIN)/python -c "import sys; sys.version_info < (3, 14) or sys.exit('TensorFlow needs Python 3.11 to 3.13, this is ' + sys.version.split()[0] + '; remove .venv and call make PYTHON=python3.12')"
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@ .venv/.predict .venv/.serve .venv/.train
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

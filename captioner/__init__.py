@@ -23,7 +23,11 @@ __all__ = ["Captioner", "__version__", "layers", "models", "train"]
 
 
 def __getattr__(name: str) -> object:
-    """Import what is public when it is asked for, so that `import captioner` costs nothing."""
+    """Import what is public when it is asked for, so that `import captioner` costs nothing.
+
+    Raises:
+        CaptionerError: it needs an extra that is not installed.
+    """
     if name == "Captioner":
         from captioner.library import Captioner
 
@@ -33,5 +37,8 @@ def __getattr__(name: str) -> object:
 
         return train
     if name in ("layers", "models"):
+        from captioner.extras import require
+
+        require("train", f"captioner.{name}", "keras")
         return import_module(f"captioner.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,4 +4,4 @@ import sys
 
 from captioner.cli.main import main
 
-sys.exit(main())
+sys.exit(main(program="python -m captioner"))

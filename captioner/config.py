@@ -423,7 +423,7 @@ class RunConfig:
     )
     init_from: str | None = setting(
         None,
-        "start from a trained model; keeps its sizes, dropout and vocabulary",
+        "start from a trained model, such as flickr8k or compact; keeps its sizes, dropout and vocabulary",
         group=MODEL,
         metavar="DIR",
         first=True,
@@ -431,7 +431,7 @@ class RunConfig:
     )
     teachers: tuple[str, ...] = setting(
         (),
-        "a trained model with a large encoder, such as saved_models/flickr8k, which uses --encoder-weights; for "
+        "a trained model with a large encoder, such as flickr8k, which uses --encoder-weights; for "
         "fine-tuning, one or more with the same encoder and vocabulary, such as trainings with other seeds",
         group=TEACHERS,
         flag="teacher",

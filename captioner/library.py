@@ -22,12 +22,13 @@ from captioner.data.encoder_weights import (
 )
 from captioner.data.model_directory import CONFIG, CaptionerDirectory
 from captioner.data.network_trial import read_network
-from captioner.data.shipped import shipped_model
+from captioner.data.shipped import model_directory, shipped_model, shown
 from captioner.decoding.captions import Network
 from captioner.decoding.limits import check_search
 from captioner.decoding.wording import worded
 from captioner.errors import CaptionerError
-from captioner.files import current_directory, sweep
+from captioner.extras import require
+from captioner.files import sweep
 from captioner.home import home, is_private
 from captioner.native_stderr import load_keras
 from captioner.runtime import bundle
@@ -40,6 +41,9 @@ from captioner.text import Vocabulary
 log = logging.getLogger(__name__)
 
 BACKENDS = ("litert", "keras")
+
+ONCE = {"once": True}
+"""Marks what is logged and that a command tells a user once, and not at every run."""
 
 Settings = TypeVar("Settings")
 
@@ -76,8 +80,8 @@ class Captioner(LoadedCaptioner):
         those of other networks of `keras.applications` Keras downloads where it has not got them.
 
         Args:
-            model: what `train.py` or `captioner export --format litert` wrote; not given, a shipped model, see
-                `default_model`.
+            model: what `train.py` or `captioner export --format litert` wrote, or the name of a shipped model, such as
+                "compact"; not given, see `default_model`.
             encoder_weights: InceptionV3's weights; not given, $CAPTIONER_ENCODER_WEIGHTS, then Keras's own.
             beam_width: sentences followed at once.
             length_penalty: above 0 favours longer captions.
@@ -102,7 +106,7 @@ class Captioner(LoadedCaptioner):
         if backend not in BACKENDS:
             raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, found {backend!r}")
         weights = str(encoder_weights or default_encoder_weights())
-        directory = CaptionerDirectory.read(default_model(weights) if model is None else model)
+        directory = CaptionerDirectory.read(default_model(weights) if model is None else model_directory(model))
         config, vocabulary = directory.config, directory.vocabulary()
         decoding = search_settings(
             config.decoding,
@@ -146,6 +150,7 @@ def _load_networks(
     """Return a model's encoder and decoder, and what loads the encoder for many photos."""
     directory, config = model.path, model.config
     if backend == "keras":
+        require("train", "the backend keras", "tensorflow", "keras")
         weights = needed_weights(directory, config, weights)
         load_keras()
         from captioner.models.encoder import KerasEncoder
@@ -187,15 +192,28 @@ def default_model(weights: str) -> Path:
         return large
     model = CaptionerDirectory.read(large) if (large / CONFIG).is_file() else None
     if model and model.is_ready:
-        log.warning(f"captioning with {shown(large)}")
+        log.warning(f"captioning with {shown(large)}", extra=ONCE)
         return large
-    prepared = encoder_path(model, IMAGENET) if model else None
-    if prepared and (weights != IMAGENET or is_here() or prepared.is_file()):
-        log.warning(f"captioning with {shown(large)}; --model {shown(compact)} is smaller and quicker")
+    if model and has_encoder(model, weights):
+        log.warning(f"captioning with {shown(large)}; --model compact is smaller and quicker", extra=ONCE)
         return large
-    more = "; `python -m captioner download encoder` gets them for saved_models/flickr8k, which describes photos better"
-    log.warning(f"captioning with {shown(compact)}, since InceptionV3's weights are not here{more if prepared else ''}")
+    more = "; `python -m captioner download encoder` gets them for flickr8k, which describes photos better"
+    reason = f"since InceptionV3's weights are not here{more if model else ''}"
+    log.warning(f"captioning with {shown(compact)}, {reason}", extra=ONCE)
     return compact
+
+
+def has_encoder(model: CaptionerDirectory, weights: str) -> bool:
+    """Tell whether a model can read photos: it has its encoder, or the weights are at hand, or were once prepared.
+
+    Args:
+        model: its directory.
+        weights: the encoder's, a file, or "imagenet" for Keras's own.
+    """
+    if model.is_ready or model.config.encoder.network != INCEPTION or weights != IMAGENET or is_here():
+        return True
+    prepared = encoder_path(model, IMAGENET)
+    return prepared is not None and prepared.is_file()
 
 
 def needed_weights(directory: Path, config: ModelConfig, weights: str) -> str:
@@ -214,17 +232,11 @@ def needed_weights(directory: Path, config: ModelConfig, weights: str) -> str:
     if is_here():
         return str(keras_file())
     compact = shipped_model("compact")
-    other = f"; or caption with --model {shown(compact)}, which needs none" if (compact / CONFIG).is_file() else ""
+    other = "; or caption with --model compact, which needs none" if (compact / CONFIG).is_file() else ""
     raise CaptionerError(
         f"{directory} reads photos with InceptionV3, whose weights (87 MB) are not here: run `python -m captioner "
         f"download encoder`; {BY_OTHER_MEANS}{other}"
     )
-
-
-def shown(path: Path) -> str:
-    """Name a path as a user in the current directory would."""
-    here = current_directory()
-    return str(path.relative_to(here) if here and path.is_relative_to(here) else path)
 
 
 def search_settings(decoding: DecodingConfig, **given: Any) -> DecodingConfig:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from captioner.extras import require
+
 _ONE_AT_A_TIME = threading.RLock()  # of two threads, the one that is done last would put back what the other had closed
 
 
@@ -54,7 +56,11 @@ def load_keras() -> None:
     """Import Keras on TensorFlow, which training needs; it takes seconds, so commands call it late.
 
     TensorFlow says that it is there before it reads its log level, so commands close stderr meanwhile.
+
+    Raises:
+        CaptionerError: they are not installed.
     """
+    require("train", "this", "tensorflow", "keras")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     fonts = logging.getLogger("matplotlib.font_manager")  # which Keras imports; it tells that it looks for fonts

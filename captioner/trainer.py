@@ -10,8 +10,9 @@ from captioner.data.dataset import CaptionDataset
 from captioner.data.encoder_weights import default_encoder_weights
 from captioner.data.formats import read_dataset
 from captioner.errors import UsageError
+from captioner.extras import require
 from captioner.recipe import RunSettings, check_settings
-from captioner.training.settings import check_runs
+from captioner.training.settings import check_runs, with_models
 from captioner.training.start import Manner, train_captions
 
 
@@ -59,8 +60,9 @@ def train(
     """
     if settings.pop("task", CAPTION) != CAPTION:
         raise UsageError("task: expected a captioning model; `train.py --task char-lm` trains the others")
+    require("train", "training")
     values = check_settings({name: _plain(value) for name, value in settings.items()}, CAPTION, "train")
-    run = RunSettings({**values, "output": os.fspath(output)}, frozenset(values))
+    run = with_models(RunSettings({**values, "output": os.fspath(output)}, frozenset(values)))
     check_runs([run])
     dataset = data if isinstance(data, CaptionDataset) else read_dataset(Path(data), data_format)
     told: list[Any] = [each if hasattr(each, "on_epoch_end") else _Told(each) for each in callbacks]

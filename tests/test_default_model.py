@@ -49,14 +49,14 @@ def test_without_weights_it_is_the_compact_one(shipped):
     assert model == shipped / "compact"
     assert line == (
         "captioning with saved_models/compact, since InceptionV3's weights are not here; `python -m captioner download "
-        "encoder` gets them for saved_models/flickr8k, which describes photos better"
+        "encoder` gets them for flickr8k, which describes photos better"
     )
 
 
 def expect_large(shipped, weights="imagenet"):
     model, (line,) = chosen(weights)
     assert model == shipped / "flickr8k"
-    assert line == "captioning with saved_models/flickr8k; --model saved_models/compact is smaller and quicker"
+    assert line == "captioning with saved_models/flickr8k; --model compact is smaller and quicker"
 
 
 def test_with_a_file_named_it_is_the_large_one(shipped):
@@ -122,7 +122,7 @@ def test_the_large_one_without_weights_says_what_to_do(shipped, monkeypatch, bac
         library.Captioner.load(shipped / "flickr8k", backend=backend)
     for remedy in ("run `python -m captioner download encoder`", "--encoder-weights FILE", "CAPTIONER_ENCODER_WEIGHTS"):
         assert remedy in str(error.value)
-    assert ("or caption with --model saved_models/compact, which needs none" in str(error.value)) == compact
+    assert ("or caption with --model compact, which needs none" in str(error.value)) == compact
 
 
 def test_a_model_that_is_named_is_not_commented_upon(shipped, monkeypatch, capsys, tmp_path):

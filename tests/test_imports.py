@@ -21,6 +21,7 @@ ROWS = {
     "options": 1,
     "text": 1,
     "errors": 1,
+    "extras": 1,
     "files": 1,
     "locks": 1,
     "printable": 1,

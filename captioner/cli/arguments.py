@@ -4,12 +4,12 @@ import argparse
 import dataclasses
 import typing
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config_io import check_bounds
 from captioner.data.encoder_weights import default_encoder_weights
+from captioner.data.shipped import SHIPPED, model_directory
 from captioner.errors import CaptionerError, UsageError
 from captioner.options import chosen, flags
 from captioner.setting import settings_of
@@ -129,12 +129,18 @@ def chosen_sampling(values: Mapping[str, Any]) -> SamplingConfig | None:
     return SamplingConfig(**given)
 
 
-def add_model(group: argparse._ActionsContainer) -> None:
-    """Add `--model` of the commands that caption."""
+def add_model(group: argparse._ActionsContainer, required: bool = False) -> None:
+    """Add `--model`; where it is not required, there is a default for captions."""
+    default = " (default: flickr8k if InceptionV3's weights are there, otherwise compact, which needs none)"
     group.add_argument(
         "--model",
         metavar="DIR",
-        type=Path,
-        help="model directory (default: saved_models/flickr8k if InceptionV3's weights are there, otherwise "
-        "saved_models/compact, which needs none)",
+        type=model_directory,
+        required=required,
+        help=f"model directory, or one that is shipped, by name: {', '.join(SHIPPED)}{'' if required else default}",
     )
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Add `--quiet`, which `captioner.cli.main` heeds."""
+    parser.add_argument("--quiet", action="store_true", help="print errors and results, but no notes and no progress")

@@ -6,21 +6,22 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from captioner.cli.arguments import (
     add_encoder_weights,
     add_model,
+    add_quiet,
     add_sampling,
     add_search,
     add_wording,
     chosen_sampling,
 )
-from captioner.cli.main import Stopped, complain
+from captioner.cli.main import Stopped, complain, note
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, WordingConfig
 from captioner.errors import CaptionerError, UsageError
+from captioner.extras import require
 from captioner.native_stderr import stderr_closed
 from captioner.options import chosen, flags
 from captioner.progress import progress_bar
@@ -106,6 +107,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_search(model)
     add_wording(parser.add_argument_group("captions"))
     add_sampling(parser.add_argument_group("captions drawn at random, with --temperature"))
+    add_quiet(parser)
     return parser
 
 
@@ -118,11 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     # Read by NumPy as it is imported: the products are too small to share.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if missing := [name for name in ("ray", "pyarrow") if find_spec(name) is None]:
-        raise CaptionerError(
-            f"bulk needs Ray, and {' and '.join(missing)} cannot be imported; install it with: pip install -r "
-            "requirements-cluster.txt, or: pip install 'captioner[cluster]'"
-        )
+    require("cluster", "bulk")
     from captioner.bulk.inputs import Inputs
     from captioner.bulk.model import PackedModel, describe, pack
     from captioner.bulk.output import FEATURES, Output
@@ -184,11 +182,11 @@ def _sum_up(summary: "Summary", what: str) -> None:
     if tally.photos:
         rate = tally.photos / max(summary.seconds, 1e-9)
         held = max(summary.megabytes.values(), default=0)
-        complain(
+        note(
             f"{tally.photos:,} photos, {tally.good:,} {what} in {summary.seconds:,.0f} s: {rate:.1f} photos a "
             f"second, {rate / max(summary.cores, 1):.1f} a core"
         )
-        complain(
+        note(
             f"{sum(summary.processor.values()) / tally.photos:.3f} processor seconds a photo"
             + (f"; a worker held up to {held:.0f} MB" if held else "")
         )

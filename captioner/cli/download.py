@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     complain(f"{news} {keras_file()}")
 
     from captioner.data.model_directory import CONFIG, CaptionerDirectory
-    from captioner.library import read_or_make, shown
+    from captioner.data.shipped import shown
+    from captioner.library import read_or_make
 
     model = shipped_model()
     if (model / CONFIG).is_file():

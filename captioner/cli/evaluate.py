@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from captioner.cli.arguments import add_data, add_encoder_weights, add_search
-from captioner.cli.main import complain
+from captioner.cli.arguments import add_data, add_encoder_weights, add_model, add_quiet, add_search
+from captioner.cli.main import note
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
 from captioner.data.dataset import Example
 from captioner.data.photos import open_photo
 from captioner.decoding.limits import check_search
 from captioner.errors import UsageError
+from captioner.extras import require
 from captioner.files import write_json
 from captioner.native_stderr import load_keras_quietly
 from captioner.options import chosen
@@ -41,7 +42,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", metavar="DIR", type=Path, required=True, help="model directory")
+    add_model(parser, required=True)
     add_data(parser)
     parser.add_argument(
         "--split", choices=("dev", "test"), required=True, help="the photos to caption; use test for a last look only"
@@ -56,6 +57,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         help="also draw the photos with the highest, median and lowest CIDEr-D, such as gallery.png",
     )
     parser.add_argument("--predictions", metavar="FILE", type=Path, help="also write each caption as a line of JSON")
+    add_quiet(parser)
     return parser
 
 
@@ -63,10 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate, write the files asked for, print the table."""
     if arguments.gallery and arguments.gallery.suffix.lower() not in GALLERIES:
         raise UsageError(f"--gallery {arguments.gallery}: expected a picture such as {arguments.gallery}.png")
+    require("train", "evaluate")
     from captioner.data.flickr8k import find_or_download
 
     dataset = find_or_download(arguments.data, arguments.data_format)
-    complain(dataset.report())
+    note(dataset.report())
 
     load_keras_quietly()
     from captioner.cli.table import scores_table

@@ -5,10 +5,11 @@ import sys
 import zipfile
 from pathlib import Path
 
-from captioner.cli.arguments import add_encoder_weights
-from captioner.cli.main import complain
+from captioner.cli.arguments import add_encoder_weights, add_model, add_quiet
+from captioner.cli.main import note
 from captioner.cli.parser import Parser
 from captioner.errors import CaptionerError, UsageError
+from captioner.extras import require
 from captioner.native_stderr import load_keras_quietly, stderr_closed
 
 INTERRUPTED = "stopped; nothing was exported"
@@ -75,7 +76,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", metavar="DIR", type=Path, required=True, help="model directory")
+    add_model(parser, required=True)
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -91,6 +92,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "keras, a file FILE.keras",
     )
     add_encoder_weights(parser, downloads=False)
+    add_quiet(parser)
     return parser
 
 
@@ -104,6 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_keras_name(arguments.output)
     else:
         check_output(arguments.output)
+    _require(arguments.format)
     kind = model_kind(arguments.model)
     if kind == CAPTIONER:
         forms = {"savedmodel": _captioner_as_savedmodel, "litert": _bundle, "onnx": _captioner_as_onnx}
@@ -120,6 +123,14 @@ def run(arguments: argparse.Namespace) -> int:
     megabytes = sum(path.stat().st_size for path in files if path.is_file()) / 1e6
     print(f"{arguments.output}: {form}, {megabytes:.1f} MB", file=sys.stderr)
     return 0
+
+
+def _require(form: str) -> None:
+    """Raise CaptionerError where what writes this form is not installed; what litert needs depends on the model."""
+    if form == "onnx":
+        require("export", "an export to ONNX", "tensorflow", "keras", "onnx", "tf2onnx")
+    elif form != "litert":
+        require("export", f"--format {form}", "tensorflow", "keras")
 
 
 def _check_keras_name(output: Path) -> None:
@@ -142,7 +153,7 @@ def _is_export(path: Path) -> bool:
 
 def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:
     weights = _weights(arguments)
-    complain(f"tracing {arguments.model} and its encoder; this takes about 20 seconds")
+    note(f"tracing {arguments.model} and its encoder; this takes about 20 seconds")
     _load_tensorflow()
     from captioner.export.caption_savedmodel import export_caption_savedmodel
 
@@ -175,7 +186,7 @@ def _bundle(arguments: argparse.Namespace) -> str:
 
 def _captioner_as_onnx(arguments: argparse.Namespace) -> str:
     weights = _weights(arguments)
-    complain(f"converting {arguments.model} and its encoder; this takes about 20 seconds")
+    note(f"converting {arguments.model} and its encoder; this takes about 20 seconds")
     _load_tensorflow()
     from captioner.export.onnx import export_onnx
 

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import logging
 import os
 import signal
 import sys
@@ -14,12 +15,15 @@ from types import ModuleType
 
 from captioner import __version__
 from captioner.cli.descriptors import open_closed, stdout_is_closed
-from captioner.cli.messages import shown_messages
+from captioner.cli.messages import shown_messages, silence
 from captioner.cli.parser import Parser
 from captioner.errors import CaptionerError
+from captioner.extras import explain
 from captioner.files import NO_ROOM, current_directory
 from captioner.home import settle
 from captioner.printable import in_a_line
+
+log = logging.getLogger(__name__)
 
 COMMANDS = {
     "predict": "caption photos",
@@ -29,13 +33,16 @@ COMMANDS = {
     "serve": "start a web page and an HTTP API that caption photos",
     "export": "write a model for other programs",
     "upgrade": "convert a model directory of an older version",
+    "models": "list the models that are here, with their scores and what they need",
     "download": "download the weights that the larger model needs",
     "cache": "list what is kept for the next time, or remove it",
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, program: str = "captioner") -> int:
     """Run the command line `argv` (default: that of the process) and return the exit status.
+
+    `program` is how the user called it.
 
     0 all well; 1 something the user named could not be used, or nothing could be done; 2 wrong usage; 130 Ctrl-C; 143
     SIGTERM.
@@ -43,14 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     open_closed()
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv and argv[0] in COMMANDS:
-        return run_command(argv[0], argv[1:], f"captioner {argv[0]}")
+        return run_command(argv[0], argv[1:], f"{program} {argv[0]}")
     parser = Parser(
-        prog="captioner", description="Caption photos with a small recurrent network, and train it on your own photos."
+        prog=program, description="Caption photos with a small recurrent network, and train it on your own photos."
     )
     parser.add_argument("--version", action="version", version=f"captioner {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, purpose in COMMANDS.items():
-        commands.add_parser(name, help=f"{purpose} (see captioner {name} --help)")
+        commands.add_parser(name, help=f"{purpose} (see {program} {name} --help)")
     parser.parse_args(argv)
     return 0
 
@@ -66,12 +73,20 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
 
 def _run(command: ModuleType, argv: Sequence[str], program: str) -> int:
     try:
-        status = int(command.run(_parsed(command.make_parser(program), argv)))
+        arguments = _parsed(command.make_parser(program), argv)
+        if getattr(arguments, "quiet", False):
+            silence()
+        status = int(command.run(arguments))
         print(end="", flush=True)  # results that cannot be delivered fail here, not when Python exits
         return status
     except CaptionerError as error:
         complain(str(error))
         return error.exit_status
+    except ImportError as error:
+        if (reason := explain(error)) is None:
+            raise
+        complain(reason)
+        return 1
     except KeyboardInterrupt as interrupt:
         _let_go(interrupt)
         complain(getattr(command, "INTERRUPTED", "stopped"))
@@ -157,6 +172,11 @@ def _let_go(interrupt: BaseException) -> None:
 def complain(message: str) -> None:
     """Print a message for the user on stderr, in one line, whatever the names in it hold."""
     print(f"captioner: {in_a_line(message)}", file=sys.stderr, flush=True)
+
+
+def note(message: str) -> None:
+    """Print a message for the user on stderr, unless notes are not wanted."""
+    log.warning(message)
 
 
 def _drop_stuck_output() -> None:

@@ -3,8 +3,11 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
 
+from captioner.data.cache import NOTES
+from captioner.files import cache_directory
 from captioner.printable import in_a_line
 from captioner.progress import show_progress
 
@@ -13,8 +16,21 @@ class _Lines(logging.Handler):
     """Prints messages; warnings begin with the name of the command."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "once", False) and not _is_new(record.getMessage()):
+            return
         prefix = "captioner: " if record.levelno >= logging.WARNING else ""
         print(prefix + in_a_line(record.getMessage()), file=sys.stderr, flush=True)
+
+
+def _is_new(note: str) -> bool:
+    """Tell whether a note was never told to this user, and remember that it is told now, if anything can be kept."""
+    path = cache_directory() / NOTES / blake2b(note.encode(errors="replace"), digest_size=16).hexdigest()
+    if path.exists():
+        return False
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return True
 
 
 @contextmanager
@@ -31,3 +47,9 @@ def shown_messages() -> Iterator[None]:
         show_progress(False)
         logger.setLevel(level)
         logger.removeHandler(handler)
+
+
+def silence() -> None:
+    """Show errors alone, and no progress bars, until the block of `shown_messages` ends."""
+    logging.getLogger("captioner").setLevel(logging.ERROR)
+    show_progress(False)

@@ -1,14 +1,36 @@
 """The parser of a command's arguments."""
 
 import argparse
+import re
 from typing import NoReturn
 
 from captioner.printable import in_a_line
 
+_IN_A_CLONE = re.compile(r"(?:python )?\b(predict|train)\.py")
+
 
 class Parser(argparse.ArgumentParser):
-    """Parses arguments, and escapes in its errors what a file's name could do to a terminal."""
+    """Parses arguments, and escapes in its errors what a file's name could do to a terminal.
+
+    Its texts name the programs of a clone, `python predict.py` and `python -m captioner`; the help that is shown names
+    the program as the user started it.
+    """
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit with status 2."""
         super().error(in_a_line(message))
+
+    def format_help(self) -> str:
+        """Return the help, in which commands begin as this one did."""
+        for action in self._actions:
+            action.help = action.help and self._as_started(action.help)
+        for group in self._action_groups:
+            group.description = group.description and self._as_started(group.description)
+        self.description, self.epilog = self._as_started(self.description or ""), self._as_started(self.epilog or "")
+        return super().format_help()
+
+    def _as_started(self, text: str) -> str:
+        program, _, command = self.prog.rpartition(" ")
+        if not program or command.endswith(".py"):
+            return text
+        return _IN_A_CLONE.sub(rf"{program} \1", text).replace("python -m captioner", program)

@@ -13,7 +13,7 @@ from pathlib import Path
 from captioner.cli.arguments import chosen_sampling
 from captioner.cli.beside import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.formats import HEADING, csv_row, make_writer
-from captioner.cli.main import complain
+from captioner.cli.main import complain, note
 from captioner.cli.results import Table, is_terminal, is_text_table, opened
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.cores import available_cores
@@ -92,7 +92,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
             going_on = (
                 f"captioning the other {len(todo)}" if todo else "nothing to do (--overwrite starts from scratch)"
             )
-            complain(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
+            note(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
         terminal = arguments.output is None and is_terminal(sys.stdout)
         write = make_writer(arguments.format, arguments.num_captions, bare, terminal)
 
@@ -109,15 +109,17 @@ def caption_photos(arguments: argparse.Namespace) -> int:
             results = _captions(todo, selection.streams, is_done, arguments, outcome.notes.append)
             _write(results, extras, keep, outcome, arguments.min_score)
         finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
-            for each in (*outcome.notes, *outcome.bad, *selection.passed_over()):
+            for each in outcome.notes:
+                note(each)
+            for each in (*outcome.bad, *selection.passed_over()):
                 complain(each)
             if extras.kept:
-                complain(
+                note(
                     f"kept: the descriptions of {len(extras.kept)} of {outcome.captioned} photos (--overwrite replaces "
                     "them, --append adds the captions to them)"
                 )
     if outcome.left_out:
-        complain(
+        note(
             f"left out: {outcome.left_out} of {len(todo)} photos, whose captions all score below "
             f"{arguments.min_score:g}"
         )

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_sampling, add_search, add_wording
+from captioner.cli.arguments import add_encoder_weights, add_model, add_quiet, add_sampling, add_search, add_wording
 from captioner.cli.parser import Parser
 from captioner.cli.predict_text import TEXT_OPTIONS, add_text, run_text
 from captioner.errors import UsageError
@@ -71,6 +71,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     _add_output(parser.add_argument_group("output"))
     add_text(parser)
+    add_quiet(parser)
     return parser
 
 

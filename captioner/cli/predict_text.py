@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from captioner.cli.arguments import add_setting
-from captioner.cli.main import complain
+from captioner.cli.main import note
 from captioner.config import GenerationConfig, SamplingConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError, UsageError
@@ -93,7 +93,7 @@ def _known(model: "LanguageModel", prompt: str) -> str:
     """Return the prompt without the characters that the model does not know, which are named."""
     unknown = model.vocabulary.unknown_in(prompt)
     if unknown:
-        complain(f"--prompt: the model does not know {_named(unknown)}; left out")
+        note(f"--prompt: the model does not know {_named(unknown)}; left out")
     return "".join(character for character in prompt if character not in unknown)
 
 
@@ -111,7 +111,7 @@ def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace
     settings = GenerationConfig(**chosen(vars(arguments), GenerationConfig))
     sampling = SamplingConfig(**chosen(vars(arguments), SamplingConfig))
     if unknown := model.vocabulary.unknown_in(settings.stop):
-        complain(f"--stop: the model does not know {_named(unknown)}, so that it never writes this text")
+        note(f"--stop: the model does not know {_named(unknown)}, so that it never writes this text")
     several = settings.num_samples > 1
     terminal = is_terminal(file)
     text = ""
@@ -147,7 +147,7 @@ def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace
 def _suggest(model: "LanguageModel", prompt: str, arguments: argparse.Namespace, file: IO[str]) -> None:
     suggestions = model.suggest(prompt, arguments.suggest)
     if len(suggestions) < arguments.suggest:
-        complain(f"--suggest {arguments.suggest}: found only {len(suggestions)}")
+        note(f"--suggest {arguments.suggest}: found only {len(suggestions)}")
     if arguments.format == "json":
         found = [{"text": each.text, "probability": each.probability} for each in suggestions]
         file.write(to_json({"prompt": prompt, "suggestions": found}) + "\n")
@@ -166,7 +166,7 @@ def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str])
     unknown = model.vocabulary.unknown_in(text)
     if unknown:
         some = ", ".join(repr(character) for character in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
-        complain(f"{arguments.score}: the model does not know {some}; scored as <unk>")
+        note(f"{arguments.score}: the model does not know {some}; scored as <unk>")
     surprisals = _surprisals(model, text)
     scores = likelihood(surprisals)
     if arguments.surprise:

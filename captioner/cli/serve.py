@@ -6,10 +6,11 @@ import os
 import re
 from functools import partial
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_search, add_wording
+from captioner.cli.arguments import add_encoder_weights, add_model, add_quiet, add_search, add_wording
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, WordingConfig
+from captioner.extras import require
 from captioner.native_stderr import stderr_closed
 from captioner.options import chosen
 
@@ -71,18 +72,19 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-megabytes", metavar="N", type=_megabytes, default=20, help="of a file (default: 20)")
     limits.add_argument("--max-megapixels", metavar="N", type=_positive, default=50, help="of a photo (default: 50)")
+    add_quiet(parser)
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Load the model, open the page, and stay until stopped."""
+    require("serve", "the page")
     # Read by NumPy as it is imported: the products are too small to share.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from captioner.serve.limits import Limits
-    from captioner.serve.server import check_installed, listen, make_server, serve, url
+    from captioner.serve.server import listen, make_server, serve, url
     from captioner.serve.site import Site
 
-    check_installed()
     with listen(arguments.host, arguments.port) as taken:
         from captioner.library import Captioner, default_model
 

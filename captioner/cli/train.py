@@ -8,8 +8,9 @@ from captioner.cli.train_text import run_text_task
 from captioner.config import CHAR_LM
 from captioner.data.encoder_weights import default_encoder_weights
 from captioner.errors import UsageError
+from captioner.extras import require
 from captioner.recipe import RunSettings, plan_runs, read_recipe
-from captioner.training.settings import check_runs
+from captioner.training.settings import check_runs, with_models
 from captioner.training.start import Manner, train_captions
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,9 @@ INTERRUPTED = "stopped; the finished epochs and the best model are kept; run the
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what the recipe and the options ask for, one run after the other, and print the scores of each."""
+    require("train", "training")
     recipe = read_recipe(arguments.recipe) if arguments.recipe else None
-    runs = plan_runs(recipe, given_settings(arguments))
+    runs = [with_models(each) for each in plan_runs(recipe, given_settings(arguments))]
     check_runs(runs)
     manner = given_manner(arguments)
     if arguments.encoder_weights != default_encoder_weights() and all(each.task == CHAR_LM for each in runs):

@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from captioner.cli.arguments import add_data, add_encoder_weights, add_setting, default_text
+from captioner.cli.arguments import add_data, add_encoder_weights, add_quiet, add_setting, default_text
 from captioner.cli.parser import Parser
 from captioner.config import (
     CAPTION,
@@ -110,11 +110,12 @@ def make_parser(program: str, everything: bool = False) -> argparse.ArgumentPars
         "--tensorboard",
         metavar="DIR",
         type=Path,
-        help="also write the figures of each epoch for TensorBoard, which `pip install tensorboard` brings",
+        help="also write the figures of each epoch for TensorBoard, which the extra `tensorboard` brings",
     )
+    add_quiet(parser)
     if not everything:
         for action in parser._actions:
-            if action.dest in ("data_format", "encoder_weights", "no_resume", "profile", "tensorboard"):
+            if action.dest in ("data_format", "encoder_weights", "no_resume", "profile", "tensorboard", "quiet"):
                 action.help = argparse.SUPPRESS
     return parser
 
@@ -137,7 +138,7 @@ def given_manner(arguments: argparse.Namespace) -> Manner:
     """Return how a training is to be run.
 
     Raises:
-        UsageError: TensorBoard is asked for, and not installed.
+        CaptionerError: TensorBoard is asked for, and not installed.
     """
     callbacks = [TensorBoard(arguments.tensorboard)] if arguments.tensorboard else []
     return Manner(not arguments.no_resume, arguments.profile, callbacks, load_keras_quietly)

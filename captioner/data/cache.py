@@ -13,12 +13,14 @@ from captioner.printable import in_a_line
 
 STORES = ("features", "pixels", "targets", "taught")
 NETWORKS = "litert"
+NOTES = "notes"
 KINDS = {
     "features": "what encoders see in the photos of trainings",
     "pixels": "photos for trainings of the compact encoder",
     "targets": "what teachers see in photos",
     "taught": "words that teachers expect",
     NETWORKS: "networks that predict reads",
+    NOTES: "that a note was told, so that it is told once",
 }
 """The folders of the cache, and what is in them."""
 
@@ -26,6 +28,7 @@ _ROWS, _ABOUT = "features.npy", "about.json"
 _OF_STORE = (_ROWS, "checksums.npy", _ABOUT, ".lock")
 _STORE = re.compile(r"[0-9a-f]{16,64}")
 _NETWORK = re.compile(r"(encoder|decoder|note|tried)-[0-9a-f]{16,64}\.(zip|npz|json)")
+_NOTE = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,9 @@ def _entries(folder: Path, kind: str) -> Iterator[CacheEntry]:
         if kind == NETWORKS:
             if path.is_file() and (found := _NETWORK.fullmatch(path.name)):
                 yield _entry(kind, (path,), found[1])
+        elif kind == NOTES:
+            if path.is_file() and _NOTE.fullmatch(path.name):
+                yield _entry(kind, (path,), "told")
         elif path.is_dir() and _STORE.fullmatch(path.name):
             files = tuple(path / name for name in _OF_STORE if (path / name).is_file())
             if files:

@@ -116,8 +116,6 @@ def _lines_beyond_ascii(raw: bytes) -> tuple[int, int, list[tuple[int, bytes]]]:
 
 def _guess(lines: list[tuple[int, bytes]]) -> str:
     """The likeliest encoding of lines, as Python calls it; "" for none."""
-    from charset_normalizer import from_bytes  # 0.1 s, for broken files alone
-
     sample = b"".join(line for _, line in lines)[:SAMPLE]
     western = sample.decode("cp1252", errors="replace")
     accents = [character for character in western if not character.isascii()]
@@ -125,6 +123,10 @@ def _guess(lines: list[tuple[int, bytes]]) -> str:
         2, 0.2 * len(western)
     ):  # few accents look right in many encodings
         return "cp1252"
+    try:
+        from charset_normalizer import from_bytes  # 0.1 s, for broken files alone
+    except ImportError:  # which comes with what training needs
+        return ""
     best = from_bytes(sample, cp_isolation=list(ENCODINGS)).best()
     return best.encoding if best is not None and best.encoding in ENCODINGS else ""
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from captioner.config import CharModelConfig
 from captioner.data.model_directory import WEIGHTS, CharLMDirectory
+from captioner.data.shipped import model_directory
 from captioner.decoding.completion import States, completions
 from captioner.decoding.sampling import draw, next_distribution
 from captioner.runtime.char_network import CharNetwork, weight_shapes
@@ -45,12 +46,12 @@ class LanguageModel:
 
     @classmethod
     def load(cls, directory: str | Path) -> "LanguageModel":
-        """Read a model directory that `train.py --task char-lm` wrote.
+        """Read a model directory that `train.py --task char-lm` wrote, or a shipped one by its name, "char-lm".
 
         Raises:
             CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.
         """
-        config, vocabulary, weights = load_char_model(directory)
+        config, vocabulary, weights = load_char_model(model_directory(directory))
         return cls(vocabulary, CharNetwork(config, weights))
 
     def generate(

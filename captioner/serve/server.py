@@ -7,7 +7,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from importlib import import_module
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -21,22 +20,6 @@ if TYPE_CHECKING:
 
 GRACE = 3
 """Seconds after those of `Limits.stopping` in which what hangs is given up and the process ends by itself."""
-
-
-def check_installed() -> None:
-    """Import what the server needs besides.
-
-    Raises:
-        CaptionerError: it is not installed.
-    """
-    try:
-        for name in ("starlette", "uvicorn", "python_multipart", "prometheus_client"):
-            import_module(name)
-    except ImportError as error:
-        raise CaptionerError(
-            f"the page needs packages that are not installed ({error}); install them with: "
-            "pip install -r requirements-serve.txt, or: pip install 'captioner[serve]'"
-        ) from None
 
 
 def listen(host: str, port: int) -> socket.socket:

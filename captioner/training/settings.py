@@ -25,6 +25,7 @@ from captioner.config import (
     task_settings,
 )
 from captioner.data.model_directory import CaptionerDirectory
+from captioner.data.shipped import model_directory
 from captioner.errors import CaptionerError, UsageError
 from captioner.options import chosen, flags
 from captioner.recipe import RunSettings, unmet_need
@@ -77,6 +78,16 @@ def check_runs(runs: list[RunSettings]) -> None:
             if not run.where:
                 raise
             raise type(error)(f"{run.where}: {error}") from error
+
+
+def with_models(run: RunSettings) -> RunSettings:
+    """Return a run in which shipped models that are named, to start from or to teach, stand with their directories."""
+    values = dict(run.values)
+    if values.get("init_from"):
+        values["init_from"] = str(model_directory(values["init_from"]))
+    if values.get("teachers"):
+        values["teachers"] = tuple(str(model_directory(each)) for each in values["teachers"])
+    return replace(run, values=values)
 
 
 def refuse_other_task(run: RunSettings) -> None:

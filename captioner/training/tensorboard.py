@@ -1,11 +1,10 @@
 """The figures of each epoch for TensorBoard."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from captioner.errors import UsageError
+from captioner.extras import require
 
 
 class TensorBoard:
@@ -15,15 +14,11 @@ class TensorBoard:
         directory: where the files of events go; made with the first epoch.
 
     Raises:
-        UsageError: the package tensorboard is not installed.
+        CaptionerError: the package tensorboard is not installed.
     """
 
     def __init__(self, directory: str | Path) -> None:
-        if find_spec("tensorboard") is None:
-            raise UsageError(
-                f"--tensorboard {directory}: the package tensorboard is not installed; run `pip install tensorboard`, "
-                "or leave the argument out: history.csv has the same figures"
-            )
+        require("tensorboard", f"--tensorboard {directory}")
         self.directory = Path(directory)
         self._writer: Any = None
 

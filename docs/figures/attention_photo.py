@@ -1,13 +1,12 @@
 """The picture at the top of the README: a photo, its caption, and where the model looked before each word.
 
-The photo is scikit-image's `camera.png`, a cameraman by Lav Varshney, CC0. Caption and attention are those of
+The photo is `photos/camera.jpg`, a cameraman by Lav Varshney, CC0. Caption and attention are those of
 `saved_models/flickr8k`, which needs InceptionV3's weights.
 """
 
 import io
 from pathlib import Path
 
-import skimage
 from PIL import Image
 
 from captioner import Captioner
@@ -16,7 +15,7 @@ from captioner.pictures import ATTENTION_OPACITY, attention_colours
 from docs.figures.style import INK, new_figure
 
 ROOT = Path(__file__).parents[2]
-PHOTO = Path(skimage.__file__).parent / "data" / "camera.png"
+PHOTO = ROOT / "photos" / "camera.jpg"
 COLUMNS, ROWS = 3, 2
 """The grid of words, beside a photo as tall as the grid."""
 

@@ -216,7 +216,7 @@ def test_help_shows_how_to_use_the_export_and_needs_no_tensorflow():
         cwd=ROOT,
     )
     assert found.returncode == 0
-    assert found.stdout.startswith("usage: captioner export ")
+    assert found.stdout.startswith("usage: python -m captioner export ")
     assert "tf.saved_model.load(" in found.stdout
     assert "argparse" in found.stderr
     assert "tensorflow" not in found.stderr

@@ -22,7 +22,7 @@ OF_PREDICT = {SEARCH, GENERATION, SAMPLING, WORDING}
 FROM_THE_DATA = {"vocabulary_size", "locations", "channels"}
 ON_THE_COMMAND_LINE_ALONE = {
     *("--help", "--help-all", "--data", "--data-format", "--encoder-weights", "--no-resume", "--profile"),
-    "--tensorboard",
+    *("--tensorboard", "--quiet"),
 }
 
 

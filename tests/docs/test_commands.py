@@ -1,8 +1,8 @@
 """The commands of the documents work in a fresh clone after `make demo`: options and files exist, cheap ones run.
 
-Each page is followed from top to bottom by a real shell, in a sandbox that holds what git holds and the photos of
-`make demo`. In place of the programs that take long stands one that writes down how it was called, which of the files
-it was given were there, and makes what the real one would. The recorded arguments go through the real parsers.
+Each page is followed from top to bottom by a real shell, in a sandbox that holds what git holds. In place of the
+programs that take long stands one that writes down how it was called, which of the files it was given were there, and
+makes what the real one would. The recorded arguments go through the real parsers.
 """
 
 import argparse
@@ -30,7 +30,6 @@ PAGES = (
 LONGEST_README = 1000
 """Words, code included."""
 
-DEMO_PHOTOS = ("astronaut.png", "camera.png", "chelsea.png", "motorcycle_left.png")
 DOWNLOADED = "datasets/flickr8k"
 """What `train` and `evaluate` download where nothing is there."""
 
@@ -101,8 +100,7 @@ def shell_blocks(text: str) -> list[str]:
 
 @pytest.fixture
 def clone(tmp_path):
-    """A folder with links to what git holds, and the photos that `make demo` copies."""
-    skimage = pytest.importorskip("skimage")
+    """A folder with links to what git holds, and copies of its photos."""
     clone = tmp_path / "clone"
     clone.mkdir()
     for each in ROOT.iterdir():
@@ -112,9 +110,7 @@ def clone(tmp_path):
         (clone / name).mkdir()
     for name in ("flickr8k", "compact", "char-lm"):
         (clone / "saved_models" / name).symlink_to(ROOT / "saved_models" / name)
-    (clone / "photos").mkdir()
-    for name in DEMO_PHOTOS:
-        shutil.copy(Path(skimage.__file__).parent / "data" / name, clone / "photos")
+    shutil.copytree(ROOT / "photos", clone / "photos")
     return clone
 
 
@@ -226,7 +222,7 @@ def without_weights(monkeypatch, tmp_path, clone):
     monkeypatch.chdir(clone)
 
 
-NEEDS_MORE = ("saved_models/flickr8k", "exported/ready", "saved_models/book")
+NEEDS_MORE = ("flickr8k", "saved_models/flickr8k", "exported/ready", "saved_models/book")
 """Models that need weights, an export or a training first."""
 
 

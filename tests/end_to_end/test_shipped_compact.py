@@ -42,7 +42,9 @@ def test_the_first_call_in_an_empty_home_captions_a_photo(tmp_path):
     assert len(found.stdout.split()) >= 3
     assert found.stdout.count("\n") == 1
     assert found.stderr.startswith(f"captioner: captioning with {MODEL}, since InceptionV3's weights are not here")
-    assert not list((tmp_path / "home").rglob("*.*"))  # nothing is left behind either
+    left = [path for path in (tmp_path / "home").rglob("*") if not path.is_dir()]
+    assert {path.parent.name for path in left} == {"notes"}  # that the choice was told, and nothing else
+    assert sum(path.stat().st_size for path in left) == 0
 
 
 @pytest.mark.long

@@ -419,7 +419,7 @@ def test_without_its_packages_the_command_tells_how_to_get_them(monkeypatch, cap
     assert main(["serve"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("captioner: the page needs packages that are not installed (")
+    assert err.startswith(f"captioner: the page needs {package}, which is not installed; install it with: ")
     assert err.endswith("pip install -r requirements-serve.txt, or: pip install 'captioner[serve]'\n")
     assert err.count("\n") == 1
 

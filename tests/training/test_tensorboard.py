@@ -1,16 +1,17 @@
 """The figures of each epoch for TensorBoard, read back from the file of events."""
 
+import sys
 from importlib.util import find_spec
 
 import pytest
 
-from captioner.errors import UsageError
+from captioner.errors import CaptionerError
 from captioner.training import tensorboard
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"--tensorboard .*logs: .*run `pip install tensorboard`"):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(CaptionerError, match=r"--tensorboard .*logs needs tensorboard, .*'captioner\[tensorboard\]'"):
         tensorboard.TensorBoard(tmp_path / "logs")
     assert not (tmp_path / "logs").exists()
 
