@@ -5,7 +5,7 @@
 one: the whole process `python predict.py photo.jpg`, against the same with the networks in Keras, in turn; of a compact
     model also the first call ever, in an empty home without a cache.
 folder: the whole process `python predict.py photos/ --format csv --output captions.csv`, against the bare encoder on
-    arrays already in memory: in LiteRT and in ONNX Runtime, a core for each image, and in TensorFlow in batches.
+    arrays already in memory: in LiteRT, a core for each image, also in float32, and in TensorFlow in batches.
     And the peak memory of the process.
 search: from the features of a photo to its caption, at beam widths 1, 5 and the model's own.
 encoder: from a photo's pixels to its features in LiteRT, on all cores, against InceptionV3, in turn.
@@ -41,7 +41,7 @@ from captioner.data.photos import open_photo, preprocess
 from captioner.data.shipped import shipped_model
 from captioner.decoding.captions import generate
 from captioner.native_stderr import stderr_closed
-from captioner.runtime.captioner import MANY, Encoder
+from captioner.runtime.captioner import Encoder
 from captioner.runtime.encoder import LiteRTEncoder
 
 BATCH_SIZE = 32
@@ -113,9 +113,8 @@ def whole_folder(model: Path, folder: Path, photos: list[Path], rounds: int) -> 
         "LiteRT": lambda: side_by_side(captioner.encoder),
         "TensorFlow": in_tensorflow(CaptionerDirectory.read(model).config.encoder, np.stack(images), len(photos)),
     }
-    for_many = captioner.encoder_for(MANY * available_cores())
-    if for_many is not captioner.encoder:  # a compact model has LiteRT alone
-        works["ONNX Runtime"] = lambda: side_by_side(for_many)
+    exact = Captioner.load(model, precision="float32").encoder
+    works["LiteRT, float32"] = lambda: side_by_side(exact)
     times: dict[str, list[float]] = {name: [] for name in (*works, "predict.py photos/")}
     megabytes = 0.0
     for work in works.values():

@@ -1,37 +1,23 @@
 """The `Captioner` that people import: it joins the runtime and the exports, which do not know each other."""
 
 import logging
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
+from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config_io import from_json, to_json
-from captioner.data.encoder_memory import check_encoder
-from captioner.data.encoder_weights import (
-    BY_OTHER_MEANS,
-    IMAGENET,
-    INCEPTION,
-    default_encoder_weights,
-    is_here,
-    keras_file,
-    weights_of,
-)
+from captioner.data.encoder_weights import IMAGENET, INCEPTION, default_encoder_weights, is_here
 from captioner.data.model_directory import CONFIG, CaptionerDirectory
-from captioner.data.network_trial import read_network
 from captioner.data.shipped import model_directory, shipped_model, shown
 from captioner.decoding.captions import Network
 from captioner.decoding.limits import check_search
 from captioner.decoding.wording import worded
+from captioner.encoder_network import PRECISIONS, encoder_network, encoder_path, needed_weights
 from captioner.errors import CaptionerError
 from captioner.extras import require
-from captioner.files import sweep
-from captioner.home import home, is_private
 from captioner.native_stderr import load_keras
-from captioner.runtime import bundle
 from captioner.runtime.captioner import AT_ONCE, Encoder
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
 from captioner.runtime.decoder import DecoderNetwork
@@ -68,16 +54,16 @@ class Captioner(LoadedCaptioner):
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int | None = None,
+        precision: str = "auto",
         backend: str = "litert",
     ) -> "Captioner":
         """Load a model directory; settings of the search that are not given are the model's own.
 
-        A compact model, and a directory with a ready bundle, such as `captioner export --format litert` writes, is read
-        as it is, whatever `encoder_weights` says. For another one, Keras and TensorFlow are imported the first time and
-        the networks are converted, which takes some 20 seconds; the result is kept in the cache. From then on neither
-        is imported: few photos are read in LiteRT, many (`captioner.runtime.captioner.MANY` a core) in ONNX Runtime,
-        which is imported then. What is read as it is has LiteRT alone. InceptionV3's weights are never downloaded;
-        those of other networks of `keras.applications` Keras downloads where it has not got them.
+        A compact model, and what `captioner export --format litert` writes, is read as it is, whatever
+        `encoder_weights` says. Any other reads photos with a network of `keras.applications`, which is prepared once
+        and kept in the cache: InceptionV3 in a second, without Keras; another one by Keras and TensorFlow, which are
+        imported then. InceptionV3's weights are never downloaded; those of other networks Keras downloads where it has
+        not got them.
 
         Args:
             model: what `train.py` or `captioner export --format litert` wrote, or the name of a shipped model, such as
@@ -96,15 +82,19 @@ class Captioner(LoadedCaptioner):
             top_p: draw from the likeliest words that hold this probability together; 1 means all.
             seed: the same draws the same captions of a photo, whatever is captioned beside it; None draws others each
                 time.
+            precision: how the encoder computes: "float32"; "int8", in a third of the time; or "auto", which is int8
+                where it costs next to nothing in captions.
             backend: `keras` runs the networks in Keras, for comparison.
 
-        What takes long or is not as usual is logged as a warning of `captioner.library`.
+        What takes long or is not as usual is logged as a warning of `captioner`.
 
         Raises:
             CaptionerError: the directory or the weights cannot be used.
         """
         if backend not in BACKENDS:
             raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, found {backend!r}")
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}")
         weights = str(encoder_weights or default_encoder_weights())
         directory = CaptionerDirectory.read(default_model(weights) if model is None else model_directory(model))
         config, vocabulary = directory.config, directory.vocabulary()
@@ -124,8 +114,8 @@ class Captioner(LoadedCaptioner):
         check_wording(vocabulary, wording, decoding.max_length)
         widest = replace(decoding, beam_width=max(decoding.beam_width, num_captions))
         check_search(config.decoder, widest, AT_ONCE)
-        encoder, network, load_batch_encoder = _load_networks(directory, weights, backend)
-        captioner = cls(vocabulary, encoder, network, decoding, num_captions, load_batch_encoder)
+        encoder, network = _load_networks(directory, weights, backend, precision)
+        captioner = cls(vocabulary, encoder, network, decoding, num_captions)
         return captioner.with_settings(wording=wording, sampling=sampling)
 
 
@@ -144,22 +134,20 @@ def _checked(kind: type[Settings], given: dict[str, Any]) -> Settings:
     return from_json(kind, to_json(kind()) | given, "Captioner.load")
 
 
-def _load_networks(
-    model: CaptionerDirectory, weights: str, backend: str
-) -> tuple[Encoder, Network, Callable[[], Encoder | None]]:
-    """Return a model's encoder and decoder, and what loads the encoder for many photos."""
+def _load_networks(model: CaptionerDirectory, weights: str, backend: str, precision: str) -> tuple[Encoder, Network]:
+    """Return a model's encoder and decoder."""
     directory, config = model.path, model.config
     if backend == "keras":
         require("train", "the backend keras", "tensorflow", "keras")
-        weights = needed_weights(directory, config, weights)
+        weights = needed_weights(model, weights)
         load_keras()
         from captioner.models.encoder import KerasEncoder
         from captioner.models.networks import load_networks
 
         saved, encoder = load_networks(directory, weights)
-        return KerasEncoder(encoder), saved.network, lambda: None
+        return KerasEncoder(encoder), saved.network
     arrays = model.decoder()  # before the work
-    network = read_or_make(model, weights)
+    network = encoder_network(model, weights, precision)
     try:
         litert = LiteRTEncoder(network)
     except (ValueError, RuntimeError, LookupError) as error:  # whose checksum is right may still be no network
@@ -173,8 +161,7 @@ def _load_networks(
             f"{config.encoder.image_size}; the files are from different models"
         )
     model.check_features(litert.feature_shape)
-    path = None if model.is_ready else encoder_path(model, weights)
-    return litert, DecoderNetwork(config.decoder, arrays), partial(_load_batch_encoder, path)
+    return litert, DecoderNetwork(config.decoder, arrays)
 
 
 def default_model(weights: str) -> Path:
@@ -216,135 +203,6 @@ def has_encoder(model: CaptionerDirectory, weights: str) -> bool:
     return prepared is not None and prepared.is_file()
 
 
-def needed_weights(directory: Path, config: ModelConfig, weights: str) -> str:
-    """Return the file with the encoder's weights that Keras is to read, which downloads nothing then.
-
-    Args:
-        directory: of the model.
-        config: what the directory says about it.
-        weights: a file, or "imagenet" for Keras's own.
-
-    Raises:
-        CaptionerError: InceptionV3's weights are not there; the message says how to get them.
-    """
-    if weights != IMAGENET or config.encoder.network != INCEPTION:
-        return weights
-    if is_here():
-        return str(keras_file())
-    compact = shipped_model("compact")
-    other = "; or caption with --model compact, which needs none" if (compact / CONFIG).is_file() else ""
-    raise CaptionerError(
-        f"{directory} reads photos with InceptionV3, whose weights (87 MB) are not here: run `python -m captioner "
-        f"download encoder`; {BY_OTHER_MEANS}{other}"
-    )
-
-
 def search_settings(decoding: DecodingConfig, **given: Any) -> DecodingConfig:
     """Return a model's own settings of the search, with those that are given in their place."""
     return replace(decoding, **{name: value for name, value in given.items() if value is not None})
-
-
-def read_or_make(model: CaptionerDirectory, weights: str) -> bytes:
-    """Return the encoder of a model directory as a LiteRT network.
-
-    It is the directory's own, or comes from the cache; what that has not is made.
-
-    Args:
-        model: what `train.py` or `captioner export --format litert` wrote.
-        weights: the encoder's, a file, or "imagenet" for Keras's own; not used where the directory has the network.
-
-    Raises:
-        CaptionerError: the directory or the weights cannot be used.
-    """
-    return read_network(model) if model.is_ready else from_cache(model, weights)
-
-
-def from_cache(model: CaptionerDirectory, weights: str) -> bytes:
-    """Do as `read_or_make`, whatever network the directory has; the encoder is the one that its `config` tells of."""
-    model.check()
-    directory, config = model.path, model.config
-    path = encoder_path(model, weights)
-    network = bundle.read_encoder(path) if path else None
-    if network is not None:
-        return network
-    check_encoder(directory / CONFIG, config.encoder)
-    weights = needed_weights(directory, config, weights)
-    log.warning(f"preparing {directory} for fast starts; this takes about 20 seconds, once")
-    if is_private() and not os.environ.get("XDG_CACHE_HOME"):
-        log.warning(
-            f"no home directory is known, so what is prepared is kept in {home()}; XDG_CACHE_HOME names another place"
-        )
-    load_keras()
-    from captioner.models.networks import load_encoder
-
-    encoder = load_encoder(model, weights)
-    model.check_features(encoder.output_shape[1:])
-    network, onnx = _converted(encoder)
-    if path:
-        try:
-            sweep(path.parent)
-            bundle.save_encoder(path, network, onnx)
-        except OSError as error:
-            log.warning(f"{path.parent}: {error.strerror}; what was prepared cannot be kept for the next time")
-    return network
-
-
-def encoder_path(model: CaptionerDirectory, weights: str) -> Path | None:
-    """Name the file in the cache of a model's encoder, with its own last layers where it has some.
-
-    Args:
-        model: its directory.
-        weights: a file, or "imagenet" for Keras's own; None is returned where there is no such file.
-    """
-    encoder = model.config.encoder
-    tuned = model.tuned_checksum if encoder.fine_tune_after else ""
-    return bundle.encoder_path(encoder, weights_of(encoder.network, weights), tuned)
-
-
-def _converted(encoder: Any) -> tuple[bytes, bytes | None]:
-    """Turn an encoder into a LiteRT network, and into one for ONNX Runtime if that can be done."""
-    from captioner.export import litert
-
-    network = litert.convert_encoder(encoder)
-    try:
-        from captioner.export import onnx
-
-        return network, onnx.convert_encoder(encoder)
-    except Exception as error:  # of an encoder that it does not know the converter may raise anything
-        failure = error
-    log.warning(
-        f"the encoder cannot be turned into ONNX ({failure}); folders are read in LiteRT, which may take longer"
-    )
-    return network, None
-
-
-def read_for_many(path: Path | None) -> bytes | None:
-    """Read the encoder that the cache keeps for ONNX Runtime; None where there is none, or a damaged one.
-
-    Args:
-        path: of the file in the cache; None where a model directory brings its own encoder.
-    """
-    if path is None or not path.exists():  # not every cache can be written
-        return None
-    try:
-        return bundle.read_onnx(path)
-    except CaptionerError as error:
-        log.warning(_slower(error, path))
-        return None
-
-
-def _load_batch_encoder(path: Path | None) -> Encoder | None:
-    network = read_for_many(path)
-    if network is None:
-        return None
-    from captioner.runtime.onnx_encoder import OnnxEncoder
-
-    try:
-        return OnnxEncoder(network)
-    except ValueError as error:
-        log.warning(_slower(error, path))
-        return None
-
-
-def _slower(error: Exception, path: Path | None) -> str:
-    return f"{error}; the photos are read in LiteRT, which takes longer; delete {path} to have it made again"

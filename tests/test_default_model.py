@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import captioner
-from captioner import library
+from captioner import encoder_network, library
 from captioner.cli.main import main
 from captioner.config import EncoderConfig, ModelConfig
 from captioner.data.model_directory import NETWORK, CaptionerDirectory, describe
 from captioner.errors import CaptionerError
 from captioner.library import default_model
-from captioner.runtime import bundle
+from captioner.runtime import encoder_cache
 from captioner.text import Vocabulary
 
 ROOT = Path(captioner.__file__).parents[1]
@@ -26,7 +26,8 @@ def shipped(tmp_path, monkeypatch, no_inception) -> Path:
     """Both models, of which only the configurations are there, in the current directory; and no weights anywhere."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(library, "shipped_model", lambda name="flickr8k": tmp_path / "saved_models" / name)
+    for module in (library, encoder_network):
+        monkeypatch.setattr(module, "shipped_model", lambda name="flickr8k": tmp_path / "saved_models" / name)
     for name, encoder in (("flickr8k", EncoderConfig()), ("compact", EncoderConfig("compact", "grid", 144))):
         describe(tmp_path / "saved_models" / name, replace(ModelConfig(), encoder=encoder), [])
     return tmp_path / "saved_models"
@@ -75,7 +76,8 @@ def test_half_of_the_weights_are_none(shipped, no_inception):
 
 
 def test_with_the_network_prepared_it_is_the_large_one(shipped):
-    bundle.save_encoder(bundle.encoder_path(EncoderConfig(), "imagenet", ""), b"network")
+    path = encoder_cache.encoder_path(EncoderConfig(), "imagenet", "", "auto")
+    encoder_cache.save_encoder(path, b"network")
     expect_large(shipped)
 
 
@@ -113,7 +115,8 @@ def test_an_export_with_its_encoder_needs_no_weights(shipped, known):
 @pytest.mark.parametrize("backend", ["litert", "keras"])
 @pytest.mark.parametrize("compact", [True, False])
 def test_the_large_one_without_weights_says_what_to_do(shipped, monkeypatch, backend, compact):
-    monkeypatch.setattr(library, "load_keras", lambda: pytest.fail("Keras is not needed, and might download"))
+    for module in (library, encoder_network):
+        monkeypatch.setattr(module, "load_keras", lambda: pytest.fail("Keras is not needed, and might download"))
     monkeypatch.setattr(CaptionerDirectory, "vocabulary", lambda self: Vocabulary.build([]))
     monkeypatch.setattr(CaptionerDirectory, "decoder", lambda self: {})
     if not compact:
@@ -142,7 +145,7 @@ def test_the_choice_needs_no_framework_and_no_network(shipped):
     code = """
 import socket, sys
 socket.socket.connect = None
-from captioner import library
+from captioner import encoder_network, library
 library.default_model("imagenet")
 print(sorted({name.split(".")[0] for name in sys.modules} & {"tensorflow", "keras", "jax", "http"}))
 """

@@ -42,6 +42,7 @@ ROWS = {
     "export": 4,
     "pictures": 4,
     "plots": 4,
+    "encoder_network": 5,
     "library": 5,
     "trainer": 5,
     "serve": 5,

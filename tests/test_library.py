@@ -9,19 +9,15 @@ import pytest
 from PIL import Image
 
 import captioner
-from captioner import library
+from captioner import encoder_network, library
 from captioner.cli.main import main
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
-from captioner.cores import available_cores
 from captioner.data.model_directory import CaptionerDirectory, describe
 from captioner.errors import CaptionerError
-from captioner.export import onnx as export_onnx
 from captioner.export.bundle import export_bundle
 from captioner.models import networks
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import save_model
-from captioner.runtime import bundle
-from captioner.runtime import captioner as runtime_captioner
 from captioner.text import Vocabulary
 
 ROOT = Path(captioner.__file__).parents[1]
@@ -75,7 +71,8 @@ def cold(monkeypatch):
         def load_keras():
             raise AssertionError("Keras is not needed")
 
-        monkeypatch.setattr(library, "load_keras", load_keras)
+        for module in (library, encoder_network):
+            monkeypatch.setattr(module, "load_keras", load_keras)
 
     return forbid
 
@@ -141,7 +138,8 @@ def test_models_share_their_encoder(directory, built, photos, inception):
 
 def export(directory, output):
     model = CaptionerDirectory.read(directory)
-    export_bundle(model, library.read_or_make(model, "imagenet"), output)
+    network = encoder_network.encoder_network(model, "imagenet")
+    export_bundle(model, network, network, output)
     return output
 
 
@@ -157,7 +155,6 @@ def test_a_ready_bundle_needs_neither_cache_nor_weights_nor_keras(
     found = library.Captioner.load(ready)
     caption = found(photos[0])
     assert (caption.text, caption.score) == (first.text, first.score)
-    assert found.encoder_for(10_000) is found.encoder  # it has no other
     assert logged == []
     (note,) = (path for path in (tmp_path / "empty").rglob("*") if path.is_file())  # made elsewhere, and tried once
     assert note.name.startswith("tried-")
@@ -190,79 +187,15 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(directory, photos, tmp_
     assert str(tmp_path / "file") in logged[1]
 
 
-@pytest.fixture
-def many(monkeypatch) -> int:
-    monkeypatch.setattr(runtime_captioner, "available_cores", lambda: 2)
-    return 2 * runtime_captioner.MANY
-
-
-def kept_encoder(tmp_path) -> Path:
-    (path,) = (tmp_path / "cache" / "captioner" / "litert").glob("encoder-*")
-    return path
-
-
-def test_many_photos_are_read_in_onnx_and_get_the_captions_that_they_get_alone(directory, photos, many, cold, logged):
-    library.Captioner.load(directory)
-    cold()
-    logged.clear()
-    captioner = library.Captioner.load(directory)
-    encoder = captioner.encoder_for(many)
-    assert type(encoder).__name__ == "OnnxEncoder"
-    image = np.random.default_rng(3).uniform(-1, 1, (75, 75, 3)).astype(np.float32)
-    np.testing.assert_allclose(encoder(image), captioner.encoder(image), atol=1e-5)
-    list_of_many = (photos * many)[:many]
-    for found, alone in zip(captioner(list_of_many), map(captioner, list_of_many), strict=True):
-        assert found.text == alone.text
-        assert found.score == pytest.approx(alone.score, abs=1e-5)
-    assert logged == []
-
-
-@pytest.mark.parametrize("damage", ["flipped", "no network"])
-def test_a_damaged_network_for_onnx_is_told_and_litert_reads(directory, built, photos, many, tmp_path, damage, logged):
-    first = library.Captioner.load(directory)(photos[0])
-    path = kept_encoder(tmp_path)
-    network, onnx = bundle.read_encoder(path), bundle.read_onnx(path)
-    if damage == "flipped":
-        content = bytearray(path.read_bytes())
-        content[content.index(onnx) + len(onnx) // 2] ^= 1
-        path.write_bytes(content)
-    else:  # such as another version of ONNX Runtime might find
-        bundle.save_encoder(path, network, b"no network")
-    logged.clear()
-    captioner = library.Captioner.load(directory)
-    assert captioner(photos[0]).text == first.text
-    assert logged == []
-    assert {caption.text for caption in captioner(photos[:1] * many)} == {first.text}
-    (line,) = logged
-    assert "the photos are read in LiteRT, which takes longer" in line
-    assert f"delete {path} to have it made again" in line
-    path.unlink()
-    assert type(library.Captioner.load(directory).encoder_for(many)).__name__ == "OnnxEncoder"
-    assert len(built) == 2
-
-
-def test_an_encoder_that_cannot_be_turned_into_onnx_is_kept_without(
-    directory, photos, many, monkeypatch, tmp_path, logged
-):
-    def convert(encoder):
-        raise KeyError("an operation")
-
-    monkeypatch.setattr(export_onnx, "convert_encoder", convert)
-    logged.clear()
-    library.Captioner.load(directory)
-    assert "cannot be turned into ONNX ('an operation')" in logged[1]
-    captioner = library.Captioner.load(directory)
-    assert captioner.encoder_for(many) is captioner.encoder
-    assert len(captioner(photos[:1] * many)) == many
-    assert len(logged) == 2
-    assert bundle.read_onnx(kept_encoder(tmp_path)) is None
-
-
 def test_what_is_wrong_is_told_as_by_the_commands(directory, tmp_path):
     with pytest.raises(CaptionerError, match="is no model directory"):
         library.Captioner.load(tmp_path)
     with pytest.raises(ValueError, match="expected one of litert, keras, found 'onnx'"):
         library.Captioner.load(directory, backend="onnx")
+    with pytest.raises(ValueError, match="expected one of auto, int8, float32, found 'float16'"):
+        library.Captioner.load(directory, precision="float16")
+    with pytest.raises(CaptionerError, match=r"--precision int8: it is not known how to round the encoder of .*model"):
+        library.Captioner.load(directory, precision="int8")
     library.Captioner.load(directory)
     whole = json.loads((directory / "config.json").read_text())
     whole["model"]["decoder"]["locations"] = 9
@@ -289,7 +222,6 @@ def test_an_encoder_that_would_take_too_much_memory_is_refused_before_it_is_buil
 def test_the_package_is_imported_at_once_and_a_warm_start_needs_no_framework(directory, photos, tmp_path):
     library.Captioner.load(directory)
     Image.fromarray(photos[0]).save(tmp_path / "photo.png")
-    many = runtime_captioner.MANY * available_cores()
     code = f"""
 import sys
 import captioner
@@ -299,12 +231,12 @@ load = captioner.Captioner.load
 print(load({str(directory)!r})({str(tmp_path / "photo.png")!r}))
 heavy = {{"tensorflow", "keras", "jax", "matplotlib", "nltk", "pandas", "tqdm", "h5py", "onnx", "onnxruntime"}}
 print(sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
-print(*set(map(str, load({str(directory)!r})([{str(tmp_path / "photo.png")!r}] * {many}))))
+print(*set(map(str, load({str(directory)!r})([{str(tmp_path / "photo.png")!r}] * 40))))
 print(sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     caption = library.Captioner.load(directory)(photos[0])
-    assert done.stdout == f"{caption}\n[]\n{caption}\n['onnxruntime']\n"
+    assert done.stdout == f"{caption}\n[]\n{caption}\n[]\n"
     # LiteRT has no log level; only a command may close stderr
     assert done.stderr in ("", "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):

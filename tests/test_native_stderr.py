@@ -123,7 +123,6 @@ writer = threading.Thread(target=write)
 writer.start()
 Captioner.load(sys.argv[1])
 load_onnxruntime()
-import captioner.runtime.onnx_encoder
 done.set()
 writer.join()
 print(count)

@@ -9,10 +9,10 @@ import numpy as np
 from captioner.checksums import checksum
 from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
 from captioner.data.model_directory import CONFIG, CaptionerDirectory
-from captioner.data.network_trial import read_network
 from captioner.decoding.limits import check_search
-from captioner.library import check_wording, encoder_path, from_cache, read_for_many, search_settings
-from captioner.runtime.captioner import AT_ONCE, Captioner, Encoder
+from captioner.encoder_network import encoder_network, prepared_network
+from captioner.library import check_wording, search_settings
+from captioner.runtime.captioner import AT_ONCE, Captioner
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
 from captioner.text import Vocabulary
@@ -31,8 +31,7 @@ class PackedModel:
         num_captions: candidates a photo.
         wording: what captions must and must not say.
         sampling: how they are drawn at random; None where they are searched for.
-        encoder: a network for ONNX Runtime, or for LiteRT where the model has no other.
-        is_onnx: which of the two it is.
+        encoder: a network for LiteRT.
         decoder: the decoder's weights by name.
     """
 
@@ -43,61 +42,63 @@ class PackedModel:
     wording: WordingConfig
     sampling: SamplingConfig | None
     encoder: bytes
-    is_onnx: bool
     decoder: dict[str, np.ndarray]
 
     def unpack(self) -> Captioner:
         """Load it."""
-        encoder: Encoder
-        if self.is_onnx:
-            from captioner.runtime.onnx_encoder import OnnxEncoder
-
-            encoder = OnnxEncoder(self.encoder)
-        else:
-            encoder = LiteRTEncoder(self.encoder)
         network = DecoderNetwork(self.config.decoder, self.decoder)
-        captioner = Captioner(self.vocabulary, encoder, network, self.decoding, self.num_captions)
+        captioner = Captioner(self.vocabulary, LiteRTEncoder(self.encoder), network, self.decoding, self.num_captions)
         return captioner.with_settings(wording=self.wording, sampling=self.sampling)
 
 
-def pack(
-    directory: Path,
-    encoder_weights: str,
-    *,
-    published: bool = False,
-    num_captions: int = 1,
-    wording: WordingConfig = ANY_WORDS,
-    sampling: SamplingConfig | None = None,
-    **search: Any,
-) -> PackedModel:
-    """Read a model directory, and make first what prediction reads, if that is missing; see `library.Captioner.load`.
+def find_encoder(
+    directory: Path, encoder_weights: str, precision: str, published: bool = False
+) -> tuple[CaptionerDirectory, bytes]:
+    """Read a model directory, and its encoder as a network for LiteRT, which is made first if it is missing.
 
     Args:
         directory: of the model.
         encoder_weights: a file, or "imagenet" for Keras's own.
+        precision: how the encoder computes; see `captioner.encoder_network.PRECISIONS`.
         published: leave out the encoder's layers that were trained along, for features that another training begins
             with.
-        num_captions: candidates a photo.
-        wording: what captions must and must not say.
-        sampling: how they are drawn at random; None searches for them.
-        search: fields of `DecodingConfig` that take the place of the model's own.
 
     Raises:
         CaptionerError: the directory or the weights cannot be used.
     """
     whole = CaptionerDirectory.read(directory)
     model = _published(whole) if published else whole
+    find = encoder_network if model.config == whole.config else prepared_network
+    return model, find(model, encoder_weights, precision)
+
+
+def pack(
+    model: CaptionerDirectory,
+    encoder: bytes,
+    *,
+    num_captions: int = 1,
+    wording: WordingConfig = ANY_WORDS,
+    sampling: SamplingConfig | None = None,
+    **search: Any,
+) -> PackedModel:
+    """Pack a model with its encoder.
+
+    Args:
+        model: its directory.
+        encoder: as `find_encoder` gives it.
+        num_captions: candidates a photo.
+        wording: what captions must and must not say.
+        sampling: how they are drawn at random; None searches for them.
+        search: fields of `DecodingConfig` that take the place of the model's own.
+
+    Raises:
+        CaptionerError: the directory cannot be used.
+    """
     config, vocabulary = model.config, model.vocabulary()
-    ready = model.is_ready and model.config == whole.config
-    network = read_network(model) if ready else from_cache(model, encoder_weights)
-    onnx = None if ready else read_for_many(encoder_path(model, encoder_weights))
     decoding = search_settings(config.decoding, **search)
     check_wording(vocabulary, wording, decoding.max_length)
     check_search(config.decoder, replace(decoding, beam_width=max(decoding.beam_width, num_captions)), AT_ONCE)
-    return PackedModel(
-        *(vocabulary, config, decoding, num_captions, wording, sampling),
-        *(onnx or network, onnx is not None, model.decoder()),
-    )
+    return PackedModel(vocabulary, config, decoding, num_captions, wording, sampling, encoder, model.decoder())
 
 
 def _published(model: CaptionerDirectory) -> CaptionerDirectory:
@@ -106,7 +107,11 @@ def _published(model: CaptionerDirectory) -> CaptionerDirectory:
 
 
 def describe(directory: Path, published: bool = False) -> dict[str, Any]:
-    """Tell what model captions or features are made with, and so what they have in common; `published` as for `pack`.
+    """Tell what model captions or features are made with, and so what they have in common.
+
+    Args:
+        directory: of the model.
+        published: see `find_encoder`.
 
     Returns:
         `model`, its name and a checksum of its configuration, which has those of the weights; `encoder`; and `shape`

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from captioner.cli.arguments import (
     add_encoder_weights,
     add_model,
+    add_precision,
     add_quiet,
     add_sampling,
     add_search,
@@ -105,6 +106,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_model(model)
     add_encoder_weights(model, downloads=False)
     add_search(model)
+    add_precision(model)
     add_wording(parser.add_argument_group("captions"))
     add_sampling(parser.add_argument_group("captions drawn at random, with --temperature"))
     add_quiet(parser)
@@ -122,7 +124,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     require("cluster", "bulk")
     from captioner.bulk.inputs import Inputs
-    from captioner.bulk.model import PackedModel, describe, pack
+    from captioner.bulk.model import PackedModel, describe, find_encoder, pack
     from captioner.bulk.output import FEATURES, Output
     from captioner.bulk.run import Job, bulk
     from captioner.bulk.storage import Storage
@@ -147,14 +149,13 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     )
 
     published = arguments.features == "published"
+    precision = "float32" if arguments.features else arguments.precision  # as a training reads photos
     directory = arguments.model or default_model(arguments.encoder_weights)
 
     def load() -> PackedModel:
         with stderr_closed():
             return pack(
-                directory,
-                arguments.encoder_weights,
-                published=published,
+                *find_encoder(directory, arguments.encoder_weights, precision, published),
                 num_captions=arguments.num_captions or 1,
                 wording=WordingConfig(**chosen(vars(arguments), WordingConfig)),
                 sampling=sampling,
@@ -201,7 +202,12 @@ def _settings(arguments: argparse.Namespace, style: str) -> dict[str, object]:
     if arguments.features:
         return {"format": style}
     given = {name: getattr(arguments, name) for name in OF_CAPTIONS}
-    return {**given, "format": style, "num_captions": arguments.num_captions or 1}
+    return {
+        **given,
+        "format": style,
+        "num_captions": arguments.num_captions or 1,
+        "precision": arguments.precision,
+    }
 
 
 class _Bar:

@@ -40,11 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     from captioner.data.model_directory import CONFIG, CaptionerDirectory
     from captioner.data.shipped import shown
-    from captioner.library import read_or_make
+    from captioner.encoder_network import encoder_network
 
     model = shipped_model()
     if (model / CONFIG).is_file():
         with stderr_closed():
-            read_or_make(CaptionerDirectory.read(model), IMAGENET)
+            encoder_network(CaptionerDirectory.read(model), IMAGENET)
         complain(f"{shown(model)} is ready: predict uses it from now on")
     return 0

@@ -5,13 +5,13 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from captioner.cli.arguments import add_data, add_encoder_weights, add_model, add_quiet, add_search
+from captioner.cli.arguments import add_data, add_encoder_weights, add_model, add_precision, add_quiet, add_search
 from captioner.cli.main import note
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
-from captioner.data.dataset import Example
+from captioner.data.dataset import CaptionDataset, Example
 from captioner.data.photos import open_photo
 from captioner.decoding.limits import check_search
 from captioner.errors import UsageError
@@ -23,6 +23,8 @@ from captioner.text import join_words, normalise
 
 GALLERIES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 """What `--gallery` may be."""
+if TYPE_CHECKING:
+    from captioner.training.split import Split
 
 EXAMPLES = """\
 The model captions each photo without its references. All references count for the scores: BLEU-1 to 4, ROUGE-L and
@@ -49,6 +51,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     add_encoder_weights(parser)
     add_search(parser)
+    add_precision(parser, "float32")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the scores as one JSON object")
     parser.add_argument(
         "--gallery",
@@ -88,7 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     model, encoder = load_networks(arguments.model, arguments.encoder_weights)
     decoding = replace(model.config.decoding, **chosen(vars(arguments), DecodingConfig))
     check_search(model.config.decoder, decoding, BATCH_SIZE)
-    split = read_split(dataset, arguments.split, encoder, model.config.encoder)
+    if arguments.precision == "float32":
+        split = read_split(dataset, arguments.split, encoder, model.config.encoder)
+    else:
+        split = _as_predicted(arguments, dataset)
     beams = caption_split(model.network, split, decoding)
     captions = [model.vocabulary.decode(beam[0].tokens) for beam in beams]
     if arguments.predictions:
@@ -100,6 +106,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.gallery:
         _draw(arguments.gallery, describe_captions(captions, split, [])["examples"], dataset.split(arguments.split))
     return 0
+
+
+def _as_predicted(arguments: argparse.Namespace, dataset: CaptionDataset) -> "Split":
+    """Read a split through the encoder that predicts, in int8."""
+    from captioner.data.model_directory import CaptionerDirectory
+    from captioner.encoder_network import encoder_network
+    from captioner.runtime.encoder import LiteRTEncoder
+    from captioner.training.litert_features import litert_features
+    from captioner.training.split import read_pixel_split
+
+    model = CaptionerDirectory.read(arguments.model)
+    network = encoder_network(model, arguments.encoder_weights, arguments.precision)
+    pixels = read_pixel_split(dataset, arguments.split, model.config.encoder.image_size)
+    return litert_features(pixels, LiteRTEncoder(network))
 
 
 def _draw(path: Path, chosen_by_score: dict[str, list[dict[str, Any]]], photos: Iterable[Example]) -> None:

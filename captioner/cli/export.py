@@ -164,23 +164,23 @@ def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:
 def _weights(arguments: argparse.Namespace) -> str:
     """Return the encoder's weights for a model that can be exported, whose files have been checked."""
     from captioner.data.model_directory import CaptionerDirectory
-    from captioner.library import needed_weights
+    from captioner.encoder_network import needed_weights
 
     model = CaptionerDirectory.read(arguments.model)
     model.vocabulary()
     model.check()
-    return needed_weights(model.path, model.config, arguments.encoder_weights)
+    return needed_weights(model, arguments.encoder_weights)
 
 
 def _bundle(arguments: argparse.Namespace) -> str:
     from captioner.data.model_directory import CaptionerDirectory
+    from captioner.encoder_network import encoder_network
     from captioner.export.bundle import export_bundle
-    from captioner.library import read_or_make
 
     model = CaptionerDirectory.read(arguments.model)
     with stderr_closed():
-        network = read_or_make(model, arguments.encoder_weights)
-    export_bundle(model, network, arguments.output)
+        networks = {name: encoder_network(model, arguments.encoder_weights, name) for name in ("float32", "auto")}
+    export_bundle(model, networks["float32"], networks["auto"], arguments.output)
     return f"{arguments.model} as a LiteRT bundle, for predict --model"
 
 

@@ -338,6 +338,7 @@ def _captions(
             **chosen(vars(arguments), WordingConfig),
             **chosen(vars(arguments), SamplingConfig),
             num_captions=arguments.num_captions,
+            precision=arguments.precision,
             backend=arguments.backend,
         )
     captioner.on_note = lambda photo, note: on_note(note)

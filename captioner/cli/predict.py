@@ -4,7 +4,15 @@ import argparse
 import os
 from pathlib import Path
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_quiet, add_sampling, add_search, add_wording
+from captioner.cli.arguments import (
+    add_encoder_weights,
+    add_model,
+    add_precision,
+    add_quiet,
+    add_sampling,
+    add_search,
+    add_wording,
+)
 from captioner.cli.parser import Parser
 from captioner.cli.predict_text import TEXT_OPTIONS, add_text, run_text
 from captioner.errors import UsageError
@@ -56,13 +64,13 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_model(model)
     add_encoder_weights(model, downloads=False)
     add_search(model)
+    add_precision(model)
     add_wording(parser.add_argument_group("captions"))
     model.add_argument(
         "--backend",
         choices=("litert", "keras"),
         default="litert",
-        help="what runs the networks; keras takes seconds to start and is for comparison (default: litert, and ONNX "
-        "Runtime for many photos)",
+        help="what runs the networks; keras takes seconds to start and is for comparison (default: litert)",
     )
     add_sampling(
         parser.add_argument_group(

@@ -6,7 +6,14 @@ import os
 import re
 from functools import partial
 
-from captioner.cli.arguments import add_encoder_weights, add_model, add_quiet, add_search, add_wording
+from captioner.cli.arguments import (
+    add_encoder_weights,
+    add_model,
+    add_precision,
+    add_quiet,
+    add_search,
+    add_wording,
+)
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, WordingConfig
@@ -67,6 +74,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_model(model)
     add_encoder_weights(model, downloads=False)
     add_search(model)
+    add_precision(model)
     add_wording(model)
     model.add_argument("--num-captions", metavar="N", type=_positive, default=3, help="captions a photo (default: 3)")
     limits = parser.add_argument_group("limits")
@@ -96,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
                 **chosen(vars(arguments), DecodingConfig),
                 **chosen(vars(arguments), WordingConfig),
                 num_captions=arguments.num_captions,
+                precision=arguments.precision,
             )
         local = _is_loopback(taken.getsockname()[0])
         if not local:

@@ -6,7 +6,9 @@
 | `vocabulary.json` | the words, or characters, behind the numbers |
 | `decoder.npz` | the caption decoder's weights by name; in half precision where the encoder is compact |
 | `encoder.npz` | of an encoder of `keras.applications`, the layers that were trained along |
+| `roundings.npz` | how the kernels of these layers are rounded to int8 for prediction |
 | `encoder.tflite` | the encoder as LiteRT runs it: of a compact one, which keeps its weights there, and of an export |
+| `encoder.int8.tflite` | a compact encoder once more, rounded to int8 |
 | `weights.npz` | a character model's weights by name |
 
 Nothing in it is executed: it is JSON, arrays whose sizes are compared before they get memory, and a network of LiteRT's
@@ -33,7 +35,9 @@ from captioner.files import atomic_write
 from captioner.text import CharacterVocabulary, Vocabulary
 
 CONFIG, VOCABULARY = "config.json", "vocabulary.json"
-DECODER, TUNED, NETWORK, WEIGHTS = FILES = ("decoder.npz", "encoder.npz", "encoder.tflite", "weights.npz")
+DECODER, TUNED, NETWORK, WEIGHTS = "decoder.npz", "encoder.npz", "encoder.tflite", "weights.npz"
+INT8_NETWORK, ROUNDINGS = "encoder.int8.tflite", "roundings.npz"
+FILES = (DECODER, TUNED, NETWORK, INT8_NETWORK, ROUNDINGS, WEIGHTS)
 
 CAPTIONER, CHAR_LM = "captioner", "char_lm"
 CALLED = {CAPTIONER: "a captioning model", CHAR_LM: "a character language model"}
@@ -184,6 +188,11 @@ class CaptionerDirectory(ModelDirectory[ModelConfig, Vocabulary]):
     def is_ready(self) -> bool:
         """Whether the whole encoder is here, as a network for LiteRT."""
         return NETWORK in self.manifest
+
+    @property
+    def fastest_network(self) -> str:
+        """The name of the encoder that photos are read with where nothing else is asked for."""
+        return INT8_NETWORK if INT8_NETWORK in self.manifest else NETWORK
 
     @property
     def tuned_checksum(self) -> str:

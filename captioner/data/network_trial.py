@@ -28,14 +28,14 @@ MEMORY = 1_000_000_000
 """Bytes that a trial may take, and four more for each of the network, whose numbers are widened and laid out anew."""
 
 
-def read_network(model: CaptionerDirectory) -> bytes:
-    """Read the encoder that a model directory has as a network for LiteRT, and try it if that has to be.
+def read_network(model: CaptionerDirectory, name: str = NETWORK) -> bytes:
+    """Read an encoder that a model directory has as a network for LiteRT, and try it if that has to be.
 
     Raises:
         CaptionerError: it is missing or damaged, or no encoder that LiteRT can run.
     """
-    network = model.content(NETWORK)
-    refuse_harmful(network, model.manifest[NETWORK], model.path)
+    network = model.content(name)
+    refuse_harmful(network, model.manifest[name], model.path)
     return network
 
 
@@ -51,7 +51,7 @@ def refuse_harmful(network: bytes, known_as: str, directory: Path) -> None:
         CaptionerError: it is no encoder that LiteRT can run, or takes too much time or memory.
     """
     note = _note(known_as)
-    if note.exists() or known_as == _shipped():
+    if note.exists() or known_as in _shipped():
         return
     if reason := _tried(network):
         raise CaptionerError(
@@ -71,11 +71,11 @@ def _note(known_as: str) -> Path:
     return cache_directory() / "litert" / f"tried-{known_as}.json"
 
 
-def _shipped() -> str:
+def _shipped() -> set[str]:
     try:
-        return CaptionerDirectory.read(shipped_model("compact")).manifest.get(NETWORK, "")
+        return set(CaptionerDirectory.read(shipped_model("compact")).manifest.values())
     except CaptionerError:  # it is not everywhere
-        return ""
+        return set()
 
 
 def _tried(network: bytes) -> str:

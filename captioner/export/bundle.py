@@ -5,17 +5,18 @@ from pathlib import Path
 import numpy as np
 
 from captioner.checksums import checksum
-from captioner.data.model_directory import DECODER, NETWORK, CaptionerDirectory, write_model
+from captioner.data.model_directory import DECODER, INT8_NETWORK, NETWORK, CaptionerDirectory, write_model
 from captioner.data.network_trial import remember
 from captioner.export.directory import atomic_directory
 
 
-def export_bundle(model: CaptionerDirectory, network: bytes, output: Path) -> None:
+def export_bundle(model: CaptionerDirectory, network: bytes, fastest: bytes, output: Path) -> None:
     """Write a captioning model as one that needs neither Keras nor the encoder's weights. A compact one is copied.
 
     Args:
         model: what `train.py` wrote.
-        network: its encoder, as `captioner.export.litert` makes it.
+        network: its encoder in float32, as a network for LiteRT.
+        fastest: the one that photos are read with where nothing else is asked for, which may be the same.
         output: the directory to make; a former export there is replaced, whole or not at all.
 
     Raises:
@@ -23,6 +24,9 @@ def export_bundle(model: CaptionerDirectory, network: bytes, output: Path) -> No
         OSError: `output` cannot be made.
     """
     files: dict[str, bytes | dict[str, np.ndarray]] = {NETWORK: network, DECODER: model.decoder()}
+    if fastest != network:
+        files[INT8_NETWORK] = fastest
     with atomic_directory(output, format="litert", model="captioner") as temporary:
         write_model(temporary, model.config, model.vocabulary(), files, model.tensors)
-    remember(checksum(network))
+    for each in (network, fastest):
+        remember(checksum(each))

@@ -1,5 +1,6 @@
 """Write the directory of a model with a compact encoder: small, whole, and ready for LiteRT and Keras alike."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -7,16 +8,25 @@ import numpy as np
 
 from captioner.checksums import checksum
 from captioner.config import ModelConfig
-from captioner.data.model_directory import DECODER, NETWORK, write_model
+from captioner.data.convolution import Rounding
+from captioner.data.model_directory import DECODER, INT8_NETWORK, NETWORK, write_model
 from captioner.data.network_trial import remember
+from captioner.data.roundings import kernel_key
 from captioner.export.litert import convert_encoder
+from captioner.export.template import find_slots
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact_file import find_tensors
+from captioner.models.folding import convolutions
 from captioner.text import Vocabulary
 
 
 def save_compact(
-    directory: str | Path, config: ModelConfig, vocabulary: Vocabulary, network: CaptionModel, encoder: keras.Model
+    directory: str | Path,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    network: CaptionModel,
+    encoder: keras.Model,
+    roundings: Mapping[str, Rounding] | None = None,
 ) -> None:
     """Write a model directory; each file is replaced whole. All is in half precision, each number once.
 
@@ -26,6 +36,7 @@ def save_compact(
         vocabulary: the words behind the decoder's numbers.
         network: the decoder, as `captioner.models.folding.rounded` gives it.
         encoder: as `captioner.models.folding.folded` gives it.
+        roundings: how its kernels are rounded to int8, by their keys; without them it computes in float32 alone.
 
     Raises:
         OSError: the directory cannot be written to.
@@ -33,5 +44,22 @@ def save_compact(
     content = convert_encoder(encoder, half=True)
     tensors = find_tensors(content, encoder)
     arrays = {name: values.astype(np.float16) for name, values in network.named_weights().items()}
-    remember(checksum(content))
-    write_model(directory, config, vocabulary, {NETWORK: content, DECODER: arrays}, tensors)
+    files: dict[str, bytes | dict[str, np.ndarray]] = {NETWORK: content, DECODER: arrays}
+    if roundings:
+        files[INT8_NETWORK] = int8_network(encoder, roundings)
+    for each in files.values():
+        if isinstance(each, bytes):
+            remember(checksum(each))
+    write_model(directory, config, vocabulary, files, tensors)
+
+
+def int8_network(encoder: keras.Model, roundings: Mapping[str, Rounding]) -> bytes:
+    """Return an encoder as a LiteRT network whose kernels are rounded to int8.
+
+    Args:
+        encoder: as `captioner.models.folding.folded` gives it.
+        roundings: how, by the keys of the kernels.
+    """
+    original = convolutions(encoder)
+    template = find_slots(convert_encoder(encoder, int8=True), original)
+    return template.filled(original, [roundings.get(kernel_key(each)) for each in original])

@@ -2,14 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from captioner.config import ModelConfig
-from captioner.data.model_directory import DECODER, TUNED, CaptionerDirectory, write_model
+from captioner.data.convolution import Rounding
+from captioner.data.model_directory import DECODER, ROUNDINGS, TUNED, CaptionerDirectory, write_model
+from captioner.data.roundings import pack_roundings
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
 
@@ -35,6 +38,7 @@ def save_model(
     vocabulary: Vocabulary,
     network: CaptionModel,
     tuned: keras.Model | None = None,
+    roundings: Mapping[str, Rounding] | None = None,
 ) -> None:
     """Write the directory of a model whose encoder is a network of `keras.applications`, without what is frozen of it.
 
@@ -46,14 +50,17 @@ def save_model(
         vocabulary: the words behind the decoder's numbers.
         network: the decoder.
         tuned: the encoder's layers behind `fine_tune_after`, if that names one.
+        roundings: how the kernels of these are rounded to int8 for prediction, by their keys.
 
     Raises:
         OSError: the directory cannot be written to.
     """
-    files = {DECODER: network.named_weights()}
+    files: dict[str, bytes | Mapping[str, np.ndarray]] = {DECODER: network.named_weights()}
     if tuned is not None:
         values = keras.ops.convert_to_numpy
         files[TUNED] = {name: values(variable) for name, variable in layer_variables(tuned)}
+    if roundings:
+        files[ROUNDINGS] = pack_roundings(roundings)
     write_model(directory, config, vocabulary, files)
 
 

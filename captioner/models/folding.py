@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from captioner.data.convolution import Convolution
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact import NORM, build_compact
 
@@ -67,6 +68,26 @@ def unfold(plain: keras.Model, encoder: keras.Model, images: np.ndarray) -> None
     for layer in plain.layers:
         if layer not in normalised:
             encoder.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def convolutions(encoder: keras.Model) -> list[Convolution]:
+    """Return the convolutions of an encoder in the order of its layers, each with the batch normalisation behind it.
+
+    Args:
+        encoder: a network whose convolutions have either a bias or a batch normalisation without gamma.
+    """
+    behind = {id(layer.input): layer for layer in encoder.layers if isinstance(layer, keras.layers.BatchNormalization)}
+    found = []
+    for layer in encoder.layers:
+        if not isinstance(layer, keras.layers.Conv2D):
+            continue
+        kernel = ops.convert_to_numpy(layer.kernel)  # (H, W, I, O)
+        if norm := behind.get(id(layer.output)):
+            values = [ops.convert_to_numpy(each) for each in (norm.beta, norm.moving_mean, norm.moving_variance)]
+            found.append(Convolution.folded(kernel, np.stack(values), norm.epsilon))
+        else:
+            found.append(Convolution(kernel.transpose(3, 0, 1, 2), ops.convert_to_numpy(layer.bias)))
+    return found
 
 
 def rounded(network: CaptionModel) -> CaptionModel:

@@ -2,7 +2,7 @@
 
 import copy
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -34,12 +34,9 @@ AnyPhoto = TypeVar("AnyPhoto", bound=Photo)
 AT_ONCE = 8
 """Photos whose captions are searched together: the decoder's weights are fetched from memory once for all of them."""
 
-MANY = 8
-"""Photos for each core from which on the encoder for many is used: reading them faster makes up for loading it."""
-
 
 class Encoder(Protocol):
-    """A network that reads images, in LiteRT (`LiteRTEncoder`), in ONNX Runtime (`OnnxEncoder`) or in Keras."""
+    """A network that reads images, in LiteRT (`LiteRTEncoder`) or in Keras."""
 
     image_size: int
 
@@ -73,8 +70,6 @@ class Captioner:
         network: the decoder.
         decoding: how to search; the beam is as wide as captions are asked for, at least.
         num_captions: candidates a photo; `with_settings` tells more of what is wanted.
-        load_batch_encoder: loads the same encoder in a form that reads many photos sooner, or finds none (None). It is
-            called once at most, when there are many.
     """
 
     def __init__(
@@ -84,7 +79,6 @@ class Captioner:
         network: Network,
         decoding: DecodingConfig,
         num_captions: int = 1,
-        load_batch_encoder: Callable[[], Encoder | None] = lambda: None,
     ) -> None:
         self.vocabulary = vocabulary
         self.encoder = encoder
@@ -94,9 +88,6 @@ class Captioner:
         self.sampling: SamplingConfig | None = None
         self.wording = WordingConfig()
         self._special, _ = worded(vocabulary, self.wording, decoding.max_length)
-        self._load_batch_encoder = load_batch_encoder
-        self._for_many: Encoder | None = None
-        self._loading = threading.Lock()
         self._opener: PhotoOpener | None = None
         self.on_note: Callable[[Photo, str], object] | None = None
 
@@ -160,8 +151,7 @@ class Captioner:
         """Caption photos side by side, a core each; give each, in order, with its caption or what is wrong with it.
 
         Each is opened in a process that may be killed, under a budget of processor time and memory, so that no photo
-        stops those behind it. Only a few are in memory at a time, however many there are. Many photos are read by an
-        encoder that takes longer to load; photos of which nobody knows how many will come are, once many have come.
+        stops those behind it. Only a few are in memory at a time, however many there are.
 
         Args:
             photos: any number.
@@ -170,14 +160,13 @@ class Captioner:
         Raises:
             TypeError: an item is no photo; its number is said.
         """
-        count = len(photos) if isinstance(photos, Sized) else 0
         checked = _checked(photos)
         begun = list(islice(checked, 2))
         if len(begun) < 2:
             for photo in begun:
                 yield photo, self._attempt(photo)
             return
-        with closing(self._seen(chain(begun, checked), count, threads)) as read:
+        with closing(self._seen(chain(begun, checked), threads)) as read:
             while group := list(islice(read, AT_ONCE)):
                 yield from self._search(group)
 
@@ -193,36 +182,22 @@ class Captioner:
         Raises:
             TypeError: an item is no photo; its number is said.
         """
-        with closing(self._seen(_checked(photos), len(photos) if isinstance(photos, Sized) else 0, threads)) as seen:
+        with closing(self._seen(_checked(photos), threads)) as seen:
             for photo, read in seen:
                 yield photo, read if isinstance(read, PhotoError) else read.features
 
-    def encoder_for(self, count: int) -> Encoder:
-        """Return the encoder that reads so many photos soonest, its loading included; load it if it has not been."""
-        if count < MANY * available_cores():
-            return self.encoder
-        with self._loading:
-            if self._for_many is None:
-                self._for_many = self._load_batch_encoder() or self.encoder
-            return self._for_many
-
     def _seen(
-        self, photos: Iterable[AnyPhoto], count: int, threads: int | None
+        self, photos: Iterable[AnyPhoto], threads: int | None
     ) -> Generator[tuple[AnyPhoto, _Reading | PhotoError], None, None]:
         threads = threads or available_cores()
         stopped = threading.Event()
         return prefetch_map(
-            lambda each: (each[0], self._read_single_threaded(*each, stopped)),
-            self._with_encoders(photos, count),
+            lambda photo: (photo, self._read_single_threaded(photo, stopped)),
+            photos,
             threads=threads,
             lead=AT_ONCE + 2 * threads,
             stop=stopped.set,
         )
-
-    def _with_encoders(self, photos: Iterable[AnyPhoto], count: int) -> Iterator[tuple[AnyPhoto, Encoder]]:
-        """Give each photo the encoder that is to read it; `count` is how many there are, if that is known."""
-        for number, photo in enumerate(photos):
-            yield photo, self.encoder_for(max(count, number))
 
     def _attempt(self, photo: Photo) -> Caption | PhotoError:
         try:
@@ -234,19 +209,19 @@ class Captioner:
         pixels = open_photo(_read(photo), size=self.encoder.image_size, on_note=self._noting(photo))
         return self._captions([_Reading(self.encoder(scale(pixels)), self._key(pixels))])[0]
 
-    def _read_single_threaded(self, photo: Photo, encoder: Encoder, stopped: threading.Event) -> _Reading | PhotoError:
-        """Return what an encoder sees in a photo."""
+    def _read_single_threaded(self, photo: Photo, stopped: threading.Event) -> _Reading | PhotoError:
+        """Return what the encoder sees in a photo."""
         try:
             pixels = open_photo(
                 _read(photo),
-                size=encoder.image_size,
+                size=self.encoder.image_size,
                 opener=self._opener or shared_opener(),
                 cancelled=stopped,
                 on_note=self._noting(photo),
             )
         except PhotoError as error:
             return error
-        return _Reading(encoder(scale(pixels), single_threaded=True), self._key(pixels))
+        return _Reading(self.encoder(scale(pixels), single_threaded=True), self._key(pixels))
 
     def _key(self, pixels: np.ndarray) -> bytes:
         return photo_key(pixels) if self.sampling else b""

@@ -7,12 +7,15 @@ from typing import Any, ClassVar
 
 import keras
 
+from captioner.data.convolution import Rounding
 from captioner.data.feature_parts import FeatureParts
+from captioner.data.roundings import load_roundings
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import save_model
 from captioner.models.encoder import build_encoder, last_layers, weights_fingerprint
 from captioner.models.networks import load_networks
 from captioner.models.tuned_model import TunedModel
+from captioner.runtime.prepared_encoder import ROUNDINGS, has_template
 from captioner.training.artifacts import CARD, write_epochs
 from captioner.training.caption_run import CaptionRun
 from captioner.training.captions import fitted
@@ -27,6 +30,7 @@ from captioner.training.initialise import init_from, make_vocabulary, word_count
 from captioner.training.lineage import parent_history, parent_metrics
 from captioner.training.loop import Stage
 from captioner.training.precision import in_float32
+from captioner.training.roundings import model_roundings
 from captioner.training.run import Training, TrainingRun
 from captioner.training.split import Split, log_data, read_split
 from captioner.training.stages.cross_entropy import CrossEntropy
@@ -186,6 +190,13 @@ class CaptionTraining(Training):
     def _begins_tuned(self) -> bool:
         return self.base is not None and bool(self.base.config.encoder.fine_tune_after)
 
+    def _roundings(self) -> dict[str, Rounding]:
+        """Find how the tuned layers are rounded to int8 for prediction, where it is known of the others."""
+        if self.tuned is None or not has_template(self.model.encoder):
+            return {}
+        photos = [example.image for example in self.config.dataset.split("train")]
+        return model_roundings(self.encoder, photos, load_roundings(ROUNDINGS))
+
     def _adjusted(self, network: CaptionModel) -> CaptionModel:
         """Return a network in float32 with its logits adjusted, as models are kept."""
         network = in_float32(network)
@@ -210,7 +221,7 @@ class CaptionTraining(Training):
             "before": self.parent,
             "epochs_before": self.parent_progress.epoch,
         }
-        save_model(self.output, model, context.vocabulary, network, self.tuned)
+        save_model(self.output, model, context.vocabulary, network, self.tuned, self._roundings())
         if progress.history:
             self.write_epochs(progress)
         write_card(self.output / CARD, self.config.dataset.name, model, self.config.training, metrics)

@@ -30,6 +30,7 @@ from captioner.training.feature_extractor import photo_extractor
 from captioner.training.initialise import make_vocabulary, word_counts
 from captioner.training.loop import Stage
 from captioner.training.normalized_mse import NormalizedMSE
+from captioner.training.roundings import model_roundings
 from captioner.training.run import Training, TrainingRun
 from captioner.training.split import log_data, read_pixel_split
 from captioner.training.stages.imitation import Imitation, ImitationData
@@ -231,7 +232,8 @@ class CompactTraining(Training):
             "imitation": [row for each in imitated for row in each.history],
             "settings": self.settings(),
         }
-        save_compact(self.output, model, context.vocabulary, captioner, encoder)
+        photos = [example.image for example in self.config.dataset.split("train")]
+        save_compact(self.output, model, context.vocabulary, captioner, encoder, model_roundings(encoder, photos))
         self.write_epochs(progress)
         write_card(self.output / CARD, self.config.dataset.name, model, self.config.training, metrics)
         return metrics

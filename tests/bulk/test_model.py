@@ -1,6 +1,6 @@
 import numpy as np
 
-from captioner.bulk.model import pack
+from captioner.bulk.model import find_encoder, pack
 from captioner.config import SamplingConfig, WordingConfig
 from captioner.data.shipped import shipped_model
 from captioner.library import Captioner
@@ -10,7 +10,8 @@ def test_workers_caption_as_the_library_does():
     model = shipped_model("compact")
     photos = list(np.random.default_rng(1).integers(256, size=(2, 60, 80, 3)).astype(np.uint8))
     wording, sampling = WordingConfig("a dog", ("grass", "unicorn")), SamplingConfig(0.9, 20, 0.95, 4)
-    packed = pack(model, "imagenet", num_captions=2, wording=wording, sampling=sampling, max_length=9)
+    found = find_encoder(model, "imagenet", "auto")
+    packed = pack(*found, num_captions=2, wording=wording, sampling=sampling, max_length=9)
     loaded = Captioner.load(
         model,
         num_captions=2,

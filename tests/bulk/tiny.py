@@ -27,6 +27,7 @@ class TinyModel:
 
 if __name__ == "__main__":
     with (
+        mock.patch.object(model, "find_encoder", return_value=(None, b"")),
         mock.patch.object(model, "pack", return_value=TinyModel(float(sys.argv[1]))),
         mock.patch.object(model, "describe", return_value={"model": "tiny", "encoder": {}, "shape": SHAPE}),
     ):

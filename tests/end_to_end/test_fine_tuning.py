@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.bulk.model import describe, pack
+from captioner.bulk.model import describe, find_encoder, pack
 from captioner.data.model_directory import CaptionerDirectory
 from captioner.models import encoder as encoder_module
 from captioner.models.encoder import build_encoder, last_layers
@@ -100,8 +100,7 @@ def test_workers_of_a_cluster_read_with_the_model_s_own_layers_or_without(fine_t
     _, tuned = load_networks(directory, str(encoder_weights))
     published = build_encoder(replace(config, fine_tune_after=""), str(encoder_weights))
     expected = [network(image[None]).numpy()[0] for network in (tuned, published)]
-    packed = [pack(directory, str(encoder_weights), published=each) for each in (False, True)]
-    assert [each.is_onnx for each in packed] == [True, True]
+    packed = [pack(*find_encoder(directory, str(encoder_weights), "float32", each)) for each in (False, True)]
     for features, model in zip(expected, packed, strict=True):
         np.testing.assert_allclose(model.unpack().encoder(image), features, rtol=1e-3, atol=1e-4)
     assert np.abs(expected[0] - expected[1]).max() > 0.01

@@ -16,7 +16,7 @@ def model(tmp_path, save_captioner):
 @pytest.fixture
 def ready(tmp_path, model):
     """The model as a bundle; what the encoder's network is does not matter here."""
-    export_bundle(CaptionerDirectory.read(model), NETWORK, tmp_path / "ready")
+    export_bundle(CaptionerDirectory.read(model), NETWORK, NETWORK, tmp_path / "ready")
     return tmp_path / "ready"
 
 
@@ -56,3 +56,10 @@ def test_a_damaged_file_is_named(ready, name, damage):
 def test_what_is_no_part_of_it_is_named(ready):
     with pytest.raises(CaptionerError, match=r"encoder\.npz is not part of the model.*name the model"):
         CaptionerDirectory.read(ready).arrays("encoder.npz", {})
+
+
+def test_the_network_in_int8_is_the_one_that_photos_are_read_with(tmp_path, model):
+    export_bundle(CaptionerDirectory.read(model), NETWORK, b"int8", tmp_path / "ready")
+    found = CaptionerDirectory.read(tmp_path / "ready")
+    assert found.content(found.fastest_network) == b"int8"
+    assert found.content("encoder.tflite") == NETWORK

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner import library
+from captioner import encoder_network, library
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
 from captioner.data.model_directory import CaptionerDirectory
 from captioner.errors import CaptionerError
@@ -71,7 +71,8 @@ def refuse_keras(monkeypatch):
     def load_keras():
         raise AssertionError("Keras is not needed")
 
-    monkeypatch.setattr(library, "load_keras", load_keras)
+    for module in (library, encoder_network):
+        monkeypatch.setattr(module, "load_keras", load_keras)
 
 
 def test_each_number_is_kept_once_in_half_precision(directory, saved):
@@ -116,7 +117,8 @@ def test_litert_says_what_keras_says_without_cache_weights_or_keras(
 def test_an_export_for_litert_is_the_model_itself(directory, photos, nothing_else, tmp_path, monkeypatch):
     refuse_keras(monkeypatch)
     model = CaptionerDirectory.read(directory)
-    export_bundle(model, library.read_or_make(model, "imagenet"), tmp_path / "ready")
+    network = encoder_network.encoder_network(model, "imagenet", "float32")
+    export_bundle(model, network, network, tmp_path / "ready")
     caption = library.Captioner.load(directory)(photos[0])
     assert library.Captioner.load(tmp_path / "ready")(photos[0]).score == caption.score
     assert {path.name for path in (tmp_path / "ready").iterdir()} == {

@@ -1,0 +1,46 @@
+"""How the encoder of a model is rounded to int8, fitted to photos that it was trained on."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from captioner.data.convolution import Rounding
+from captioner.data.photos import PhotoError, open_photo, preprocess
+from captioner.errors import CaptionerError
+from captioner.training.gptq import find_roundings
+
+PHOTOS = 48
+
+
+def model_roundings(encoder: keras.Model, photos: Sequence[Path], known: Collection[str] = ()) -> dict[str, Rounding]:
+    """Find how to round the convolutions of an encoder, by the keys of their kernels.
+
+    Args:
+        encoder: images (B, S, S, 3) to features (B, L, D).
+        photos: of the training, in any number; 48 of them, spread evenly, are read.
+        known: keys of kernels whose rounding is known, and which are left out.
+
+    Raises:
+        CaptionerError: no photo can be read.
+    """
+    return find_roundings(encoder, calibration_images(photos, encoder.input_shape[1]), known)
+
+
+def calibration_images(photos: Sequence[Path], size: int) -> np.ndarray:
+    """Read photos, spread evenly over all that there are, as float32 (B, S, S, 3) in [-1, 1]; broken ones are skipped.
+
+    Raises:
+        CaptionerError: none can be read.
+    """
+    numbers = np.linspace(0, len(photos) - 1, min(PHOTOS, len(photos))).round().astype(int)
+    images = []
+    for number in numbers:
+        try:
+            images.append(preprocess(open_photo(photos[number]), size))
+        except PhotoError:  # which the training has told
+            continue
+    if not images:
+        raise CaptionerError(f"none of {len(numbers)} photos can be read; look at the reasons above")
+    return np.stack(images)
