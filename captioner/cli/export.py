@@ -32,22 +32,27 @@ Any process with TensorFlow can then caption photos, without this package:
 TensorFlow Serving and other languages call the signatures (B photos, N captions per photo, best first, T words in the
 longest caption, L regions of the photo, row by row):
 
-  caption_files     photos (B,), the bytes of JPEG and PNG files; the default. They are turned upright as EXIF data or
-                    XMP say, but not by notes that a PNG compresses, which predict.py reads
-  caption_images    images (B, 299, 299, 3), RGB from -1 to 1, for photos that TensorFlow does not read, such as WebP
+  serving_default   photos (B,), the bytes of JPEG and PNG files -> caption (B,), score (B,). They are turned upright as
+                    EXIF data or XMP say, but not by notes that a PNG compresses, which predict.py reads
+  caption_files     photos (B,) and options
+  caption_images    images (B, 299, 299, 3), RGB from -1 to 1, for photos that TensorFlow does not read, such as WebP,
+                    and options
       options       num_captions (1), beam_width, length_penalty, max_length, no_repeat_ngram_size (defaults: those of
                     the model)
       outputs       captions (B, N), scores (B, N), words (B, N, T), attention (B, N, T, L)
 
   python -c 'import numpy; numpy.save("photos.npy", [open("photo.jpg", "rb").read()])'
-  saved_model_cli run --dir exported/flickr8k --tag_set serve --signature_def caption_files --inputs photos=photos.npy
+  saved_model_cli run --dir exported/flickr8k --tag_set serve --signature_def serving_default --inputs photos=photos.npy
+
+A request to TensorFlow Serving is {"instances": [{"b64": "..."}]}, the photo in base64. docs/deploy.md says more.
 
   python -m captioner export --model saved_models/flickr8k --format litert --output exported/ready
   python predict.py photo.jpg --model exported/ready      # without TensorFlow, Keras, and InceptionV3's weights
 
   python -m captioner export --model saved_models/flickr8k --format onnx --output exported/onnx
 
-The last command writes encoder.onnx, start.onnx and step.onnx, for any ONNX runtime. The search is yours to write.
+The last command writes encoder.onnx, start.onnx and step.onnx, for any ONNX runtime, and in their metadata the words
+and how to search. docs/deploy.md has a script that captions with them.
 
   python -m captioner export --model saved_models/compact --format keras --output exported/compact.keras
 
@@ -61,7 +66,8 @@ and tokens, to logits. It holds no weights of ImageNet. docs/keras.md shows how 
 
 The signatures of a character model (B texts, states of U units, V characters):
 
-  continue_prompt   prompt (B,), length, temperature, top_k, top_p, seed -> text (B,), continuation (B,); the default
+  serving_default   prompts (B,) -> text (B,), continuation (B,)
+  continue_prompt   prompts (B,), length, temperature, top_k, top_p, seed -> the same
   step              characters (B,), state_1 (B, U), state_2 ... -> logits (B, V), state_1 ...; at the start of a text,
                     the states are zeros and the character is ""
   vocabulary        -> tokens (V,): the character of each column of the logits
@@ -158,7 +164,7 @@ def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:
     from captioner.export.caption_savedmodel import export_caption_savedmodel
 
     export_caption_savedmodel(arguments.model, weights, arguments.output)
-    return f"a SavedModel of {arguments.model}, with the signatures caption_files and caption_images"
+    return f"a SavedModel of {arguments.model}, with the signatures serving_default, caption_files and caption_images"
 
 
 def _weights(arguments: argparse.Namespace) -> str:
@@ -208,7 +214,9 @@ def _characters_as_savedmodel(arguments: argparse.Namespace) -> str:
     from captioner.export.char_savedmodel import export_char_savedmodel
 
     export_char_savedmodel(arguments.model, arguments.output)
-    return f"a SavedModel of {arguments.model}, with the signatures continue_prompt, step and vocabulary"
+    return (
+        f"a SavedModel of {arguments.model}, with the signatures serving_default, continue_prompt, step and vocabulary"
+    )
 
 
 def _load_tensorflow() -> None:

@@ -46,13 +46,16 @@ class CaptionSavedModel(tf.Module):
     encoder's grid, row by row.
 
     Signatures:
-        caption_files, also `serving_default`: `photos`, string (B,), the bytes of JPEG and PNG files of any sizes.
+        serving_default: `photos`, string (B,), the bytes of JPEG and PNG files of any sizes -> `caption`, string (B,),
+            and `score`, float32 (B,). A server may join the rows of several requests in one batch and part the answer
+            again, since there is no other input, and what is said of a photo does not depend on those beside it.
+        caption_files: `photos`, as above.
         caption_images: `images`, float32 (B, S, S, 3) in [-1, 1], as `captioner.data.photos.preprocess` gives them.
 
-    Both also take the scalars `num_captions` int32, 1 where it is not given, and `beam_width` int32, `length_penalty`
-    float32, `max_length` and `no_repeat_ngram_size` int32, which are the model's own where they are not given; the beam
-    is as wide as captions are asked for, at least. Its width times `max_length` is at most `LONGEST_SEARCH`, else an
-    InvalidArgumentError says so. Both return, for each photo the best caption first,
+    The last two also take the scalars `num_captions` int32, 1 where it is not given, and `beam_width` int32,
+    `length_penalty` float32, `max_length` and `no_repeat_ngram_size` int32, which are the model's own where they are
+    not given; the beam is as wide as captions are asked for, at least. Its width times `max_length` is at most
+    `LONGEST_SEARCH`, else an InvalidArgumentError says so. Both return, for each photo the best caption first,
 
         captions: string (B, N).
         scores: float32 (B, N), log-probability / length ** length_penalty, natural logarithm; -inf, with "" for a
@@ -83,14 +86,21 @@ class CaptionSavedModel(tf.Module):
         self._decoding = config.decoding
         self.caption_files = self._captions_of("photos", (None,), tf.string, lambda files: read_photos(files, size))
         self.caption_images = self._captions_of("images", (None, size, size, 3), tf.float32, tf.identity)
+        photos = tf.TensorSpec((None,), tf.string, "photos")
+        self.serving_default = tf.function(self._best_captions, input_signature=[photos], autograph=False)
 
     def signatures(self) -> dict[str, Any]:
         """Return the functions by the names of their signatures."""
         return {
-            tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: self.caption_files,
+            tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: self.serving_default,
             "caption_files": self.caption_files,
             "caption_images": self.caption_images,
         }
+
+    def _best_captions(self, photos: Any) -> dict[str, Any]:
+        """Return the best caption of each photo, string (B,), under the model's own settings."""
+        found = self.caption_files(photos)
+        return {"caption": found["captions"][:, 0], "score": found["scores"][:, 0]}
 
     def _captions_of(self, name: str, shape: tuple[int | None, ...], kind: tf.DType, read: Callable[[Any], Any]) -> Any:
         """Make the function that captions what `read` makes images (B, S, S, 3) of."""

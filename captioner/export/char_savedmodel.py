@@ -5,6 +5,7 @@ The arithmetic is that of `models.char_lm.CharModel`, called on windows of one c
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from captioner.config import CharModelConfig, GenerationConfig, SamplingConfig
-from captioner.export.draw import draw
+from captioner.export.draw import draw, draw_by, uniforms_of
 from captioner.export.savedmodel import save, scalar_inputs
 from captioner.models.char_lm import CharModel
 from captioner.runtime.char_lm import load_char_model
@@ -52,10 +53,12 @@ class CharSavedModel(tf.Module):
             stands for the start of a text, before which the states are zeros; any other string that is no character of
             the vocabulary is `<unk>`. The lowest layer's state comes first; an LSTM has two a layer, h and c.
         vocabulary: nothing -> `tokens`, string (V,): what each column of the logits stands for.
-        continue_prompt, also `serving_default`: `prompt`, string (B,), and the scalars `length` int32, `temperature`
-            float32, `top_k` int32, `top_p` float32 and `seed` int32 -> `text`, string (B,), and `continuation`, what is
-            new in it. Characters outside the vocabulary are left out of the prompt; `<start>` and `<unk>` are never
-            made. A row's text depends on its prompt, its place in the batch, and the scalars alone.
+        continue_prompt: `prompts`, string (B,), and the scalars `length` int32, `temperature` float32, `top_k` int32,
+            `top_p` float32 and `seed` int32 -> `text`, string (B,), and `continuation`, what is new in it. Characters
+            outside the vocabulary are left out of the prompt; `<start>` and `<unk>` are never made. A row's text
+            depends on its prompt, its place in the batch, and the scalars alone.
+        serving_default: `prompts` alone -> the same, with `DEFAULTS`. A row's text depends on its prompt alone, so that
+            a server may join the rows of several requests in one batch.
 
     Args:
         config: the sizes.
@@ -91,12 +94,14 @@ class CharSavedModel(tf.Module):
             ],
         )
         self.continue_prompt = self._make_continue_prompt()
+        prompts = tf.TensorSpec((None,), tf.string, "prompts")
+        self.serving_default = tf.function(self._continue_by_default, input_signature=[prompts])
         self.vocabulary = tf.function(lambda: {"tokens": tf.identity(self.tokens)}, input_signature=[])
 
     def signatures(self) -> dict[str, Any]:
         """Return the functions by the names of their signatures."""
         return {
-            tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: self.continue_prompt,
+            tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: self.serving_default,
             "continue_prompt": self.continue_prompt,
             "step": self.step,
             "vocabulary": self.vocabulary,
@@ -110,7 +115,7 @@ class CharSavedModel(tf.Module):
         settings = {name: tf.constant(value) for name, value in DEFAULTS.items()}
 
         def continue_prompt(
-            prompt: Any,
+            prompts: Any,
             length: Any = settings["length"],  # a signature keeps a default that is a tensor, and no other
             temperature: Any = settings["temperature"],
             top_k: Any = settings["top_k"],
@@ -124,18 +129,26 @@ class CharSavedModel(tf.Module):
                 tf.debugging.assert_positive(top_p, "top_p: expected more than 0; 1 means all"),
             ]
             with tf.control_dependencies(checks):
-                length, prompt = tf.identity(length), tf.identity(prompt)
-            known = self._known(prompt)
-            logits, states = self._read(known)
-            numbers = self._write(
-                logits, states, length, lambda logits, i: draw(logits, temperature, top_k, top_p, [seed, i])
-            )
-            continuation = tf.strings.reduce_join(tf.gather(self.tokens, numbers), axis=0)
-            prompt = tf.strings.reduce_join(tf.ragged.map_flat_values(tf.gather, self.tokens, known), axis=-1)
-            return {"text": prompt + continuation, "continuation": continuation}
+                length, prompts = tf.identity(length), tf.identity(prompts)
+            return self._continue(prompts, length, lambda logits, i: draw(logits, temperature, top_k, top_p, [seed, i]))
 
-        inputs = [tf.TensorSpec((None,), tf.string, "prompt"), *scalar_inputs(settings)]
+        inputs = [tf.TensorSpec((None,), tf.string, "prompts"), *scalar_inputs(settings)]
         return tf.function(continue_prompt, input_signature=inputs)
+
+    def _continue_by_default(self, prompts: Any) -> dict[str, Any]:
+        length, temperature, top_k, top_p, seed = DEFAULTS.values()
+        characters = len(self.tokens) - len(CHARACTER_SPECIAL_TOKENS)
+        uniforms = uniforms_of(prompts, (length, characters), seed)  # (B, T, V)
+        choose = partial(draw_by, temperature=temperature, top_k=top_k, top_p=top_p)
+        return self._continue(prompts, length, lambda logits, i: choose(uniforms[:, i], logits))
+
+    def _continue(self, prompts: Any, length: Any, choose: Callable[[Any, Any], Any]) -> dict[str, Any]:
+        """Read prompts, string (B,), and go on for `length` characters, each by `choose`, see `_write`."""
+        known = self._known(prompts)
+        numbers = self._write(*self._read(known), length, choose)
+        continuation = tf.strings.reduce_join(tf.gather(self.tokens, numbers), axis=0)
+        prompts = tf.strings.reduce_join(tf.ragged.map_flat_values(tf.gather, self.tokens, known), axis=-1)
+        return {"text": prompts + continuation, "continuation": continuation}
 
     def _known(self, prompts: Any) -> Any:
         """Return the numbers of the characters that the model knows: string (B,) -> int32 (B, P), ragged."""

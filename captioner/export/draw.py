@@ -1,7 +1,9 @@
 """Draw the next token inside a TensorFlow graph: `decoding.sampling` for a batch, held equal to it by a test."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -40,3 +42,20 @@ def draw(logits: Any, temperature: Any, top_k: Any, top_p: Any, seed: Any) -> An
     log_probs, tokens = next_log_probs(logits, temperature, top_k, top_p)
     drawn = tf.random.stateless_categorical(log_probs, 1, seed, dtype=tf.int32)  # (B, 1)
     return tf.gather(tokens, drawn, batch_dims=1)[:, 0]
+
+
+def draw_by(uniforms: Any, logits: Any, temperature: Any, top_k: Any, top_p: Any) -> Any:
+    """Draw a token for each row by random numbers of its own, (B, V), with the Gumbel-max trick: -> int32 (B,)."""
+    log_probs, tokens = next_log_probs(logits, temperature, top_k, top_p)
+    drawn = tf.argmax(log_probs - tf.math.log(-tf.math.log(uniforms)), axis=-1)  # (B,)
+    return tf.gather(tokens, drawn[:, None], batch_dims=1)[:, 0]
+
+
+def uniforms_of(texts: Any, shape: Sequence[int], seed: Any) -> Any:
+    """Return random numbers above 0 and below 1, float32 (B, *shape), that depend on each text and the seed alone."""
+    smallest = tf.constant(np.finfo(np.float32).tiny)
+    return tf.map_fn(
+        lambda number: tf.random.stateless_uniform(shape, [number, seed], minval=smallest),
+        tf.cast(tf.strings.to_hash_bucket_fast(texts, np.iinfo(np.int32).max), tf.int32),
+        fn_output_signature=tf.TensorSpec(shape, tf.float32),
+    )

@@ -23,7 +23,7 @@ def save(module: tf.Module, signatures: dict[str, Any], output: Path, *, model: 
         CaptionerError: `output` holds something else, or TensorFlow cannot write there.
         OSError: `output` cannot be made.
     """
-    with atomic_directory(output, format="savedmodel", model=model) as temporary:
+    with atomic_directory(output, format="savedmodel", model=model, tensorflow=tf.__version__) as temporary:
         try:
             tf.saved_model.save(module, str(temporary), signatures=signatures)
         except tf.errors.OpError as error:  # TensorFlow's own, for a full disk or a missing permission

@@ -52,7 +52,8 @@ def test_a_character_model_is_exported_without_a_word_too_many(directory, tmp_pa
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert done.stderr.startswith(
-        f"out/char: a SavedModel of {directory}, with the signatures continue_prompt, step and vocabulary, 0."
+        f"out/char: a SavedModel of {directory}, with the signatures serving_default, continue_prompt, step and "
+        "vocabulary, 0."
     )
     assert done.stderr.endswith(" MB\n")
     assert done.stderr.count("\n") == 1
@@ -106,7 +107,8 @@ def test_a_captioning_model_as_a_savedmodel(captioner, photo, tmp_path, capsys):
     first, last = said.err.splitlines()
     assert first == f"captioner: tracing {captioner} and its encoder; this takes about 20 seconds"
     assert last.startswith(
-        f"{tmp_path / 'out'}: a SavedModel of {captioner}, with the signatures caption_files and caption_images, "
+        f"{tmp_path / 'out'}: a SavedModel of {captioner}, with the signatures serving_default, caption_files and "
+        "caption_images, "
     )
 
     import tensorflow as tf

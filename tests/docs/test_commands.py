@@ -33,7 +33,7 @@ LONGEST_README = 1000
 DOWNLOADED = "datasets/flickr8k"
 """What `train` and `evaluate` download where nothing is there."""
 
-PROGRAMS = ("python", "captioner", "make", "pip", "curl", "ray", "apt-get", ".venv/bin/python")
+PROGRAMS = ("python", "captioner", "make", "pip", "curl", "ray", "apt-get", "docker", ".venv/bin/python")
 INPUTS = (
     "paths",
     "inputs",

@@ -1,9 +1,13 @@
+import base64
 import io
+import json
 import math
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from captioner.models import networks
 from captioner.models.encoder import KerasEncoder
 from captioner.runtime.captioner import Captioner
 from captioner.text import SPECIAL_TOKENS, Vocabulary
+from tests.export.serving import RequestError, Server
 
 pytestmark = pytest.mark.long  # tests/cli/test_export.py holds a quick sample: an export that says what predict says
 
@@ -147,17 +152,19 @@ def test_nothing_to_caption(exported):
 def test_what_goes_in_and_comes_out(exported):
     signatures = exported("rnn").signatures
     assert set(signatures) == {"serving_default", "caption_files", "caption_images"}
-    scalars = {name: ("int32", []) for name in ("num_captions", "beam_width", "max_length", "no_repeat_ngram_size")}
-    scalars["length_penalty"] = ("float32", [])
-    taken = {
-        "serving_default": {"photos": ("string", [None])},
-        "caption_files": {"photos": ("string", [None])},
-        "caption_images": {"images": ("float32", [None, 75, 75, 3])},
-    }
 
     def about(specs):
         return {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in specs.items()}
 
+    default = signatures["serving_default"]
+    assert about(default.structured_input_signature[1]) == {"photos": ("string", [None])}
+    assert about(default.structured_outputs) == {"caption": ("string", [None]), "score": ("float32", [None])}
+    scalars = {name: ("int32", []) for name in ("num_captions", "beam_width", "max_length", "no_repeat_ngram_size")}
+    scalars["length_penalty"] = ("float32", [])
+    taken = {
+        "caption_files": {"photos": ("string", [None])},
+        "caption_images": {"images": ("float32", [None, 75, 75, 3])},
+    }
     for name, expected in taken.items():
         assert about(signatures[name].structured_input_signature[1]) == {**expected, **scalars}
         assert about(signatures[name].structured_outputs) == {
@@ -195,12 +202,71 @@ def test_what_is_no_photo_is_named(exported, photos):
         exported("rnn").caption_images(np.full((1, 75, 75, 3), np.nan, np.float32))
 
 
-def test_a_server_may_leave_out_the_settings(exported, photos):
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:  # as TensorFlow Serving reads it
-        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(exported.folder("rnn")))
-        signature = graph.signature_def["serving_default"]
-        found = session.run(signature.outputs["captions"].name, {signature.inputs["photos"].name: photos})
-    assert found.tolist() == exported("rnn").caption_files(photos)["captions"].numpy().tolist()
+def test_photos_alone_give_the_best_captions(exported, photos):
+    model = exported("rnn")
+    found = model.signatures["serving_default"](photos=tf.constant(photos))
+    expected = model.caption_files(photos)
+    assert found["caption"].numpy().tolist() == expected["captions"].numpy()[:, 0].tolist()
+    assert found["score"].numpy().tolist() == expected["scores"].numpy()[:, 0].tolist()
+    nothing = model.serving_default(tf.constant([], tf.string))
+    assert {name: value.shape.as_list() for name, value in nothing.items()} == {"caption": [0], "score": [0]}
+
+
+@pytest.fixture(scope="module")
+def server(exported):
+    return Server(exported.folder("rnn"))
+
+
+@pytest.fixture
+def spoken(exported, photos):
+    """What the default signature says of each photo, as JSON has it."""
+    found = exported("rnn").serving_default(tf.constant(photos))
+    return [
+        {"caption": text.decode(), "score": pytest.approx(float(score), abs=1e-5)}
+        for text, score in zip(found["caption"].numpy(), found["score"].numpy(), strict=True)
+    ]
+
+
+def b64(photo):
+    return {"b64": base64.b64encode(photo).decode()}
+
+
+def test_a_server_takes_rows_of_photos(server, photos, spoken):
+    rows = list(map(b64, photos))
+    expected = {"predictions": spoken}
+    assert server.predict(json.dumps({"instances": rows})) == expected
+    assert server.predict(json.dumps({"instances": [{"photos": row} for row in rows]})) == expected
+    assert server.predict(json.dumps({"instances": rows[:1]})) == {"predictions": spoken[:1]}
+
+
+def test_a_server_joins_requests_in_a_batch(server, photos, spoken):
+    first, second = ({"instances": list(map(b64, part))} for part in (photos[:2], photos[2:]))
+    found = server.predict_batched(json.dumps(first), json.dumps(second))
+    assert found == [{"predictions": spoken[:2]}, {"predictions": spoken[2:]}]
+
+
+def test_the_request_of_the_documents_names_all_inputs_of_the_signature(exported):
+    text = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (request,) = (
+        json.loads(each) for each in re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S) if "inputs" in each
+    )
+    signature = exported("rnn").signatures[request["signature_name"]]
+    assert set(request["inputs"]) == set(signature.structured_input_signature[1])
+
+
+def test_settings_go_in_columns_with_all_that_the_signature_names(server, exported, photos):
+    settings = {"num_captions": 2, "beam_width": 3, "length_penalty": 0.7, "max_length": 6, "no_repeat_ngram_size": 2}
+    request = {"signature_name": "caption_files", "inputs": {"photos": list(map(b64, photos)), **settings}}
+    found = server.predict(json.dumps(request))["outputs"]
+    expected = exported("rnn").caption_files(photos, num_captions=2)
+    assert set(found) == {"captions", "scores", "words", "attention"}
+    assert found["captions"] == [[text.decode() for text in row] for row in expected["captions"].numpy()]
+    del request["inputs"]["beam_width"]
+    with pytest.raises(RequestError, match="Missing named input: beam_width"):
+        server.predict(json.dumps(request))
+    rows = [{"photos": b64(photo), **settings} for photo in photos]
+    with pytest.raises(ValueError, match="Cannot feed value of shape"):  # a setting for each photo
+        server.predict(json.dumps({"signature_name": "caption_files", "instances": rows}))
 
 
 BARE = """
@@ -210,9 +276,8 @@ import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 photos = [open(path, "rb").read() for path in sys.argv[2:]]
 captions = model.caption_files(photos, num_captions=2)["captions"]
-settings = dict(num_captions=2, beam_width=3, length_penalty=0.7, max_length=6, no_repeat_ngram_size=2)
-same = model.signatures["serving_default"](photos=tf.constant(photos), **settings)["captions"]
-assert captions.numpy().tolist() == same.numpy().tolist()
+same = model.signatures["serving_default"](photos=tf.constant(photos))["caption"]
+assert captions.numpy()[:, 0].tolist() == same.numpy().tolist()
 sys.stdout.buffer.write(tf.io.serialize_tensor(captions).numpy())
 """
 
@@ -228,15 +293,27 @@ def test_it_needs_tensorflow_alone(exported, photos, tmp_path):
     assert tf.io.parse_tensor(done.stdout, tf.string).numpy().tolist() == expected.tolist()
 
 
-def test_it_runs_under_saved_model_cli(exported, photos, tmp_path):
+def test_it_runs_under_saved_model_cli_with_photos_alone(exported, photos, tmp_path):
     np.save(tmp_path / "photos.npy", photos)
-    tool = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
-    model = ["--dir", str(exported.folder("rnn")), "--tag_set", "serve", "--signature_def", "caption_files"]
-    run = [*tool, "run", *model, "--inputs", "photos=photos.npy", "--outdir", "out"]
-    done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = np.load(tmp_path / "out" / "captions.npy", allow_pickle=True)
-    assert found.tolist() == exported("rnn").caption_files(photos)["captions"].numpy().tolist()
+
+    def tool(command, *arguments):
+        model = ["--dir", str(exported.folder("rnn")), "--tag_set", "serve", "--signature_def", "serving_default"]
+        run = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", command, *model, *arguments]
+        done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    shown = tool("show")
+    assert re.findall(r"inputs\['(\w+)'\]", shown) == ["photos"]
+    assert sorted(re.findall(r"outputs\['(\w+)'\]", shown)) == ["caption", "score"]
+    tool("run", "--inputs", "photos=photos.npy", "--outdir", "out")
+    found = np.load(tmp_path / "out" / "caption.npy", allow_pickle=True)
+    assert found.tolist() == exported("rnn").serving_default(photos)["caption"].numpy().tolist()
+
+
+def test_it_tells_which_tensorflow_made_it(exported):
+    about = json.loads((exported.folder("rnn") / "export.json").read_text())
+    assert about["tensorflow"] == tf.__version__
 
 
 def test_weights_are_held_once(exported, encoder, network):

@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from captioner.export.char_savedmodel import DEFAULTS, export_char_savedmodel
 from captioner.runtime.char_lm import LanguageModel, load_char_model
 from captioner.runtime.char_network import weight_shapes
 from captioner.text import CharacterVocabulary
+from tests.export.serving import RequestError, Server
 
 TEXT = "ab cd\n나라 e"
 PROMPTS = ["나라 a", "", "ab cd\n나라 e" * 3, "e"]
@@ -56,7 +58,7 @@ def write(exported):
         scalars = {name: DEFAULTS[name] for name in names} | settings
         # The signature takes numbers of its own types alone, and Python's fit them.
         found = exported["rnn"][1].signatures["continue_prompt"](
-            prompt=tf.constant(prompts, tf.string, (len(prompts),)), **scalars
+            prompts=tf.constant(prompts, tf.string, (len(prompts),)), **scalars
         )
         return [[text.decode() for text in found[name].numpy()] for name in ("text", "continuation")]
 
@@ -74,12 +76,12 @@ def test_what_goes_in_and_comes_out(exported, cell, states):
     assert shapes(signatures["step"].structured_input_signature[1]) == {"characters": ("string", [None]), **state}
     assert shapes(signatures["step"].structured_outputs) == {"logits": ("float32", [None, 11]), **state}
     assert shapes(signatures["vocabulary"].structured_outputs) == {"tokens": ("string", [11])}
-    for name in ("continue_prompt", "serving_default"):
-        assert shapes(signatures[name].structured_input_signature[1]) == {
-            "prompt": ("string", [None]),
-            **{scalar: ("int32", []) for scalar in ("length", "top_k", "seed")},
-            **{scalar: ("float32", []) for scalar in ("temperature", "top_p")},
-        }
+    settings = {
+        **{scalar: ("int32", []) for scalar in ("length", "top_k", "seed")},
+        **{scalar: ("float32", []) for scalar in ("temperature", "top_p")},
+    }
+    for name, more in (("continue_prompt", settings), ("serving_default", {})):
+        assert shapes(signatures[name].structured_input_signature[1]) == {"prompts": ("string", [None]), **more}
         assert shapes(signatures[name].structured_outputs) == {
             "text": ("string", [None]),
             "continuation": ("string", [None]),
@@ -180,12 +182,36 @@ def test_settings_out_of_bounds_are_named(write, setting, message):
         write(["ab"], **setting)
 
 
-def test_a_server_may_leave_out_the_settings(exported, write):
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:  # as TensorFlow Serving reads it
-        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(exported["rnn"][2] / "export"))
-        signature = graph.signature_def["serving_default"]
-        text = session.run(signature.outputs["text"].name, {signature.inputs["prompt"].name: ["나라", "a"]})
-    assert [each.decode() for each in text] == write(["나라", "a"])[0]
+def test_prompts_alone_are_gone_on_with_by_default(exported):
+    loaded = exported["rnn"][1]
+    found = loaded.signatures["serving_default"](prompts=tf.constant(PROMPTS))
+    texts, continuations = ([text.decode() for text in found[name].numpy()] for name in ("text", "continuation"))
+    assert texts == [prompt + more for prompt, more in zip(PROMPTS, continuations, strict=True)]
+    assert {len(more) for more in continuations} == {DEFAULTS["length"]}
+    assert len(set(continuations)) == len(PROMPTS)
+    again = loaded.serving_default(tf.constant([*reversed(PROMPTS), PROMPTS[0]]))  # a place has no influence
+    assert [text.decode() for text in again["text"].numpy()] == [*reversed(texts), texts[0]]
+
+
+def test_a_server_takes_rows_of_prompts_and_joins_requests(exported):
+    server = Server(exported["rnn"][2] / "export")
+    expected = exported["rnn"][1].serving_default(tf.constant(PROMPTS))
+    rows = [
+        {"continuation": more.decode(), "text": text.decode()}
+        for text, more in zip(expected["text"].numpy(), expected["continuation"].numpy(), strict=True)
+    ]
+    assert server.predict(json.dumps({"instances": PROMPTS})) == {"predictions": rows}
+    parts = [json.dumps({"instances": part}) for part in (PROMPTS[:1], PROMPTS[1:])]
+    assert server.predict_batched(*parts) == [{"predictions": rows[:1]}, {"predictions": rows[1:]}]
+
+
+def test_settings_go_in_columns_with_all_that_the_signature_names(exported, write):
+    server = Server(exported["rnn"][2] / "export")
+    request = {"signature_name": "continue_prompt", "inputs": {"prompts": ["나라", "a"], **DEFAULTS, "length": 9}}
+    assert server.predict(json.dumps(request))["outputs"]["text"] == write(["나라", "a"], length=9)[0]
+    del request["inputs"]["seed"]
+    with pytest.raises(RequestError, match="Missing named input: seed"):
+        server.predict(json.dumps(request))
 
 
 BARE = """
@@ -194,7 +220,7 @@ sys.modules["captioner"] = sys.modules["keras"] = None  # importing them fails
 import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 texts = model.signatures["continue_prompt"](
-    prompt=tf.constant(["나라 a", "b"]), length=20, temperature=0.0, top_k=0, top_p=1.0, seed=0
+    prompts=tf.constant(["나라 a", "b"]), length=20, temperature=0.0, top_k=0, top_p=1.0, seed=0
 )["text"]
 state = tf.zeros((1, 8))
 step = model.signatures["step"](characters=tf.constant(["나"]), state_1=state, state_2=state)

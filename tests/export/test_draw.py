@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from captioner.decoding.sampling import next_distribution
-from captioner.export.draw import draw, next_log_probs
+from captioner.export.draw import draw, draw_by, next_log_probs, uniforms_of
 
 LOGITS = np.random.default_rng(3).normal(scale=2, size=(5, 12)).astype(np.float32)
 LOGITS[1, [2, 7, 9]] = 4.0  # equally likely
@@ -43,6 +43,24 @@ def test_a_row_depends_on_its_logits_its_place_and_the_seed_alone():
     assert (draws(logits, [1, 3]) != found).any()
     assert (draws(logits, [2, 2]) != found).any()
     assert len(set(found)) > 1
+
+
+def test_tokens_drawn_by_uniform_numbers_come_as_often_as_they_should():
+    expected = next_distribution(LOGITS[0], 1.5, 6)
+    (uniforms,) = uniforms_of(tf.constant(["a text"]), (20_000, 12), 7)
+    assert 0 < tf.reduce_min(uniforms) < tf.reduce_max(uniforms) < 1
+    drawn = draw_by(uniforms, tf.repeat(LOGITS[:1], 20_000, axis=0), tf.constant(1.5), 6, 1.0)
+    found = np.bincount(drawn, minlength=12) / 20_000
+    np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / 20_000))  # four standard deviations
+    assert (found[expected == 0] == 0).all()
+
+
+def test_random_numbers_depend_on_the_text_and_the_seed_alone():
+    one, other, same = uniforms_of(tf.constant(["a", "b", "a"]), (3, 4), 7).numpy()
+    np.testing.assert_array_equal(one, same)
+    np.testing.assert_array_equal(uniforms_of(tf.constant(["b"]), (3, 4), 7)[0], other)
+    assert (one != other).all()
+    assert (uniforms_of(tf.constant(["a"]), (3, 4), 8)[0].numpy() != one).all()
 
 
 def test_temperature_0_takes_the_first_of_the_likeliest():
