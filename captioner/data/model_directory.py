@@ -29,6 +29,7 @@ from captioner.config import COMPACT, CharModelConfig, ModelConfig
 from captioner.config_io import DIGEST, check_digest, from_json, load_config, save_config
 from captioner.data import version_1
 from captioner.data.decoder_weights import weight_shapes
+from captioner.data.exports import refuse_export
 from captioner.data.weights_file import read_weights, save_weights
 from captioner.errors import CaptionerError
 from captioner.files import atomic_write
@@ -90,6 +91,7 @@ class ModelDirectory(Generic[Settings, Words]):
         path = Path(path)
         where = path / CONFIG
         if not where.exists():
+            refuse_export(path)
             raise CaptionerError(
                 f"{path} is no model directory ({CONFIG} is missing); expected {CALLED[cls.kind]}, such as "
                 f"{cls.example}, which train.py writes"

@@ -5,11 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from captioner import __version__
+from captioner.data.exports import MARKER
 from captioner.errors import CaptionerError
 from captioner.files import current_directory, stand_in, sweep, write_json
-
-MARKER = "export.json"
-"""The file by which an export is known as ours, and may be replaced by the next one."""
 
 
 def check_output(output: Path) -> None:

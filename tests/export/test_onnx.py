@@ -1,3 +1,6 @@
+import json
+from dataclasses import asdict
+
 import keras
 import numpy as np
 import onnx
@@ -7,10 +10,11 @@ from captioner.data.encoder_memory import ALLOWED
 from captioner.decoding.captions import generate
 from captioner.errors import CaptionerError
 from captioner.export import litert
-from captioner.export.onnx import convert_encoder, export_onnx
+from captioner.export.onnx import convert_encoder, export_onnx, metadata
 from captioner.models import networks
 from captioner.native_stderr import load_onnxruntime
 from captioner.runtime.encoder import LiteRTEncoder
+from captioner.text import FALSE_SPACES, SPECIAL_TOKENS, Vocabulary
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tf2onnx, which is not ours
 
@@ -55,6 +59,47 @@ def test_onnxruntime_finds_what_keras_finds(tmp_path, save_captioner, encoder, n
         for one, other in zip(beam, same, strict=True):
             assert one.score == pytest.approx(other.score, abs=1e-4)
             np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
+
+
+def test_each_network_names_its_axes_and_tells_what_a_client_needs(
+    tmp_path, save_captioner, encoder, vocabulary, config, monkeypatch
+):
+    monkeypatch.setattr(networks, "build_encoder", lambda config, weights: encoder)
+    export_onnx(save_captioner(tmp_path / "model", "lstm"), "imagenet", tmp_path / "out")
+    axes = {}
+    for name in ("encoder", "start", "step"):
+        network = onnx.load(str(tmp_path / "out" / f"{name}.onnx"))
+        for value in (*network.graph.input, *network.graph.output):
+            shape = value.type.tensor_type.shape.dim
+            axes[f"{name} {value.name}"] = [axis.dim_param or axis.dim_value for axis in shape]
+        about = {each.key: json.loads(each.value) for each in network.metadata_props}
+        assert about["tokens"] == list(vocabulary.tokens)
+        assert (about["image_size"], about["image_range"]) == (75, [-1, 1])
+        assert (about["start_token"], about["end_token"], about["banned_tokens"]) == (1, 2, [0, 1, 3])
+        decoding = asdict(config("lstm").decoding)
+        assert {name: about[name] for name in decoding} == decoding
+        assert about["false_spaces"] == []
+    states = {f"state_{n}": 8 for n in (1, 2)}
+    assert axes == {
+        "encoder images": ["images", 75, 75, 3],
+        **{f"{name} features": ["images", 4, 6] for name in ("encoder", "start")},
+        **{f"{name} values": ["images", 4, 8] for name in ("start", "step")},
+        **{f"{name} keys": ["images", 4, 7] for name in ("start", "step")},
+        **{f"start {name}": ["images", 1, units] for name, units in states.items()},
+        **{f"step {name}": ["images", "sentences", units] for name, units in states.items()},
+        **{f"step next_{name}": ["images", "sentences", units] for name, units in states.items()},
+        "step tokens": ["images", "sentences"],
+        "step log_probs": ["images", "sentences", len(vocabulary)],
+        "step attention": ["images", "sentences", 4],
+    }
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *("encoder.onnx", "export.json", "start.onnx", "step.onnx"),
+    ]
+
+
+def test_a_script_without_spaces_has_the_expressions_that_take_them_out(config):
+    about = metadata(config("rnn"), Vocabulary([*SPECIAL_TOKENS, *"一只狗"]))
+    assert json.loads(about["false_spaces"]) == list(FALSE_SPACES)
 
 
 def test_a_conversion_that_would_take_too_much_memory_is_refused(

@@ -1,0 +1,70 @@
+"""The script of docs/deploy.md that captions with ONNX Runtime alone gives the captions of the library."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from captioner.data.formats import read_dataset
+from captioner.library import Captioner
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = re.compile(r"^```python\n# (\w+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NEEDED = ("CAPTIONER_DATA", "CAPTIONER_ENCODER_WEIGHTS")
+PHOTOS = (
+    *("astronaut.png", "brick.png", "camera.png", "cell.png", "chelsea.png", "clock_motion.png", "coffee.png"),
+    *("coins.png", "grass.png", "gravel.png", "horse.png", "hubble_deep_field.jpg", "ihc.png", "moon.png"),
+    *("motorcycle_left.png", "motorcycle_right.png", "page.png", "retina.jpg", "rocket.jpg", "text.png"),
+)
+
+BARE = """
+import runpy, sys
+for name in ("captioner", "keras", "tensorflow", "ai_edge_litert", "onnx"):
+    sys.modules[name] = None  # importing them fails
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def caption_by_script(folder: Path, model: Path, photos: list[Path]) -> list[str]:
+    """Export a model to ONNX, and run the script on photos in a process without this package."""
+    ((name, script),) = SCRIPT.findall((ROOT / "docs" / "deploy.md").read_text(encoding="utf-8"))
+    (folder / name).write_text(script, encoding="utf-8")
+    export = ["-m", "captioner", "export", "--model", model, "--format", "onnx", "--output", "exported/onnx"]
+    for command in (export, ["-c", BARE, name, *photos]):
+        done = subprocess.run(
+            [sys.executable, *map(str, command)],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.long
+def test_the_script_says_of_20_photos_what_the_library_says(tmp_path):
+    skimage = pytest.importorskip("skimage")
+    photos = [Path(skimage.__file__).parent / "data" / name for name in PHOTOS]
+    model = ROOT / "saved_models" / "compact"
+    expected = [caption.text for caption in Captioner.load(model)(photos)]
+    assert len(photos) == 20
+    assert len(set(expected)) > 10
+    assert caption_by_script(tmp_path, model, photos) == expected
+
+
+@pytest.mark.long
+@pytest.mark.data
+@pytest.mark.skipif(not all(map(os.environ.get, NEEDED)), reason=f"needs {' and '.join(NEEDED)}")
+def test_the_script_says_of_flickr8k_what_the_library_says(tmp_path):
+    photos = [example.image for example in read_dataset(Path(os.environ["CAPTIONER_DATA"])).split("dev")][::50]
+    model = ROOT / "saved_models" / "flickr8k"
+    expected = [caption.text for caption in Captioner.load(model)(photos)]
+    found = caption_by_script(tmp_path, model, photos)
+    assert len(found) == len(photos) == 20
+    # Rounding turns one search in a hundred; which one, the processor decides
+    assert sum(one == other for one, other in zip(found, expected, strict=True)) >= 19
