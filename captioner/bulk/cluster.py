@@ -16,7 +16,7 @@ from captioner.bulk.memory import peak_memory
 from captioner.bulk.model import PackedModel
 from captioner.bulk.output import Output
 from captioner.bulk.plan import Plan
-from captioner.bulk.storage import Storage
+from captioner.bulk.storage import Storage, reason
 from captioner.bulk.tally import Tally
 from captioner.bulk.worker import Worker
 from captioner.cores import available_cores
@@ -183,7 +183,7 @@ class _Actor:
                 yield self._found(line, Tally(), str(error))
             except OSError as error:
                 place = error.filename2 or error.filename or self._plan.place
-                yield self._found(line, Tally(), f"{place}: {error.strerror or error}; {MEND}")
+                yield self._found(line, Tally(), f"{place}: {error.strerror or reason(error)}; {MEND}")
 
     def _found(self, line: int, tally: Tally, failure: str = "") -> dict[str, list[Any]]:
         return {

@@ -34,6 +34,8 @@ MESSAGE = 500
 """Characters that are told of what a library says."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_ANSWER = re.compile(r"AWS Error (\w+)[^:]* during (\w+) operation: (.*)")
+_DENIED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "INVALID_CLIENT_TOKEN_ID")
 _OPTIONS = re.compile(r"\?(\w+=[^?]*)$")
 
 
@@ -227,7 +229,7 @@ class Storage:
         try:
             entries = sorted(self._entries(system, path))
         except OSError as error:
-            complain(f"{folder}: {error.strerror or _first_line(error)}")
+            complain(f"{folder}: {error.strerror or reason(error)}")
             return
         for name, kind in entries:
             place = f"{folder.rstrip('/')}/{name}"
@@ -268,4 +270,9 @@ def reason(error: BaseException) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:MESSAGE]
+    line = (str(error).splitlines() or [type(error).__name__])[0][:MESSAGE]
+    if not (answer := _ANSWER.search(line)):
+        return line
+    code, operation, detail = answer.groups()
+    advice = "; docs/scale.md names the credentials and permissions that bulk needs" if code in _DENIED else ""
+    return f"the object store answers {code} to {operation} ({detail}){advice}"

@@ -127,7 +127,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     from captioner.bulk.model import PackedModel, describe, find_encoder, pack
     from captioner.bulk.output import FEATURES, Output
     from captioner.bulk.run import Job, bulk
-    from captioner.bulk.storage import Storage
+    from captioner.bulk.storage import Storage, is_url, reason
     from captioner.library import default_model
 
     complaints: list[str] = []
@@ -163,7 +163,13 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
             )
 
     settings = {**_settings(arguments, style), **describe(directory, published)}
-    summary = bulk(Job(inputs, output, settings, arguments.overwrite, arguments.ray_address), load, bar.begin)
+    job = Job(inputs, output, settings, arguments.overwrite, arguments.ray_address)
+    try:
+        summary = bulk(job, load, bar.begin)
+    except OSError as error:
+        if error.errno is not None or not is_url(place):
+            raise
+        raise CaptionerError(f"--output {place}: {reason(error)}") from error  # an object store's names no file
     bar.close()
     for complaint in complaints:
         complain(complaint)

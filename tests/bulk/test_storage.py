@@ -6,7 +6,8 @@ pyarrow = pytest.importorskip("pyarrow", reason="no PyArrow here: pip install -r
 
 from pyarrow.fs import FileType
 
-from captioner.bulk.storage import Storage, is_url
+from captioner.bulk.storage import Storage, is_url, reason
+from captioner.bulk.tally import Tally
 from captioner.errors import CaptionerError
 
 
@@ -99,6 +100,37 @@ def test_linked_folders_are_followed_once_each(tmp_path, url):
     found = list(Storage().walk(root, f"{root}/c/out", complaints.append))
     assert [name.removeprefix(f"{root}/") for name in found] == ["c/1.jpg", "z.jpg", "a/2.jpg", "a/deep/3.jpg"]
     assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            "When reading information for key 'a.png' in bucket 'b': AWS Error ACCESS_DENIED during HeadObject "
+            "operation: No response body.",
+            "the object store answers ACCESS_DENIED to HeadObject (No response body.); docs/scale.md names the "
+            "credentials and permissions that bulk needs",
+        ),
+        (
+            "When listing: AWS Error NO_SUCH_BUCKET during ListObjectsV2 operation: It does not exist (Request ID: 1)",
+            "the object store answers NO_SUCH_BUCKET to ListObjectsV2 (It does not exist (Request ID: 1))",
+        ),
+        (
+            "AWS Error UNKNOWN (HTTP status 500) during HeadObject operation: No",
+            "the object store answers UNKNOWN to HeadObject (No)",
+        ),
+        ("Truncated file\nmore", "Truncated file"),
+    ],
+)
+def test_what_an_object_store_answers_is_told_without_the_names_of_files(said, expected):
+    assert reason(OSError(said)) == expected
+
+
+def test_answers_about_many_photos_are_of_one_kind():
+    lines = [f"key '{name}': AWS Error ACCESS_DENIED during HeadObject operation: {name}" for name in "ab"]
+    assert Tally.of(reason(OSError(line)) for line in lines).errors == {
+        "the object store answers ACCESS_DENIED to HeadObject": 2
+    }
 
 
 def test_a_url_of_no_file_system_is_refused():
