@@ -1,11 +1,14 @@
 """The shipped model as a SavedModel, on dev photos given as bytes."""
 
+import base64
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from captioner.data.shipped import shipped_model
+from tests.export.serving import Server
 
 NEEDED = ("CAPTIONER_DATA", "CAPTIONER_ENCODER_WEIGHTS")
 GIVEN = {name: os.environ.get(name) for name in (*NEEDED, "XDG_CACHE_HOME")}
@@ -39,4 +42,7 @@ def test_the_shipped_model_says_the_same_of_bytes(command, tmp_path, monkeypatch
     assert sum(same) >= 24  # rounding turns one search in a hundred; which one, the processor decides
     for score, each, agreed in zip(found["scores"].numpy()[:, 0], captions, same, strict=True):
         assert not agreed or score == pytest.approx(each.score, abs=0.01)
+    rows = [{"b64": base64.b64encode(photo.read_bytes()).decode()} for photo in photos[:3]]
+    answer = Server(tmp_path / "out").predict(json.dumps({"instances": rows}))
+    assert [row["caption"] for row in answer["predictions"]] == said[:3]
     assert found["attention"].shape[1:] == (1, max(len(text.split()) for text in said), 64)
