@@ -51,7 +51,7 @@ def test_the_script_says_of_20_photos_what_the_library_says(tmp_path):
     skimage = pytest.importorskip("skimage")
     photos = [Path(skimage.__file__).parent / "data" / name for name in PHOTOS]
     model = ROOT / "saved_models" / "compact"
-    expected = [caption.text for caption in Captioner.load(model)(photos)]
+    expected = [caption.text for caption in Captioner.load(model, precision="float32")(photos)]
     assert len(photos) == 20
     assert len(set(expected)) > 10
     assert caption_by_script(tmp_path, model, photos) == expected
@@ -63,7 +63,7 @@ def test_the_script_says_of_20_photos_what_the_library_says(tmp_path):
 def test_the_script_says_of_flickr8k_what_the_library_says(tmp_path):
     photos = [example.image for example in read_dataset(Path(os.environ["CAPTIONER_DATA"])).split("dev")][::50]
     model = ROOT / "saved_models" / "flickr8k"
-    expected = [caption.text for caption in Captioner.load(model)(photos)]
+    expected = [caption.text for caption in Captioner.load(model, precision="float32")(photos)]
     found = caption_by_script(tmp_path, model, photos)
     assert len(found) == len(photos) == 20
     # Rounding turns one search in a hundred; which one, the processor decides

@@ -51,7 +51,9 @@ def test_the_exported_model_captions_as_greedy_search_does(scripts, tmp_path):
     run(tmp_path, "-m", "captioner", *command)
     (tmp_path / "caption.py").write_text(scripts["caption.py"], encoding="utf-8")
     said = run(tmp_path, "caption.py").strip()
-    greedy = Captioner.load(ROOT / "saved_models" / "compact", beam_width=1, no_repeat_ngram_size=0)
+    greedy = Captioner.load(
+        ROOT / "saved_models" / "compact", beam_width=1, no_repeat_ngram_size=0, precision="float32"
+    )
     assert said == greedy(tmp_path / "photos" / "chelsea.jpg").text
 
 
