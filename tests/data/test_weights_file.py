@@ -83,3 +83,19 @@ def test_an_array_with_more_behind_it_is_refused(path):
                 np.lib.format.write_array(file, values)
                 file.write(b"more")
     refused(path, "a/kernel holds more than its array")
+
+
+def test_a_bit_that_flips_in_the_numbers_is_noticed(path):
+    written = arrays()
+    save_weights(path, written)
+    content = bytearray(path.read_bytes())
+    content[content.index(written["a/kernel"].tobytes()) + 9] ^= 1
+    path.write_bytes(content)
+    refused(path, "Bad CRC-32")
+
+
+def test_equal_arrays_give_equal_bytes_in_whatever_order(path):
+    save_weights(path, arrays())
+    before = path.read_bytes()
+    save_weights(path, dict(reversed(arrays().items())))
+    assert path.read_bytes() == before

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from captioner import checksums
 from captioner.data.model_directory import CONFIG, DECODER, VOCABULARY, CaptionerDirectory, describe
 from captioner.data.shipped import shipped_model
 from captioner.data.weights_file import save_weights
@@ -296,6 +297,32 @@ def test_a_configuration_gets_no_memory_that_its_files_do_not_fill(saved, monkey
         "captioner.models.directory.CaptionModel", lambda config: pytest.fail("it must not be built for this")
     )
     refused(directory, directory / DECODER, "but config.json expects")
+
+
+@pytest.fixture
+def noted(monkeypatch, tmp_path):
+    """Notes are kept of small files too, and at once; returns the names of the files that are read for a checksum."""
+    found = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(checksums, "SMALL", 0)
+    monkeypatch.setattr(checksums, "SETTLED", -1)
+    monkeypatch.setattr(
+        checksums, "checksum_file", lambda path, read=checksums.checksum_file: found.append(path.name) or read(path)
+    )
+    return found
+
+
+def test_a_file_that_has_not_changed_is_not_read_for_its_checksum_again(saved, noted):
+    directory, _ = saved()
+    load_model(directory)
+    assert sorted(noted) == [DECODER, VOCABULARY]
+    load_model(directory)
+    assert len(noted) == 2
+    content = (directory / DECODER).read_bytes()
+    (directory / DECODER).unlink()
+    (directory / DECODER).write_bytes(content[:-1])
+    refused(directory, directory / DECODER, "checksum differs")
+    assert noted[2:] == [DECODER]
 
 
 def test_layers_have_the_same_names_whatever_was_built_before():

@@ -52,7 +52,7 @@ def main() -> None:
     del config["digest"]
     for network in variants((model / "encoder.tflite").read_bytes(), int(sys.argv[4])):
         (folder / "encoder.tflite").write_bytes(network)
-        config["files"]["encoder"] = checksum(network)
+        config["manifest"]["encoder.tflite"] = checksum(network)
         (folder / "config.json").write_text(json.dumps(config), "utf-8")
         began = time.monotonic()
         try:
