@@ -289,4 +289,5 @@ def describe(
 @cache
 def _tell_of_upgrade(path: Path) -> None:
     """Log how to convert a directory, once."""
-    log.warning(f"{path} has the older layout, which is read too; `python -m captioner upgrade {path}` converts it")
+    note = f"{path} has the older layout, which is read too; `python -m captioner upgrade {path}` converts it"
+    log.warning(note, extra={"once": True})
