@@ -20,6 +20,7 @@ from captioner.files import sweep
 from captioner.home import home, is_private
 from captioner.native_stderr import load_keras
 from captioner.runtime import encoder_cache
+from captioner.runtime.prepared_encoder import has_template, prepare_encoder, tuned_convolutions, tuned_shapes
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ def encoder_path(model: CaptionerDirectory, weights: str, precision: str = "auto
     """
     encoder = model.config.encoder
     tuned = f"{model.tuned_checksum} {model.manifest.get(ROUNDINGS, '')}" if encoder.fine_tune_after else ""
+    if precision == "auto" and not has_template(encoder):
+        precision = "float32"  # which is all that there is
     return encoder_cache.encoder_path(encoder, weights_of(encoder.network, weights), tuned, precision)
 
 
@@ -105,8 +108,6 @@ def needed_weights(model: CaptionerDirectory, weights: str) -> str:
 
 
 def _made(model: CaptionerDirectory, weights: str, precision: str) -> bytes:
-    from captioner.runtime.prepared_encoder import has_template, prepare_encoder, tuned_convolutions, tuned_shapes
-
     encoder = model.config.encoder
     if has_template(encoder):
         after = encoder.fine_tune_after

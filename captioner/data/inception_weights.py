@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from captioner.data.convolution import Convolution
-from captioner.data.hdf5 import read_arrays
 from captioner.errors import CaptionerError
 
 CONVOLUTION, NORMALISATION = "conv2d", "batch_normalization"
@@ -33,6 +31,10 @@ def read_convolutions(path: Path, count: int) -> list[Convolution]:
     Raises:
         CaptionerError: the file is missing or damaged, or does not hold that many.
     """
+    import h5py  # which a start with a prepared encoder has no use for
+
+    from captioner.data.hdf5 import read_arrays
+
     try:
         arrays = read_arrays(path)
         with h5py.File(path) as file:

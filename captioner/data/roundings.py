@@ -10,7 +10,6 @@ import lzma
 import math
 import zipfile
 from collections.abc import Iterable, Mapping
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ def pack_roundings(roundings: Mapping[str, Rounding]) -> bytes:
     return file.getvalue()
 
 
-def load_roundings(path: Path | Traversable) -> dict[str, Rounding]:
+def load_roundings(path: Path) -> dict[str, Rounding]:
     """Read a file of what `pack_roundings` gave.
 
     Raises:

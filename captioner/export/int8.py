@@ -38,12 +38,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.what == "templates":
         for path in (FLOAT32, INT8):
-            make_template(build_encoder(ENCODER, None), int8=path == INT8).save(Path(str(path)))
+            make_template(build_encoder(ENCODER, None), int8=path == INT8).save(path)
         return
     photos = [example.image for example in find_or_download(arguments.data).split("train")]
     if arguments.what == "kernels":
         encoder = build_encoder(ENCODER, arguments.encoder_weights)
-        _write(Path(str(prepared_encoder.ROUNDINGS)), pack_roundings(model_roundings(encoder, photos)))
+        _write(prepared_encoder.ROUNDINGS, pack_roundings(model_roundings(encoder, photos)))
     else:
         add_int8(arguments.model, arguments.encoder_weights, photos)
 

@@ -1,7 +1,6 @@
 """InceptionV3 as a LiteRT network, made of its weights without TensorFlow: a template, filled in half a second."""
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from captioner.data.inception_weights import CONVOLUTION, NORM_WEIGHTS, NORMALIS
 from captioner.data.roundings import kernel_key, load_roundings
 from captioner.runtime.template import Template
 
-TEMPLATES = files("captioner.runtime") / "inception_v3"
+TEMPLATES = Path(__file__).with_name("inception_v3")
 FLOAT32, INT8, ROUNDINGS = (TEMPLATES / f"{name}.npz" for name in ("float32", "int8", "roundings"))
 
 STEM = 5

@@ -8,7 +8,6 @@ import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +117,7 @@ class Template:
             temporary.write_bytes(file.getvalue())
 
     @classmethod
-    def load(cls, path: Path | Traversable) -> "Template":
+    def load(cls, path: Path) -> "Template":
         """Read what `save` wrote."""
         with np.load(io.BytesIO(path.read_bytes())) as file:
             network, table = zlib.decompress(file["network"].tobytes()), file["slots"].tolist()
