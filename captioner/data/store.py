@@ -1,4 +1,4 @@
-"""Features of photos on disk: made once, read as a memory map, checked row by row."""
+"""Features of photos on disk: made once, read as a memory map, checked row by row as they are read."""
 
 import hashlib
 import math
@@ -7,6 +7,7 @@ import weakref
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -15,7 +16,6 @@ from numpy.typing import DTypeLike
 from captioner.errors import CaptionerError
 from captioner.files import NO_ROOM, atomic_write, sweep, write_json
 from captioner.locks import hold, locked_directory
-from captioner.progress import progress_bar
 
 
 def fingerprint(photos: Sequence[Path], *parts: str) -> str:
@@ -41,10 +41,17 @@ def fingerprint(photos: Sequence[Path], *parts: str) -> str:
 class FeatureStore:
     """An array of N rows of one shape in a file, features (N, L, D) mostly, of which rows may still be missing.
 
-    `features.npy` holds the rows and `checksums.npy` the CRC-32 of each, 0 where it is missing. A row counts as
-    there only when its checksum holds, so a run that was killed, or a disk that lied, costs just those rows.
-    Rows are written with plain writes, not through the map: on a full disk a write says so, while a map would kill
-    the process. Several processes may fill one store; each makes the rows that were missing when it opened the store.
+    Rows are picked like those of an array: `store[[5, 2, 9]]` is (3, L, D). `features.npy` holds them and
+    `checksums.npy` the CRC-32 of each, 0 where it is missing. A row is compared with its checksum when this process
+    first reads it. A damaged one is an error, and missing when the store is opened again, so a disk that lied costs
+    just its rows. Rows are written with plain writes, not through the map: on a full disk a write says so, while a map
+    would kill the process. Several processes may fill one store; each makes the rows that were missing when it opened
+    the store.
+
+    Attributes:
+        shape: that of the array.
+        dtype: of its numbers.
+        present: bool (N,), the rows that were there when the store was opened, or were written since.
 
     Args:
         directory: where the two files lie; made when missing.
@@ -59,9 +66,9 @@ class FeatureStore:
     def __init__(
         self, directory: Path, shape: tuple[int, ...], about: dict[str, str], dtype: DTypeLike = np.float16
     ) -> None:
-        self._dtype = np.dtype(dtype)
+        self.shape, self.dtype = shape, np.dtype(dtype)
         self._features, self._checksums = directory / "features.npy", directory / "checksums.npy"
-        self._row_bytes = self._dtype.itemsize * math.prod(shape[1:])
+        self._row_bytes = self.dtype.itemsize * math.prod(shape[1:])
         self._size = shape[0] * self._row_bytes
         sweep(directory)
         try:
@@ -70,20 +77,53 @@ class FeatureStore:
         except OSError as error:
             raise self._refused(error) from error
         weakref.finalize(self, os.close, hold(self._features))  # `captioner cache` leaves it alone meanwhile
-        self.features: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D)
+        self._rows: np.ndarray = np.load(self._features, mmap_mode="r")  # (N, L, D)
         self._offset = self._features.stat().st_size - self._size
-        self._sums = np.load(self._checksums)
-        rows = progress_bar(self._sums, desc="compare the cache with its checksums", unit="row", delay=2, leave=False)
-        good = [row_sum != 0 and row_sum == self._sum(row) for row, row_sum in enumerate(rows)]
-        self.present = np.array(good, bool)
+        self._sums: np.ndarray = np.load(self._checksums, mmap_mode="r")  # (N,), what other processes write included
+        self.present = np.asarray(self._sums) != 0
+        self._checked = ~self.present  # of a row that is missing there is nothing to compare
 
     def _make(self, shape: tuple[int, ...], about: dict[str, str]) -> None:
         """Make the files, unless another process has just done so: it fills those that it has made."""
         with locked_directory(self._features.parent):
             if not self._usable(shape):
                 write_json(self._features.with_name("about.json"), about)
-                _allocate(self._features, shape, self._dtype)
+                _allocate(self._features, shape, self.dtype)
                 _allocate(self._checksums, shape[:1], np.dtype(np.uint32))
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Return rows (M, L, D), or whatever else NumPy picks by `rows` from an array of this shape.
+
+        Those that are missing are whatever the file holds, zeros mostly.
+
+        Raises:
+            CaptionerError: a row is damaged.
+        """
+        first = rows[0] if isinstance(rows, tuple) else rows
+        if not np.all(self._checked[first]):
+            unchecked = np.unique(np.arange(len(self._checked))[first])
+            for row in unchecked[~self._checked[unchecked]].tolist():
+                if not self._is_good(row):
+                    raise self._damaged()
+                self._checked[row] = True
+        return self._rows[rows]
+
+    def _is_good(self, row: int) -> bool:
+        return bool(self._sums[row] == _checksum(self._rows[row]))
+
+    def _damaged(self) -> CaptionerError:
+        """Find all damaged rows, mark them as missing, and return the error that says so."""
+        bad = [row for row in np.flatnonzero(self.present).tolist() if not self._is_good(row)]
+        try:
+            with self._checksums.open("rb+") as sums:
+                for row in bad:
+                    self._write_sum(sums, row, 0)
+        except OSError as error:
+            return self._refused(error)
+        return CaptionerError(
+            f"{self._features}: {len(bad)} of {len(self.present)} rows are damaged, which an unsound disk may have "
+            "done; run the same command again, which makes them anew and goes on"
+        )
 
     def missing(self) -> np.ndarray:
         """Return the numbers of the rows that are still to be made."""
@@ -95,30 +135,25 @@ class FeatureStore:
         Raises:
             CaptionerError: the disk is full or cannot be written to; rows written before stay good.
         """
-        values = np.ascontiguousarray(features, self._dtype)
+        values = np.ascontiguousarray(features, self.dtype)
         try:
             with self._features.open("rb+") as file, self._checksums.open("rb+") as sums:
-                header = self._checksums.stat().st_size - 4 * len(self._sums)
                 for row, value in zip(rows, values, strict=True):
                     file.seek(self._offset + row * self._row_bytes)
                     file.write(value.tobytes())
                     file.flush()
-                    self._sums[row] = zlib.crc32(value) or 1
-                    sums.seek(header + 4 * row)
-                    sums.write(self._sums[row].tobytes())
-                    self.present[row] = True
+                    self._write_sum(sums, row, _checksum(value))
+                    self.present[row], self._checked[row] = True, False
         except OSError as error:
             raise self._refused(error) from error
 
-    def _sum(self, row: int) -> int:
-        return zlib.crc32(self.features[row]) or 1
+    def _write_sum(self, file: BinaryIO, row: int, value: int) -> None:
+        file.seek(self._checksums.stat().st_size - 4 * len(self._sums) + 4 * row)
+        file.write(np.uint32(value).tobytes())
 
     def _usable(self, shape: tuple[int, ...]) -> bool:
-        try:
-            features, sums = (open_memmap(path, mode="r") for path in (self._features, self._checksums))
-        except Exception:  # NumPy parses headers as Python, and a damaged one raises nearly anything
-            return False
-        return (features.shape, features.dtype, sums.shape) == (shape, self._dtype, shape[:1])
+        kinds = ((self._features, shape, self.dtype), (self._checksums, shape[:1], np.dtype(np.uint32)))
+        return all(_holds(*each) for each in kinds)
 
     def _refused(self, error: OSError) -> CaptionerError:
         reason, remedy = NO_ROOM.get(error.errno or 0, (error.strerror, "allow writing there"))
@@ -126,6 +161,21 @@ class FeatureStore:
             f"cannot write to {self._features.parent}: {reason}; {remedy} ({self._size / 2**20:,.0f} MiB in "
             "all), or set XDG_CACHE_HOME to a disk that has it. What was made so far is kept"
         )
+
+
+def _checksum(row: np.ndarray) -> int:
+    """Return the CRC-32 of a row; 1 where it is 0, which says that a row is missing."""
+    return zlib.crc32(row.data) or 1
+
+
+def _holds(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> bool:
+    """Tell whether a .npy file holds an array of this shape in C's order, and nothing behind it."""
+    try:
+        array = open_memmap(path, mode="r")
+        end = array.offset + array.nbytes
+        return (array.shape, array.dtype, end) == (shape, dtype, path.stat().st_size) and array.flags.c_contiguous
+    except Exception:  # NumPy parses headers as Python, and a damaged one raises nearly anything
+        return False
 
 
 def _allocate(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -1,6 +1,7 @@
 """Photos as pixels in memory, augmented anew each time a training reads them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -44,12 +45,12 @@ class ImageDataset:
     """Photos in memory, and random views of them.
 
     Args:
-        pixels: uint8 (N, H, H, 3), each photo squashed to a square.
+        pixels: uint8 (N, H, H, 3), each photo squashed to a square; an array or what gives rows as one does.
         size: side of what the encoder reads (S).
         views: the parts to choose from; None draws others each time.
     """
 
-    def __init__(self, pixels: np.ndarray, size: int, views: Views | None) -> None:
+    def __init__(self, pixels: Any, size: int, views: Views | None) -> None:
         self.pixels = pixels
         self.size = size
         self.views = views

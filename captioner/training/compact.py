@@ -184,8 +184,8 @@ class CompactTraining(Training):
             read_teacher_regions([example.image for example in self.config.dataset.split(name)], each, teacher)
             for name, each in (("train", views), ("dev", whole))
         )
-        held_out = {"images": dev.features[dev.rows], "teacher_regions": dev_regions.values[dev.rows, 0]}
-        mse = NormalizedMSE(regions.values[train.rows[:SAMPLE], 0], teacher.decoder)
+        held_out = {"images": dev.features[dev.rows], "teacher_regions": dev_regions.of(dev.rows, 0)}
+        mse = NormalizedMSE(regions.of(train.rows[:SAMPLE], 0), teacher.decoder)
         return ImitationData(TaughtImages(self.images, regions), np.asarray(train.rows), held_out, mse)
 
     def _in_precision(self, decoder: CaptionModel) -> CaptionModel:

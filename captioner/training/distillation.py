@@ -79,7 +79,7 @@ def likeliest(probabilities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return words, kept / tf.reduce_sum(kept, axis=-1, keepdims=True)
 
 
-def teacher_probabilities(teachers: Sequence[TunedModel], grids: Split) -> np.ndarray:
+def teacher_probabilities(teachers: Sequence[TunedModel], grids: Split) -> FeatureStore:
     """Return the mean of the teachers' probabilities of each next word, in each view of each photo.
 
     What they said is kept in the cache; killed at any moment, the next call resumes.
@@ -113,7 +113,7 @@ def teacher_probabilities(teachers: Sequence[TunedModel], grids: Split) -> np.nd
         for at in range(0, len(order), at_once)
     ]
     fill(store, chunks, _TeacherMaker(teachers, grids, np.empty(shape[1:], kind)))
-    return store.features
+    return store
 
 
 class _TeacherMaker(RowMaker):

@@ -52,7 +52,7 @@ def extract_features(photos: Sequence[Path], encoder: keras.Model, feature_layer
     chunks = np.split(np.arange(total), range(batch_size, total, batch_size))
     with _FeatureMaker(photos, drawn, encoder, feature_layer) as maker:
         fill(store, chunks, maker)
-    return PhotoRows(store.features, range(0, total, views), maker.bad, source, maker.notes)
+    return PhotoRows(store, range(0, total, views), maker.bad, source, maker.notes)
 
 
 def images_at_once(size: int) -> int:
@@ -131,7 +131,7 @@ def read_pixels(photos: Sequence[Path], size: int) -> PhotoRows:
     store = FeatureStore(cache_directory() / "pixels" / source, (len(photos), size, size, 3), about, np.uint8)
     with _PixelMaker(photos, size) as maker:
         fill(store, np.arange(len(photos))[:, None], maker)
-    return PhotoRows(store.features, range(len(photos)), maker.bad, source, maker.notes)
+    return PhotoRows(store, range(len(photos)), maker.bad, source, maker.notes)
 
 
 class _PixelMaker(PhotoRowMaker):

@@ -24,7 +24,7 @@ class PhotoRows:
     """An array with rows for photos, and the photos that have none.
 
     Attributes:
-        array: (N, ...), an array or what gives rows as one does; the views of a photo stand side by side.
+        array: (N, ...), a store or what else gives rows as an array does; the views of a photo stand side by side.
         rows: the first row of each photo.
         bad: for each photo that has none, the reason.
         source: names photos, networks and preprocessing; "" where the rows were not made here.

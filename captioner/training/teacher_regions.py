@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -39,12 +40,17 @@ class TeacherRegions:
     """What a teacher sees in the views of photos.
 
     Attributes:
-        values: float16 (N, V, L, U), the decoder's regions.
+        values: float16 (N * V, L, U), the decoder's regions, those of a photo's views side by side; an array or what
+            gives rows as one does.
         views: those views.
     """
 
-    values: np.ndarray
+    values: Any
     views: Views
+
+    def of(self, photos: np.ndarray, views: np.ndarray | int) -> np.ndarray:
+        """Return the regions (B, L, U) in one view of each of the photos of these numbers (B,)."""
+        return self.values[photos * self.views.boxes.shape[1] + views]
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class TaughtImages:
         augmented = self.images.batch(rows, rng)
         if self.regions is None:
             return augmented.arrays()
-        return augmented.arrays() | {"teacher_regions": self.regions.values[rows, augmented.views]}
+        return augmented.arrays() | {"teacher_regions": self.regions.of(rows, augmented.views)}
 
 
 def read_teacher_regions(photos: Sequence[Path], views: Views, teacher: Teacher) -> TeacherRegions:
@@ -81,10 +87,10 @@ def read_teacher_regions(photos: Sequence[Path], views: Views, teacher: Teacher)
     store = FeatureStore(directory, (total, *shape), identity)
     with _RegionMaker(photos, views, teacher) as maker:
         fill(store, np.arange(total).reshape(-1, count), maker)
-    values = store.features.reshape(len(photos), count, *shape)
-    made = [number for number in range(len(photos)) if number not in maker.bad]
-    refuse_constant(values[made[:32], 0].astype(np.float32), teacher.feature_layer)
-    return TeacherRegions(values, views)
+    regions = TeacherRegions(store, views)
+    made = np.array([number for number in range(len(photos)) if number not in maker.bad], int)
+    refuse_constant(regions.of(made[:32], 0).astype(np.float32), teacher.feature_layer)
+    return regions
 
 
 class _RegionMaker(PhotoRowMaker):

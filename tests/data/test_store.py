@@ -38,17 +38,17 @@ def full(directory) -> FeatureStore:
 def test_a_new_store_misses_every_row(directory):
     store = FeatureStore(directory, SHAPE, ABOUT)
     assert store.missing().tolist() == [0, 1, 2, 3, 4]
-    assert store.features.shape == SHAPE
-    assert store.features.dtype == np.float16
+    assert store.shape == SHAPE
+    assert store.dtype == np.float16
     assert sorted(path.name for path in directory.iterdir()) == ["about.json", "checksums.npy", "features.npy"]
 
 
 def test_rows_are_there_at_once_and_when_opened_again(directory, full):
-    np.testing.assert_array_equal(full.features, rows_of(5))
+    np.testing.assert_array_equal(full[:], rows_of(5))
     assert full.missing().size == 0
     again = FeatureStore(directory, SHAPE, ABOUT)
     assert again.missing().size == 0
-    np.testing.assert_array_equal(again.features, rows_of(5))
+    np.testing.assert_array_equal(again[:], rows_of(5))
     np.testing.assert_array_equal(np.load(directory / "features.npy"), rows_of(5))
 
 
@@ -60,7 +60,7 @@ def test_a_store_goes_on_where_it_stopped(directory):
     store = FeatureStore(directory, SHAPE, ABOUT)
     assert store.missing().size == 0
     expected = np.concatenate([rows_of(2)[1:], rows_of(2, 100), rows_of(1), rows_of(1, 112)])
-    np.testing.assert_array_equal(store.features, expected)
+    np.testing.assert_array_equal(store[:], expected)
 
 
 def test_a_row_of_zeros_counts_as_there(directory):
@@ -80,22 +80,72 @@ def test_the_number_of_rows_must_fit(directory):
         FeatureStore(directory, SHAPE, ABOUT).write([1, 2], rows_of(1))
 
 
+def flip(path: Path, place: int, bit: int = 0x10) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= bit
+    path.write_bytes(content)
+
+
+def assert_just_this_row_is_damaged(directory: Path, row: int) -> None:
+    store = FeatureStore(directory, SHAPE, ABOUT)
+    others = [number for number in range(5) if number != row]
+    for _ in range(2):  # a damaged row never becomes a good one
+        np.testing.assert_array_equal(store[others], rows_of(5)[others])
+        with pytest.raises(CaptionerError, match=r"features.npy: 1 of 5 rows are damaged.*run the same command again"):
+            store[[0, row]]
+    again = FeatureStore(directory, SHAPE, ABOUT)
+    assert again.missing().tolist() == [row]
+    again.write([row], rows_of(5)[[row]])
+    np.testing.assert_array_equal(again[:], rows_of(5))
+    np.testing.assert_array_equal(FeatureStore(directory, SHAPE, ABOUT)[:], rows_of(5))
+
+
 @pytest.mark.parametrize("row", [0, 2, 4])
 @pytest.mark.parametrize("byte", [0, 5, 11])
 def test_a_flipped_byte_costs_just_its_row(directory, full, row, byte):
-    path = directory / "features.npy"
-    content = bytearray(path.read_bytes())
-    content[len(content) - (5 - row) * 12 + byte] ^= 0x10
-    path.write_bytes(content)
-    assert FeatureStore(directory, SHAPE, ABOUT).missing().tolist() == [row]
+    flip(directory / "features.npy", -(5 - row) * 12 + byte)
+    assert_just_this_row_is_damaged(directory, row)
 
 
 def test_a_flipped_byte_in_a_checksum_costs_just_its_row(directory, full):
-    path = directory / "checksums.npy"
-    content = bytearray(path.read_bytes())
-    content[-4 * 2] ^= 0x01
-    path.write_bytes(content)
-    assert FeatureStore(directory, SHAPE, ABOUT).missing().tolist() == [3]
+    flip(directory / "checksums.npy", -4 * 2, 0x01)
+    assert_just_this_row_is_damaged(directory, 3)
+
+
+def test_all_damaged_rows_are_found_with_the_first(directory, full):
+    for row in (1, 4):
+        flip(directory / "features.npy", -(5 - row) * 12)
+    with pytest.raises(CaptionerError, match="2 of 5 rows"):
+        FeatureStore(directory, SHAPE, ABOUT)[4]
+    assert FeatureStore(directory, SHAPE, ABOUT).missing().tolist() == [1, 4]
+
+
+def test_a_row_is_compared_when_it_is_first_read(directory, full, monkeypatch):
+    compared = []
+    checksum = store_module._checksum
+    monkeypatch.setattr(store_module, "_checksum", lambda row: compared.append(int(row.flat[0]) // 6) or checksum(row))
+    store = FeatureStore(directory, SHAPE, ABOUT)
+    assert compared == []
+    picked = [
+        store[2],
+        store[[2, 0]],
+        store[np.array([3, 3, 0]), np.array([1, 0, 1])],
+        store[1:3, 0],
+        store[np.array([True, False, False, False, True])],
+    ]
+    assert compared == [2, 0, 3, 1, 4]
+    rows = rows_of(5)
+    expected = [rows[2], rows[[2, 0]], rows[[3, 3, 0], [1, 0, 1]], rows[1:3, 0], rows[[0, 4]]]
+    for found, wanted in zip(picked, expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(store[:], rows)
+    assert len(compared) == 5
+
+
+def test_a_row_that_another_process_has_made_anew_is_good(directory, full):
+    store = FeatureStore(directory, SHAPE, ABOUT)
+    FeatureStore(directory, SHAPE, ABOUT).write([1], rows_of(1, start=100))
+    np.testing.assert_array_equal(store[1], rows_of(1, start=100)[0])
 
 
 @pytest.mark.parametrize("name", ["features.npy", "checksums.npy"])
@@ -109,8 +159,8 @@ def test_no_damage_to_a_header_gives_wrong_features(directory, full, name):
         content[place] ^= (0x01, 0x02, 0x20)[place % 3]
         path.write_bytes(content)
         store = FeatureStore(directory, SHAPE, ABOUT)
-        assert store.features.shape == SHAPE
-        np.testing.assert_array_equal(store.features[store.present], rows_of(5)[store.present])
+        assert store.shape == SHAPE
+        np.testing.assert_array_equal(store[store.present], rows_of(5)[store.present])
 
 
 @pytest.mark.parametrize("name", ["features.npy", "checksums.npy"])
@@ -131,13 +181,13 @@ def test_a_file_that_was_cut_is_made_anew(directory, full):
 @pytest.mark.parametrize("shape", [(6, 2, 3), (5, 3, 2), (5, 2, 4), (1, 10, 3)])
 def test_another_shape_is_made_anew(directory, full, shape):
     store = FeatureStore(directory, shape, ABOUT)
-    assert store.features.shape == shape
+    assert store.shape == shape
     assert store.missing().tolist() == list(range(shape[0]))
 
 
 def test_no_photos_need_no_room(directory):
     assert FeatureStore(directory, (0, 2, 3), ABOUT).missing().size == 0
-    assert FeatureStore(directory, (0, 2, 3), ABOUT).features.shape == (0, 2, 3)
+    assert FeatureStore(directory, (0, 2, 3), ABOUT).shape == (0, 2, 3)
 
 
 def test_the_room_is_taken_before_the_work(directory):
@@ -175,7 +225,7 @@ except CaptionerError as error:
     )
     store = FeatureStore(directory, SHAPE, ABOUT)
     assert store.missing().tolist() == [3, 4]
-    np.testing.assert_array_equal(store.features[:3], rows_of(3))
+    np.testing.assert_array_equal(store[:3], rows_of(3))
 
 
 def test_a_killed_run_costs_only_the_row_in_hand(directory):
@@ -197,7 +247,7 @@ for row in range(200):
     there = np.flatnonzero(store.present)
     assert there.tolist() == list(range(len(there)))
     assert len(there) >= 21
-    np.testing.assert_array_equal(store.features[: len(there), 0, 0], there)
+    np.testing.assert_array_equal(store[: len(there), 0, 0], there)
 
 
 def test_two_runs_that_begin_at_once_fill_one_file(directory, monkeypatch):
@@ -236,7 +286,7 @@ def test_two_runs_that_begin_at_once_fill_one_file(directory, monkeypatch):
 
     expected = np.concatenate([rows_of(2), rows_of(1, 100), rows_of(2, 200)])
     for store in (stores["first"], stores["second"], FeatureStore(directory, SHAPE, ABOUT)):
-        np.testing.assert_array_equal(store.features, expected)
+        np.testing.assert_array_equal(store[:], expected)
     assert FeatureStore(directory, SHAPE, ABOUT).missing().size == 0
 
 

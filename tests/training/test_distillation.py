@@ -103,9 +103,9 @@ def test_killed_it_goes_on_and_a_second_time_nobody_is_asked(teachers, grids, mo
     with pytest.raises(KeyboardInterrupt):
         teacher_probabilities(teachers, grids)
     monkeypatch.setattr(FeatureStore, "write", write)
-    said = np.array(teacher_probabilities(teachers, grids))
+    said = teacher_probabilities(teachers, grids)[:]
     asked.clear()
-    np.testing.assert_array_equal(teacher_probabilities(teachers, grids), said)
+    np.testing.assert_array_equal(teacher_probabilities(teachers, grids)[:], said)
     assert not asked
     teacher_probabilities(teachers[:1], grids)
     assert asked

@@ -36,7 +36,7 @@ def data() -> ImitationData:
     features = (colours / np.float32(127.5) - 1)[:, None]  # (N, L, D)
     seen = keras.ops.convert_to_numpy(teacher.decoder.regions(features)).astype(np.float16)
     views = Views.draw(PHOTOS, VIEWS, 0)
-    regions = TeacherRegions(np.repeat(seen[:, None], VIEWS, axis=1), views)
+    regions = TeacherRegions(np.repeat(seen, VIEWS, axis=0), views)
     return ImitationData(
         TaughtImages(ImageDataset(pixels, SIZE, views), regions),
         np.arange(PHOTOS),
