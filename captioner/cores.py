@@ -1,6 +1,13 @@
-"""How many processor cores there are to use."""
+"""How many processor cores there are to use, and how many NumPy uses."""
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+_limiting = threading.Lock()
 
 
 def available_cores() -> int:
@@ -8,3 +15,25 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let each of NumPy's matrix products take one thread while the block runs; then what was set before holds again.
+
+    The limit is the whole process's. So one thread at a time is in such a block, or two would restore it out of order.
+    Where `OPENBLAS_NUM_THREADS` is 1, as the commands set it before they import NumPy, the block just runs.
+    """
+    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":
+        yield
+        return
+    with _limiting, _blas().limit(limits=1):
+        yield
+
+
+@cache
+def _blas() -> Any:
+    """Return what sets the threads of the BLAS that NumPy has brought."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")

@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MODULES = {"pillow": "PIL", "ray": "ray"}
 """Of packages whose module is not called like them."""
 
-NO_EXTRA = {"PIL", "numpy", "ai_edge_litert", "tqdm", "h5py"}
+NO_EXTRA = {"PIL", "numpy", "ai_edge_litert", "threadpoolctl", "tqdm", "h5py"}
 
 
 def declared(extra: str) -> dict[str, Requirement]:

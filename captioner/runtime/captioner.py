@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
-from captioner.cores import available_cores
+from captioner.cores import available_cores, one_blas_thread
 from captioner.data.photo_process import PhotoOpener, shared_opener
 from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate, sample
@@ -251,11 +251,12 @@ class Captioner:
 
     def _hypotheses(self, read: Sequence[_Reading]) -> list[list[Hypothesis]]:
         features = np.stack([each.features for each in read])  # (B, L, D)
-        if self.sampling is None:
-            return generate(self.network, features, self.decoding, self._special)
-        keys = [each.key for each in read]
-        numbers = uniforms(self.sampling.seed, keys, self.num_captions, self.decoding.max_length)
-        return sample(self.network, features, self.decoding, self._special, self.sampling, numbers)
+        with one_blas_thread():
+            if self.sampling is None:
+                return generate(self.network, features, self.decoding, self._special)
+            keys = [each.key for each in read]
+            numbers = uniforms(self.sampling.seed, keys, self.num_captions, self.decoding.max_length)
+            return sample(self.network, features, self.decoding, self._special, self.sampling, numbers)
 
 
 def _is_photo(thing: object) -> TypeGuard[Photo]:
