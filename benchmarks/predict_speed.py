@@ -7,7 +7,8 @@ one: the whole process `python predict.py photo.jpg`, against the same with the 
 folder: the whole process `python predict.py photos/ --format csv --output captions.csv`, against the bare encoder on
     arrays already in memory: in LiteRT, a core for each image, also in float32, and in TensorFlow in batches.
     And the peak memory of the process.
-search: from the features of a photo to its caption, at beam widths 1, 5 and the model's own.
+search: from the features of a photo to its caption, at beam widths 1, 5 and the model's own; and of several photos
+    together, in turn.
 encoder: from a photo's pixels to its features in LiteRT, on all cores, against InceptionV3, in turn.
 
 The photos are made up, of Flickr8k's size; the model is saved_models/flickr8k, with the encoder's weights that
@@ -20,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -76,6 +78,7 @@ def main() -> None:
             whole_folder(model, folder, photos, arguments.rounds)
         if "search" in arguments.only:
             search(model, photos[0], arguments.rounds)
+            search_together(model, photos, arguments.rounds)
         if "encoder" in arguments.only:
             encoders(model, photos[0], arguments.rounds)
 
@@ -160,6 +163,22 @@ def search(model: Path, photo: Path, rounds: int) -> None:
         decoding = DecodingConfig(width, captioner.decoding.length_penalty, max_length)
         times = [seconds(partial(generate, captioner.network, features, decoding)) for _ in range(20 * rounds)]
         print(f"| width {width} | {1000 * statistics.median(times):.1f} | {1000 * min(times):.1f} |")
+
+
+def search_together(model: Path, photos: list[Path], rounds: int) -> None:
+    """Time the search for 96 photos, so many at once."""
+    captioner = Captioner.load(model)
+    features = np.stack([np.asarray(seen) for _, seen in captioner.features(photos[:96])])
+    spent: dict[int, list[float]] = {size: [] for size in (1, 8, 16, 24, 32, 48)}
+    for _ in range(rounds):
+        for size, times in spent.items():
+            begun = time.process_time()
+            for first in range(0, len(features), size):
+                generate(captioner.network, features[first : first + size], captioner.decoding)
+            times.append(1000 * (time.process_time() - begun) / len(features))
+    print("\n| search, photos at once | ms of a core per photo, median | least |\n|---|---|---|")
+    for size, times in spent.items():
+        print(f"| {size} | {statistics.median(times):.1f} | {min(times):.1f} |")
 
 
 def encoders(model: Path, photo: Path, rounds: int) -> None:

@@ -280,3 +280,16 @@ def test_a_longest_caption_may_be_asked_for(make, photos):
     assert max(len(caption.words) for caption in short(photos)) <= 2 < max(len(each.words) for each in make()(photos))
     with pytest.raises(CaptionerError, match="found 2"):
         short.with_settings(wording=WordingConfig("a dog"))
+
+
+def test_more_photos_are_searched_together_once_many_are_done(make, monkeypatch):
+    captioner, sizes = make(), []
+    start = captioner.network.start
+    monkeypatch.setattr(captioner.network, "start", lambda features: sizes.append(len(features)) or start(features))
+    photos = [np.full((8, 8, 3), number % 256, np.uint8) for number in range(300)]
+    assert [photo for photo, _ in captioner.stream(photos)] == photos
+    *whole, last = sizes
+    assert whole[:9] == [captioner_module.FEW_AT_ONCE] * 9
+    assert whole == sorted(whole)
+    assert whole[-1] == captioner_module.AT_ONCE
+    assert sum(whole) + last == 300
