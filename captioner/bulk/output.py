@@ -1,6 +1,5 @@
 """A folder of parts, each written whole: what a run leaves, and what the next one finds."""
 
-import io
 import json
 import re
 import shutil
@@ -218,7 +217,9 @@ class Output:
         content = self.storage.read(place)
         try:
             if place.endswith(".parquet"):
-                return list(pq.read_table(io.BytesIO(content), columns=[field]).column(0).to_pylist())
+                # `read_table` takes four times as long for so small a file
+                file = pq.ParquetFile(pa.BufferReader(content))
+                return list(file.read(columns=[field], use_threads=False).column(0).to_pylist())
             return [json.loads(line)[field] for line in content.splitlines()]
         except (OSError, ValueError, LookupError, TypeError) as error:  # PyArrow's own are OSErrors too
             raise CaptionerError(f"{place} is damaged; delete it and run the same command again") from error

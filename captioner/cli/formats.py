@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -63,17 +64,23 @@ def images_in(style: str, text: str) -> set[str]:
     Raises:
         ValueError: the text is of another style.
     """
+    names: set[str] = set()
     if style == "csv":
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-        if rows and (tuple(rows[0]) != HEADING or any(len(row) != len(HEADING) for row in rows)):
-            raise ValueError(f"expected the columns {', '.join(HEADING)}")
-        return {row[0] for row in rows[1:]}
-    lines = text.split("\n")[:-1]
-    if style == "json":
-        try:
-            return {"" + json.loads(line)["image"] for line in lines}
-        except (LookupError, TypeError, AttributeError) as error:
-            raise ValueError("expected JSON objects with an image") from error
-    if not all("\t" in line for line in lines):
-        raise ValueError("expected lines of PATH<TAB>CAPTION")
-    return {line.split("\t", 1)[0] for line in lines}
+        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), strict=True)):
+            if len(row) != len(HEADING) or (number == 0 and tuple(row) != HEADING):
+                raise ValueError(f"expected the columns {', '.join(HEADING)}")
+            if number:
+                names.add(row[0])
+        return names
+    for line in re.finditer(r"[^\n]*\n", text):  # one at a time: there may be a million
+        if style == "json":
+            try:
+                names.add("" + json.loads(line[0])["image"])
+            except (LookupError, TypeError, AttributeError) as error:
+                raise ValueError("expected JSON objects with an image") from error
+        else:
+            name, tab, _ = line[0].partition("\t")
+            if not tab:
+                raise ValueError("expected lines of PATH<TAB>CAPTION")
+            names.add(name)
+    return names

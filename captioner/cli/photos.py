@@ -139,7 +139,8 @@ def _select(arguments: argparse.Namespace) -> Selection:
     photos, complaints = find_photos(arguments.paths, unread)
     photos = without_pictures(photos, arguments.paths, arguments.attention)
     streams, broken = _streams(arguments)
-    photos = [photo for photo in photos if photo not in broken]
+    if broken:
+        photos = [photo for photo in photos if photo not in broken]
     complaints += map(str, broken.values())
     for complaint in complaints:
         complain(complaint)

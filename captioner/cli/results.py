@@ -123,7 +123,7 @@ class Table:
 
     def __contains__(self, photo: object) -> bool:
         """Tell whether the table holds this photo; what came through a pipe is another photo each time."""
-        return photo not in self.nameless and self._name(photo) in self.images
+        return self._name(photo) in self.images and not (self.nameless and photo in self.nameless)
 
     def refresh(self) -> None:
         """Read what other processes have added.

@@ -1,5 +1,7 @@
 """Which kinds of photos there are: those that are read, and those that are known and not read."""
 
+import os
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -57,6 +59,7 @@ _STARTS = {
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "camera raw"}
 
 
+@cache
 def heif_is_installed() -> bool:
     """Tell whether the library is there that reads HEIC."""
     return find_spec(HEIF_PACKAGE) is not None
@@ -64,7 +67,7 @@ def heif_is_installed() -> bool:
 
 def kind_by_name(name: str) -> str:
     """Return the kind of photo that a file's extension stands for; "" where it stands for none."""
-    return _OF_EXTENSION.get(Path(name).suffix.lower(), "")
+    return _OF_EXTENSION.get(os.path.splitext(name)[1].lower(), "")  # noqa: PTH122  # a folder may have a million
 
 
 def kind_by_content(start: bytes) -> str:

@@ -1,10 +1,12 @@
 """Find photos, open any of them safely, and make of one what the encoder sees."""
 
 import glob
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import closing
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,9 @@ PREPROCESSING = "pillow-bilinear-299-tf"
 
 CAPTIONED = ".captioned"
 """What stands before the extension of a copy with a description; folders and patterns leave such copies out."""
+
+
+_NUMBER = re.compile(r"\d+")
 
 
 def open_photo(
@@ -117,9 +122,10 @@ def find_photos(
         paths: what the user typed.
         passed_over: counts, by their kinds, the photos in folders that cannot be read (see `photo_kinds.passed_over`).
     """
-    photos: dict[Path, Path] = {}
+    photos: dict[str, Path] = {}
     complaints = []
     unread: dict[Path, str] = {}
+    paths = list(paths)
     here = current_directory() or Path()
     for typed in paths:
         unread_here: dict[Path, str] = {}
@@ -127,7 +133,9 @@ def find_photos(
         unread |= unread_here
         complaints += wrong
         for photo in found:
-            photos.setdefault(here / photo, photo)
+            # Paths compare slowly, and there may be a million; those of one argument have one beginning
+            place = os.path.normcase(os.path.join(here, photo)) if len(paths) > 1 else str(photo)  # noqa: PTH118
+            photos.setdefault(place, photo)
     if passed_over is not None:
         for kind in unread.values():
             passed_over[kind] = passed_over.get(kind, 0) + 1
@@ -171,17 +179,23 @@ def _matching(pattern: str, unread: dict[Path, str]) -> tuple[list[Path], list[s
 
 
 def _photos_in(folder: Path, unread: dict[Path, str]) -> tuple[list[Path], list[str]]:
-    photos: list[Path] = []
+    found: list[tuple[str, Path]] = []
     complaints: list[str] = []
 
     def unreadable(error: OSError) -> None:
         complaints.append(f"{error.filename}: {reason(error)}")
 
     for parent, _, files in walk_once(folder, unreadable):
-        shown = [name for name in files if not name.startswith(".")]
-        photos += [Path(parent, name) for name in shown if is_photo(name)]
-        unread |= {Path(parent, name).absolute(): kind for name in shown if (kind := unread_kind(name))}
-    return sorted(photos, key=lambda photo: [_natural(part) for part in photo.parts]), complaints
+        place = "".join(f"{_natural(part)}\0" for part in Path(parent).parts)
+        for name in files:
+            if name.startswith("."):
+                continue
+            if is_photo(name):
+                found.append((place + _natural(name), Path(parent, name)))
+            elif kind := unread_kind(name):
+                unread[Path(parent, name).absolute()] = kind
+    found.sort(key=itemgetter(0))
+    return [photo for _, photo in found], complaints
 
 
 def is_photo(name: str) -> bool:
@@ -196,16 +210,24 @@ def unread_kind(name: str) -> str:
 
 
 def _is_copy(name: str) -> bool:
-    return Path(name.lower()).stem.endswith(CAPTIONED)
+    return name.lower().rpartition(".")[0].endswith(CAPTIONED)
 
 
 def _looked_for() -> list[str]:
     return [each for kind, extensions in EXTENSIONS.items() if is_read(kind) for each in extensions]
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key under which "2.jpg" stands before "10.jpg"."""
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name.casefold())]
+def _natural(name: str) -> str:
+    """Return the key under which "2.jpg" stands before "10.jpg": before each number stands how many digits it has.
+
+    A string, which takes less time to make and to compare than a list, and of which there may be a million.
+    """
+    return _NUMBER.sub(_ordered, name.casefold())
+
+
+def _ordered(number: re.Match[str]) -> str:
+    digits = str(int(number[0]))
+    return f"\1{chr(len(digits))}{digits}\1"
 
 
 def _from_file(source: str | Path | bytes, wanted: Wanted) -> np.ndarray:
