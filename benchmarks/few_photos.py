@@ -23,6 +23,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from paired import paired_interval
 
 import captioner
 from captioner.data.dataset import CaptionDataset, Example
@@ -120,14 +121,6 @@ def run(dataset: CaptionDataset, split: Split, output: Path, weights: str, **set
     held_out = HeldOut(split, output)
     captioner.train(dataset, output, callbacks=[held_out], encoder_weights=weights, init_from=str(MODEL), **settings)
     return held_out
-
-
-def paired_interval(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """Return the 95% interval of the mean difference x 100, from 10,000 bootstrap samples of the photos."""
-    difference, rng = after - before, np.random.default_rng(0)
-    means = [difference[rng.integers(len(difference), size=len(difference))].mean() for _ in range(10_000)]
-    low, high = 100 * np.percentile(means, (2.5, 97.5))
-    return float(low), float(high)
 
 
 def main() -> None:

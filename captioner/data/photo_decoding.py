@@ -149,7 +149,13 @@ def explaining(name: str, content: Content) -> Iterator[None]:
         raise PhotoError(f"{said}; the file {odd}" if odd else said) from error
 
 
-def decode(content: Content, structure: Structure, room: Room, on_note: Callable[[str], object]) -> Image.Image:
+def decode(
+    content: Content,
+    structure: Structure,
+    room: Room,
+    on_note: Callable[[str], object],
+    smallest: int | None = None,
+) -> Image.Image:
     """Decode a photo that was `checked`: upright, in RGB, by a whole factor smaller from `LARGE` pixels on.
 
     Args:
@@ -157,6 +163,8 @@ def decode(content: Content, structure: Structure, room: Room, on_note: Callable
         structure: what is in it.
         room: waits until there is memory.
         on_note: takes what is odd about a photo that was opened all the same.
+        smallest: pixels that both sides of a JPEG need to keep; it is decoded to an eighth, a quarter or half of its
+            sides where that leaves as many. None for the whole photo.
 
     Raises:
         Exception: Pillow's decoders raise nearly anything on a damaged file; see `reason`.
@@ -167,22 +175,24 @@ def decode(content: Content, structure: Structure, room: Room, on_note: Callable
 
             return to_rgb(open_heif(as_file(structure.spans).read()), ours=True)
         if structure.format == "JPEG" and lacks_end(structure.spans[-1]):
-            photo = _without_end(structure)
+            photo = _without_end(structure, smallest)
             on_note(NO_END)
         else:
-            photo = _decoded(structure, structure.spans)
+            photo = _decoded(structure, structure.spans, smallest)
         return turned(photo, structure.orientation)
 
 
-def _decoded(structure: Structure, spans: Sequence[bytes | memoryview]) -> Image.Image:
+def _decoded(structure: Structure, spans: Sequence[bytes | memoryview], smallest: int | None) -> Image.Image:
     with without_warnings():
         image = Image.open(as_file(spans), formats=(structure.format,))
     if image.width * image.height > structure.pixels:
         raise ValueError(f"{image.width} x {image.height} pixels where {structure.size} were found")
+    if smallest:
+        image.draft(None, (smallest, smallest))
     return to_rgb(image, ours=True)
 
 
-def _without_end(structure: Structure) -> Image.Image:
+def _without_end(structure: Structure, smallest: int | None) -> Image.Image:
     """Decode a JPEG that lacks only its end marker.
 
     Raises:
@@ -192,7 +202,7 @@ def _without_end(structure: Structure) -> Image.Image:
     spans = [*tables, without_padding(scans)]
     first = b""
     for ending in reversed(endings(spans)):
-        photo = _decoded(structure, [*spans, ending])
+        photo = _decoded(structure, [*spans, ending], smallest)
         pixels = hashlib.sha256(photo.tobytes()).digest()
         if first and pixels != first:
             break
@@ -237,6 +247,14 @@ def to_rgb(image: Image.Image, ours: bool = False) -> Image.Image:
         image = Image.new("RGB", image.size, "white")
         image.paste(rgba, mask=rgba.getchannel("A"))
     return image.convert("RGB")
+
+
+def kept_for(size: int | None, shown: int | None = None) -> int | None:
+    """Return how many pixels the sides of a photo need that is squashed to `size` pixels, and shown with `shown`.
+
+    Twice as many as the square's: what a JPEG decodes to is averaged once more, by `squash`.
+    """
+    return size and max(2 * size, shown or 0)
 
 
 def squash(image: Image.Image, size: int, box: tuple[float, float, float, float] | None = None) -> Image.Image:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from captioner.data.messages import exactly, receive, send
-from captioner.data.photo_decoding import Room, checked, decode, explaining, read_file, reason, squash
+from captioner.data.photo_decoding import Room, checked, decode, explaining, kept_for, read_file, reason, squash
 from captioner.data.photo_limits import Budget
 from captioner.errors import PhotoError
 
@@ -77,7 +77,7 @@ def _pictures(
     name, size, shown = request["name"], request["size"], request["shown"]
     found = read_file(Path(request["path"]), name) if content is None else content
     with explaining(name, found):
-        photo = decode(found, checked(found, name, request["max_pixels"]), room, on_note)
+        photo = decode(found, checked(found, name, request["max_pixels"]), room, on_note, kept_for(size, shown))
     pictures = [squash(photo, size) if size else photo]
     if shown:
         photo.thumbnail((shown, shown))

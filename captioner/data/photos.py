@@ -17,6 +17,7 @@ from captioner.data.photo_decoding import (
     decode,
     explaining,
     is_plain,
+    kept_for,
     orientation_of,
     read_file,
     reason,
@@ -242,7 +243,7 @@ def _from_file(source: str | Path | bytes, wanted: Wanted) -> np.ndarray:
         structure = checked(content, name, wanted.max_pixels)
         if is_plain(content, structure) or not can_start():
             tell = wanted.on_note or (lambda note: None)
-            photo = decode(content, structure, DECODING.take, lambda note: tell(f"{name}: {note}"))
+            photo = decode(content, structure, DECODING.take, lambda note: tell(f"{name}: {note}"), kept_for(size))
             return np.array(squash(photo, size) if size else photo)
     with closing(PhotoOpener()) as opener:
         return opener.open(source, wanted)[0]

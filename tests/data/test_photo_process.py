@@ -61,6 +61,12 @@ def test_a_square_and_a_small_one_come_together(opener):
     assert shown.shape == (15, 20, 3)
 
 
+def test_a_jpeg_is_decoded_to_as_much_as_is_shown(opener):
+    content = encoded(noise().resize((800, 600)), "JPEG")
+    square, shown = opener.open(content, Wanted(size=8, shown=200))  # for the square an eighth would do
+    assert (square.shape, shown.shape) == ((8, 8, 3), (150, 200, 3))
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

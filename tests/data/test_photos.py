@@ -643,3 +643,58 @@ def test_a_wrong_extension_is_told_where_a_photo_cannot_be_read(tmp_path, name, 
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PhotoError, match=f"{name}: {said}"):
         open_photo(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [
+        pytest.param(12, (50, 25), id="an eighth"),
+        pytest.param(13, (100, 50), id="an eighth would be less than twice the square"),
+        pytest.param(26, (200, 100), id="half"),
+        pytest.param(51, (400, 200), id="whole"),
+        pytest.param(None, (400, 200), id="not squashed"),
+    ],
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_that_is_squashed_is_decoded_to_twice_the_square_or_more(monkeypatch, size, decoded, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = Image.new("RGB", (400, 200), BLUE)
+    photo.paste(RED, (0, 0, 200, 200))
+    content = encoded(photo, "JPEG", exif=exif, quality=95)
+    sizes, turned = [], photo_decoding.turned
+    monkeypatch.setattr(
+        photo_decoding, "turned", lambda image, degrees: sizes.append(image.size) or turned(image, degrees)
+    )
+    pixels = open_photo(content, size=size)
+    assert sizes == [decoded]
+    whole = open_photo(content)
+    if size is None:
+        np.testing.assert_array_equal(pixels, whole)
+    else:
+        expected = np.asarray(photo_decoding.squash(Image.fromarray(whole), size))
+        np.testing.assert_allclose(pixels.astype(int), expected, atol=12)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_of_any_kind_is_decoded_smaller(mode, progressive):
+    photo = noise(shape=(64, 64, 3)).resize((640, 480)).convert(mode)
+    content = encoded(photo, "JPEG", progressive=progressive, quality=95)
+    expected = np.asarray(photo_decoding.squash(Image.fromarray(open_photo(content)), 32))
+    np.testing.assert_allclose(open_photo(content, size=32).astype(int), expected, atol=16)
+
+
+def test_a_jpeg_without_its_end_is_decoded_smaller_too():
+    content = encoded(noise().resize((640, 480)), "JPEG")
+    notes = []
+    pixels = open_photo(content.removesuffix(b"\xff\xd9"), size=32, on_note=notes.append)
+    np.testing.assert_array_equal(pixels, open_photo(content, size=32))
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "BMP"])
+def test_other_formats_are_decoded_whole(format):
+    content = encoded(noise(shape=(300, 400, 3)), format)
+    expected = np.asarray(photo_decoding.squash(Image.fromarray(open_photo(content)), 16))
+    np.testing.assert_array_equal(open_photo(content, size=16), expected)
