@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import tempfile
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -198,6 +199,11 @@ def written(name: str) -> str:
     two names become one.
     """
     return _LIKE_ODD.sub(r"\g<0>\g<0>", name).encode("utf-8", ODD_NAMES).decode("utf-8")
+
+
+def folded(name: str) -> str:
+    """Return what is equal for two names that differ by case or Unicode form only."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def write_json(path: str | Path, value: Any, named: bool = False) -> None:

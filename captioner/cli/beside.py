@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from captioner.data.folder import folded
 from captioner.data.photos import CAPTIONED
 from captioner.errors import UsageError
+from captioner.files import folded
 from captioner.pictures import FORMATS
 
 

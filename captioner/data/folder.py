@@ -6,7 +6,6 @@
 import errno
 import os
 import re
-import unicodedata
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from captioner.data.data_issues import printable
 from captioner.data.photos import is_photo
 from captioner.errors import CaptionerError
-from captioner.files import walk_once
+from captioner.files import folded, walk_once
 
 # Lower case, since folder names are compared without case. "Flicker8k" is how the official archive spells it.
 PHOTO_FOLDERS = frozenset(
@@ -316,11 +315,6 @@ def leads_out(name: str) -> bool:
     """Whether a file name in a caption file is absolute, on any system, or climbs out of its folder."""
     path = PureWindowsPath(name)
     return bool(path.drive or path.root) or ".." in path.parts or "\0" in name
-
-
-def folded(name: str) -> str:
-    """What is equal for two names that differ by case or Unicode form only."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _cannot_list(folder: str | Path, error: OSError) -> str:

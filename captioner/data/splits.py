@@ -12,8 +12,9 @@ from pathlib import Path
 from captioner.data.data_issues import DataIssue, DataIssues
 from captioner.data.dataset import SPLITS, CaptionDataset, Example
 from captioner.data.flickr8k_split import official_split
-from captioner.data.folder import Folder, folded
+from captioner.data.folder import Folder
 from captioner.errors import CaptionerError
+from captioner.files import folded
 
 SPLIT_NAMES = {
     "train": "train",
