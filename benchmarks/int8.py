@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from few_photos import paired_interval
+from paired import paired_interval
 
 from captioner.cores import available_cores
 from captioner.data.encoder_weights import default_encoder_weights
