@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 
 from captioner.cli.arguments import chosen_sampling
-from captioner.cli.beside import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain, note
+from captioner.cli.output_paths import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.results import Table, is_terminal, is_text_table, opened
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.cores import available_cores

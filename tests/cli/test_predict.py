@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli.beside import attention_paths, sidecar_paths
 from captioner.cli.formats import make_writer
+from captioner.cli.output_paths import attention_paths, sidecar_paths
 from captioner.cli.results import opened
 from captioner.errors import UsageError
 from captioner.runtime.caption import Candidate

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from captioner.cli.beside import sidecar_paths
 from captioner.cli.formats import HEADING, csv_row
+from captioner.cli.output_paths import sidecar_paths
 from captioner.data.dataset import CaptionDataset
 from captioner.data.formats import detect_format, read_dataset
 from captioner.errors import CaptionerError

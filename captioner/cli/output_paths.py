@@ -1,4 +1,4 @@
-"""The names of what `predict` writes for each photo: pictures of the attention, text files, copies."""
+"""Where `predict` writes for each photo: pictures of the attention, text files, copies."""
 
 from collections import Counter
 from pathlib import Path
