@@ -151,7 +151,6 @@ def test_the_page_captions(python, clone, environment):
 
 @pytest.mark.data
 @pytest.mark.skipif(not ENCODER, reason="CAPTIONER_ENCODER_WEIGHTS is not set")
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="preparing the larger model needs TensorFlow as yet")
 def test_the_larger_model_is_prepared_and_chosen(run, environment):
     environment["CAPTIONER_ENCODER_WEIGHTS"] = ENCODER
     out, err, status = run("predict.py", "photos/camera.jpg")
