@@ -58,7 +58,7 @@ def main() -> None:
                     seconds, megabytes = run(root, command, Path(name, f"cache-{side}"))
                     if number:  # the first prepares the networks
                         times[side].append(seconds)
-                    memory[side] = max(memory[side], megabytes)
+                        memory[side] = max(memory[side], megabytes)
             rows.append(
                 {"part": part, "before s": statistics.median(times["before"]), "s": statistics.median(times["after"])}
                 | {
@@ -77,7 +77,8 @@ def ratio(after: Sequence[float], before: Sequence[float]) -> float:
 
 def run(root: Path, arguments: Sequence[str], cache: Path) -> tuple[float, float]:
     """Run predict.py of a checkout: seconds, and the most megabytes that its processes had together."""
-    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    unusual = ("OPENBLAS_NUM_THREADS", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if name not in unusual}
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, str(root / "predict.py"), *arguments],

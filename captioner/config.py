@@ -27,6 +27,12 @@ ENCODERS = (
 )
 """What may read photos: the compact encoder, and all networks of `keras.applications`."""
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+"""How a training computes."""
+
+ENCODER_PRECISIONS = ("auto", "int8", "float32")
+"""How an encoder computes in prediction: in float32, as it was trained; or with kernels and grids rounded to int8, in a
+third of the time. `auto` is int8 where it is known how to round, which costs next to nothing in captions."""
+
 LONGEST_SEARCH = 10_000
 """The most words that a search may follow for a photo: the beam width times the words of the longest caption."""
 

@@ -24,10 +24,6 @@ from captioner.runtime.prepared_encoder import has_template, prepare_encoder, tu
 
 log = logging.getLogger(__name__)
 
-PRECISIONS = ("auto", "int8", "float32")
-"""How an encoder computes: in float32, as it was trained; or with kernels and grids rounded to int8, in a third of the
-time. `auto` is int8 where it is known how to round, which costs next to nothing in captions."""
-
 
 def encoder_network(model: CaptionerDirectory, weights: str, precision: str = "auto") -> bytes:
     """Return the encoder of a model directory as a LiteRT network.
@@ -35,7 +31,7 @@ def encoder_network(model: CaptionerDirectory, weights: str, precision: str = "a
     Args:
         model: what `train.py` or `captioner export --format litert` wrote.
         weights: the encoder's, a file, or "imagenet" for Keras's own; not used where the directory has the network.
-        precision: one of `PRECISIONS`.
+        precision: one of `config.ENCODER_PRECISIONS`.
 
     Raises:
         CaptionerError: the directory or the weights cannot be used, or there is no such encoder in int8.
@@ -76,7 +72,7 @@ def encoder_path(model: CaptionerDirectory, weights: str, precision: str = "auto
     Args:
         model: its directory.
         weights: a file, or "imagenet" for Keras's own; None is returned where there is no such file.
-        precision: one of `PRECISIONS`.
+        precision: one of `config.ENCODER_PRECISIONS`.
     """
     encoder = model.config.encoder
     tuned = f"{model.tuned_checksum} {model.manifest.get(ROUNDINGS, '')}" if encoder.fine_tune_after else ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config import ENCODER_PRECISIONS, DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config_io import from_json, to_json
 from captioner.data.encoder_weights import IMAGENET, INCEPTION, default_encoder_weights, is_here
 from captioner.data.model_directory import CONFIG, CaptionerDirectory
@@ -14,7 +14,7 @@ from captioner.data.shipped import model_directory, shipped_model, shown
 from captioner.decoding.captions import Network
 from captioner.decoding.limits import check_search
 from captioner.decoding.wording import worded
-from captioner.encoder_network import PRECISIONS, encoder_network, encoder_path, needed_weights
+from captioner.encoder_network import encoder_network, encoder_path, needed_weights
 from captioner.errors import CaptionerError
 from captioner.extras import require
 from captioner.native_stderr import load_keras
@@ -93,8 +93,8 @@ class Captioner(LoadedCaptioner):
         """
         if backend not in BACKENDS:
             raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, found {backend!r}")
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}")
+        if precision not in ENCODER_PRECISIONS:
+            raise ValueError(f"precision: expected one of {', '.join(ENCODER_PRECISIONS)}, found {precision!r}")
         weights = str(encoder_weights or default_encoder_weights())
         directory = CaptionerDirectory.read(default_model(weights) if model is None else model_directory(model))
         config, vocabulary = directory.config, directory.vocabulary()

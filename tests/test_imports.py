@@ -133,6 +133,15 @@ print(sorted({{name.split(".")[0] for name in sys.modules}} & {HEAVY}))
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.parametrize("command", ["predict", "serve", "bulk", "models"])
+def test_commands_set_the_threads_of_numpy_before_they_import_it(command):
+    code = (
+        f"import sys; from captioner.cli.{command} import make_parser; make_parser('x'); print('numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def names_in(module: str) -> set[str]:
     """What can be imported from a module: what it defines or imports itself, and the modules inside it."""
     path = ROOT.joinpath(*module.split(".")[1:])

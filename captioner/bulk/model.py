@@ -59,7 +59,7 @@ def find_encoder(
     Args:
         directory: of the model.
         encoder_weights: a file, or "imagenet" for Keras's own.
-        precision: how the encoder computes; see `captioner.encoder_network.PRECISIONS`.
+        precision: how the encoder computes; see `captioner.config.ENCODER_PRECISIONS`.
         published: leave out the encoder's layers that were trained along, for features that another training begins
             with.
 

@@ -6,11 +6,10 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config import ENCODER_PRECISIONS, DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config_io import check_bounds
 from captioner.data.encoder_weights import default_encoder_weights
 from captioner.data.shipped import SHIPPED, model_directory
-from captioner.encoder_network import PRECISIONS
 from captioner.errors import CaptionerError, UsageError
 from captioner.options import chosen, flags
 from captioner.setting import settings_of
@@ -105,7 +104,7 @@ def add_precision(group: argparse._ActionsContainer, default: str = "auto") -> N
     """Add `--precision`."""
     group.add_argument(
         "--precision",
-        choices=PRECISIONS,
+        choices=ENCODER_PRECISIONS,
         default=default,
         help="how the encoder computes: float32 as it was trained, int8 in a third of the time, or auto: int8 where it "
         f"costs next to nothing in captions (default: {default})",

@@ -26,7 +26,7 @@ def encoder_path(config: EncoderConfig, weights: str, tuned: str, precision: str
         config: which network.
         weights: the file of its weights, or "imagenet" for Keras's own.
         tuned: checksums of what a model has of it, empty where it has nothing.
-        precision: see `captioner.encoder_network.PRECISIONS`.
+        precision: see `captioner.config.ENCODER_PRECISIONS`.
     """
     try:
         identity = weights if weights == "imagenet" else known_checksum(Path(weights))
