@@ -68,7 +68,7 @@ def loss(folder: Path, photos: Path, predict: Callable[..., str], model: list[st
     """Kill a node half-way, and compare what is there with what `predict.py` says."""
     output, count = folder / "loss", len(list(photos.iterdir()))
     command = [sys.executable, "-m", "captioner", "bulk", photos, "--output", output, "--ray-address", "auto", *model]
-    said = run("benchmarks/two_nodes.py", output, max(1, count // PHOTOS_A_BLOCK // 2), *command)
+    printed = run("benchmarks/two_nodes.py", output, max(1, count // PHOTOS_A_BLOCK // 2), *command)
     predict(photos, "--format", "csv", "--output", folder / "expected.csv")
     with (folder / "expected.csv").open(newline="", encoding="utf-8") as file:
         expected = {row["image"]: row["caption"] for row in csv.DictReader(file)}
@@ -76,7 +76,7 @@ def loss(folder: Path, photos: Path, predict: Callable[..., str], model: list[st
     captions = {row["path"]: row["caption"] for row in found}
     equal = sum(captions.get(image) == caption for image, caption in expected.items())
     print("| photos | rows | different photos | captions as predict.py's | |\n|---|---|---|---|---|")
-    killed = said[said.index("a node was killed") :].splitlines()[0]
+    killed = printed[printed.index("a node was killed") :].splitlines()[0]
     print(f"| {count} | {len(found)} | {len(captions)} | {equal} | {killed} |\n")
     if not count == len(found) == len(captions) == len(expected) == equal:
         raise SystemExit("the output is not what it should be")
@@ -87,10 +87,10 @@ def cost(folder: Path, photos: Path, predict: Callable[..., str], bulk: Callable
     sources = sorted(photos.iterdir())
     few, most = min(FEW, len(sources)), len(sources)
     took: dict[tuple[str, int], float] = {}
-    said: list[str] = []
+    printed: list[str] = []
 
     def listen(side: Callable[[], str]) -> None:
-        said.append(side())
+        printed.append(side())
 
     print("| photos | | seconds | seconds a photo | |\n|---|---|---|---|---|")
     for count in sorted({few, most}):
@@ -103,7 +103,7 @@ def cost(folder: Path, photos: Path, predict: Callable[..., str], bulk: Callable
         }
         for name, side in sides.items():
             took[name, count] = seconds(partial(listen, side))
-            last = said[-1].strip().rpartition("\n")[2].removeprefix("captioner: ") if name == "bulk" else ""
+            last = printed[-1].strip().rpartition("\n")[2].removeprefix("captioner: ") if name == "bulk" else ""
             each = took[name, count] / count
             print(f"| {count:,} | {name} | {took[name, count]:.1f} | {each:.4f} | {last} |", flush=True)
     if few < most:

@@ -69,7 +69,7 @@ def compare(captioner: Captioner, examples: list[Example], cider: CiderD, name: 
     pairs, whole_ms, fraction_ms = zip(*prefetch_map(opened, examples, available_cores()), strict=True)
     whole, fraction = zip(*pairs, strict=True)
     words = [[list(each.words) for each in captioner(photos)] for photos in (list(whole), list(fraction))]
-    scores = [np.array([cider.score(number, said) for number, said in enumerate(own)]) for own in words]
+    scores = [np.array([cider.score(number, generated) for number, generated in enumerate(own)]) for own in words]
     low, high = paired_interval(*scores)
     before, after = (100 * float(own.mean()) for own in scores)
     changed = sum(one != other for one, other in zip(*words, strict=True)) / len(examples)

@@ -16,13 +16,13 @@ _FLAGS = {
 }
 
 
-def chosen(values: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+def given(values: Mapping[str, Any], kind: Any) -> dict[str, Any]:
     """Return those fields of the settings class `kind` that have a value among `values`.
 
     Raises:
         UsageError: one is out of the bounds that this class has; the option may serve another with wider ones.
     """
-    given = {}
+    found = {}
     for name, about in settings_of(kind).items():
         value = values.get(name)
         if value is not None:
@@ -30,8 +30,8 @@ def chosen(values: Mapping[str, Any], kind: Any) -> dict[str, Any]:
                 check_bounds(about, value, flags([name]))
             except CaptionerError as error:
                 raise UsageError(str(error)) from None
-            given[name] = tuple(value) if isinstance(value, list) else value
-    return given
+            found[name] = tuple(value) if isinstance(value, list) else value
+    return found
 
 
 def flags(names: Iterable[str]) -> str:

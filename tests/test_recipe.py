@@ -8,7 +8,7 @@ import pytest
 from captioner.config import CAPTION, CharModelConfig, CharTrainingConfig, task_settings
 from captioner.config_io import check_value
 from captioner.errors import CaptionerError, UsageError
-from captioner.options import chosen
+from captioner.options import given
 from captioner.recipe import plan_runs, read_recipe, unmet_need
 from captioner.training.settings import check_runs, configure
 
@@ -200,8 +200,8 @@ def test_the_shipped_character_model_would_train_as_recorded():
     assert run.task == "char-lm"
     recorded = json.loads(path.read_text())["settings"]
     again = {
-        **dataclasses.asdict(CharModelConfig(**chosen(run.values, CharModelConfig))),
-        **dataclasses.asdict(CharTrainingConfig(**chosen(run.values, CharTrainingConfig))),
+        **dataclasses.asdict(CharModelConfig(**given(run.values, CharModelConfig))),
+        **dataclasses.asdict(CharTrainingConfig(**given(run.values, CharTrainingConfig))),
     }
     assert {key: again[key] for key in recorded if key != "text"} == {
         key: value for key, value in recorded.items() if key != "text"

@@ -265,8 +265,8 @@ def reason(error: BaseException) -> str:
     """Say in a line, without the file's name, why something could not be read."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    said = getattr(error, "strerror", None) or _first_line(error)
-    return said[0].lower() + said[1:] if getattr(error, "strerror", None) else said
+    message = getattr(error, "strerror", None) or _first_line(error)
+    return message[0].lower() + message[1:] if getattr(error, "strerror", None) else message
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from captioner.config_io import check_bounds
 from captioner.data.encoder_weights import default_encoder_weights
 from captioner.data.shipped import SHIPPED, model_directory
 from captioner.errors import CaptionerError, UsageError
-from captioner.options import chosen, flags
+from captioner.options import flags, given
 from captioner.setting import settings_of
 
 METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -124,20 +124,20 @@ def add_sampling(group: argparse._ActionsContainer) -> None:
         add_setting(group, each)
 
 
-def chosen_sampling(values: Mapping[str, Any]) -> SamplingConfig | None:
+def given_sampling(values: Mapping[str, Any]) -> SamplingConfig | None:
     """Return how captions are to be drawn; None where no temperature was given, so that they are searched for.
 
     Raises:
         UsageError: other options for drawing are given without a temperature, or those of a search with one.
     """
-    given = chosen(values, SamplingConfig)
-    if "temperature" not in given:
-        if given:
-            raise UsageError(f"{flags(given)}: for captions that are drawn at random; add --temperature, such as 0.7")
+    found = given(values, SamplingConfig)
+    if "temperature" not in found:
+        if found:
+            raise UsageError(f"{flags(found)}: for captions that are drawn at random; add --temperature, such as 0.7")
         return None
     if values.get("beam_width") is not None:
         raise UsageError("--beam-width is for a search, but --temperature draws at random; give one of them")
-    return SamplingConfig(**given)
+    return SamplingConfig(**found)
 
 
 def add_model(group: argparse._ActionsContainer, required: bool = False) -> None:

@@ -16,7 +16,7 @@ from captioner.cli.arguments import (
     add_sampling,
     add_search,
     add_wording,
-    chosen_sampling,
+    given_sampling,
 )
 from captioner.cli.main import Stopped, complain, note
 from captioner.cli.parser import Parser
@@ -24,7 +24,7 @@ from captioner.config import DecodingConfig, WordingConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.extras import require
 from captioner.native_stderr import stderr_closed
-from captioner.options import chosen, flags
+from captioner.options import flags, given
 from captioner.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
         )
     storage, place = Storage.parse(arguments.output)
     style = FEATURES if arguments.features else arguments.format or "parquet"
-    if arguments.features and (given := [name for name in OF_CAPTIONS if getattr(arguments, name) is not None]):
-        raise UsageError(f"{flags(given)}: with --features no captions are made; leave out one or the other")
-    sampling = chosen_sampling(vars(arguments))
+    if arguments.features and (idle := [name for name in OF_CAPTIONS if getattr(arguments, name) is not None]):
+        raise UsageError(f"{flags(idle)}: with --features no captions are made; leave out one or the other")
+    sampling = given_sampling(vars(arguments))
     output = Output(place, storage, style)
     inputs = Inputs(
         [place for _, place in parsed], Storage(*options), arguments.column, output.place, complaints.append
@@ -157,9 +157,9 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
             return pack(
                 *find_encoder(directory, arguments.encoder_weights, precision, published),
                 num_captions=arguments.num_captions or 1,
-                wording=WordingConfig(**chosen(vars(arguments), WordingConfig)),
+                wording=WordingConfig(**given(vars(arguments), WordingConfig)),
                 sampling=sampling,
-                **chosen(vars(arguments), DecodingConfig),
+                **given(vars(arguments), DecodingConfig),
             )
 
     settings = {**_settings(arguments, style), **describe(directory, published)}
@@ -207,9 +207,9 @@ def _settings(arguments: argparse.Namespace, style: str) -> dict[str, object]:
     """Return what the runs that write to one folder must have in common."""
     if arguments.features:
         return {"format": style}
-    given = {name: getattr(arguments, name) for name in OF_CAPTIONS}
+    settings = {name: getattr(arguments, name) for name in OF_CAPTIONS}
     return {
-        **given,
+        **settings,
         "format": style,
         "num_captions": arguments.num_captions or 1,
         "precision": arguments.precision,

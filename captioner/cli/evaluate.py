@@ -18,7 +18,7 @@ from captioner.errors import UsageError
 from captioner.extras import require
 from captioner.files import write_json
 from captioner.native_stderr import load_keras_quietly
-from captioner.options import chosen
+from captioner.options import given
 from captioner.text import join_words, normalise
 
 GALLERIES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     prepare_devices("auto")
     model, encoder = load_networks(arguments.model, arguments.encoder_weights)
-    decoding = replace(model.config.decoding, **chosen(vars(arguments), DecodingConfig))
+    decoding = replace(model.config.decoding, **given(vars(arguments), DecodingConfig))
     check_search(model.config.decoder, decoding, BATCH_SIZE)
     if arguments.precision == "float32":
         split = read_split(dataset, arguments.split, encoder, model.config.encoder)
@@ -132,8 +132,8 @@ def _draw(path: Path, chosen_by_score: dict[str, list[dict[str, Any]]], photos: 
     }
 
     def text(each: dict[str, Any]) -> str:
-        said, person = (textwrap.fill(each[name], 36) for name in ("caption", "reference"))
-        return f"{said}\n({each['cider']:.0f})\n\na person: {person}"
+        generated, person = (textwrap.fill(each[name], 36) for name in ("caption", "reference"))
+        return f"{generated}\n({each['cider']:.0f})\n\na person: {person}"
 
     rows = [
         (f"{name} CIDEr-D", [(open_photo(files[each["image"], each["reference"]]), text(each)) for each in some])

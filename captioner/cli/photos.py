@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from captioner.cli.arguments import chosen_sampling
+from captioner.cli.arguments import given_sampling
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain, note
 from captioner.cli.output_paths import attention_paths, copy_path, sidecar_paths, without_pictures
@@ -25,7 +25,7 @@ from captioner.data.photos import PhotoError, find_photos
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import sweep, write_text
 from captioner.native_stderr import stderr_closed
-from captioner.options import chosen
+from captioner.options import given
 from captioner.processes import can_start
 from captioner.progress import progress_bar
 from captioner.runtime.caption import Candidate, Caption
@@ -77,7 +77,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     """Caption what the user named, and return the exit status."""
     if arguments.format == "csv" and arguments.num_captions > 1:
         raise UsageError("--num-captions: --format csv holds one caption per photo; use --format json or text")
-    chosen_sampling(vars(arguments))  # before anything is read
+    given_sampling(vars(arguments))  # before anything is read
     selection = _select(arguments)
     photos, extras = selection.photos, _extras(arguments, selection)
     for folder in extras.folders():  # a killed run may have left something where this one writes nothing
@@ -335,9 +335,9 @@ def _captions(
         captioner = Captioner.load(
             arguments.model,
             arguments.encoder_weights,
-            **chosen(vars(arguments), DecodingConfig),
-            **chosen(vars(arguments), WordingConfig),
-            **chosen(vars(arguments), SamplingConfig),
+            **given(vars(arguments), DecodingConfig),
+            **given(vars(arguments), WordingConfig),
+            **given(vars(arguments), SamplingConfig),
             num_captions=arguments.num_captions,
             precision=arguments.precision,
             backend=arguments.backend,

@@ -11,7 +11,7 @@ from captioner.config import GenerationConfig, SamplingConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_text
-from captioner.options import chosen, flags
+from captioner.options import flags, given
 from captioner.printable import in_lines, to_json
 from captioner.progress import progress_bar
 from captioner.setting import settings_of
@@ -108,8 +108,8 @@ def _generate(model: "LanguageModel", prompt: str, arguments: argparse.Namespace
     from captioner.cli.results import is_terminal
     from captioner.runtime.char_lm import until
 
-    settings = GenerationConfig(**chosen(vars(arguments), GenerationConfig))
-    sampling = SamplingConfig(**chosen(vars(arguments), SamplingConfig))
+    settings = GenerationConfig(**given(vars(arguments), GenerationConfig))
+    sampling = SamplingConfig(**given(vars(arguments), SamplingConfig))
     if unknown := model.vocabulary.unknown_in(settings.stop):
         note(f"--stop: the model does not know {_named(unknown)}, so that it never writes this text")
     several = settings.num_samples > 1

@@ -19,7 +19,7 @@ from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, WordingConfig
 from captioner.extras import require
 from captioner.native_stderr import stderr_closed
-from captioner.options import chosen
+from captioner.options import given
 
 EXAMPLES = """\
 Drop a photo on the page, or take one; choose a word of its caption to see where the model looked. Programs send photos
@@ -101,8 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
             captioner = Captioner.load(
                 model,
                 arguments.encoder_weights,
-                **chosen(vars(arguments), DecodingConfig),
-                **chosen(vars(arguments), WordingConfig),
+                **given(vars(arguments), DecodingConfig),
+                **given(vars(arguments), WordingConfig),
                 num_captions=arguments.num_captions,
                 precision=arguments.precision,
             )

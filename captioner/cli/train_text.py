@@ -12,7 +12,7 @@ from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
 from captioner.locks import alone_in
 from captioner.native_stderr import load_keras_quietly
-from captioner.options import chosen
+from captioner.options import given
 from captioner.recipe import RunSettings
 from captioner.training.start import Manner, load_training, run_training
 
@@ -27,8 +27,8 @@ SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2d
 
 def run_text_task(settings: RunSettings, arguments: argparse.Namespace, manner: Manner) -> None:
     """Train a language model, and print how well it predicts the validation text."""
-    model = CharModelConfig(**chosen(settings.values, CharModelConfig))
-    training = CharTrainingConfig(**chosen(settings.values, CharTrainingConfig))
+    model = CharModelConfig(**given(settings.values, CharModelConfig))
+    training = CharTrainingConfig(**given(settings.values, CharTrainingConfig))
     corpus = find_corpus(settings.path("text"), arguments.data, arguments.data_format)
 
     output = settings.path("output") or Path("saved_models") / f"{corpus.name}-{model.cell}"

@@ -111,12 +111,12 @@ def encoder_memory(config: EncoderConfig) -> float:
 
 
 def _most(environ: Mapping[str, str]) -> float:
-    if not (said := environ.get(ALLOWED)):
+    if not (value := environ.get(ALLOWED)):
         return MOST
     try:
-        most = float(said)
+        most = float(value)
     except ValueError:
         most = math.nan
     if not most >= 0:
-        raise CaptionerError(f"{ALLOWED}: expected a number of gigabytes such as {MOST:g}, found {said[:40]!r}")
+        raise CaptionerError(f"{ALLOWED}: expected a number of gigabytes such as {MOST:g}, found {value[:40]!r}")
     return most

@@ -87,7 +87,7 @@ def _tried(network: bytes) -> str:
     except OSError as error:
         return f"the process that should try it cannot be started: {error.strerror}"
     try:
-        said, _ = child.communicate(network, timeout=DEADLINE)
+        output, _ = child.communicate(network, timeout=DEADLINE)
     except subprocess.TimeoutExpired:
         return f"it takes more than {DEADLINE:.0f} s"
     finally:
@@ -97,7 +97,7 @@ def _tried(network: bytes) -> str:
             if pipe:
                 with contextlib.suppress(OSError):
                     pipe.close()
-    reason = said.decode(errors="replace").strip()
+    reason = output.decode(errors="replace").strip()
     if child.returncode == 0 and reason == _GOOD:
         return ""
     return reason if child.returncode == 0 and reason else "it takes too much time or memory, or LiteRT fails over it"
@@ -109,7 +109,7 @@ _GOOD = "good"
 def main() -> None:
     """Run the network on stdin on an image, and say on stdout what is wrong with it."""
     network = sys.stdin.buffer.read()
-    said = os.fdopen(os.dup(1), "w")
+    output = os.fdopen(os.dup(1), "w")
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), 1)
     try:
@@ -118,8 +118,8 @@ def main() -> None:
         reason = "it takes too much memory"
     except Exception as error:  # LiteRT has several kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    said.write(reason)
-    said.flush()
+    output.write(reason)
+    output.flush()
     os._exit(0)  # whatever its destructors would still do
 
 

@@ -94,8 +94,8 @@ def checked(content: Content, name: str, max_pixels: int) -> Structure:
     except ValueError as error:
         raise PhotoError(f"{name}: the file is damaged ({in_a_line(str(error))}); copy or download it again") from error
     except OverflowError as error:
-        said = in_a_line(str(error))
-        raise PhotoError(f"{name}: takes too much time to open: {said}; save it anew with another program") from error
+        text = in_a_line(str(error))
+        raise PhotoError(f"{name}: takes too much time to open: {text}; save it anew with another program") from error
     except NotImplementedError as error:
         raise PhotoError(f"{name}: {in_a_line(str(error))}") from error
     if structure is None:
@@ -144,9 +144,9 @@ def explaining(name: str, content: Content) -> Iterator[None]:
         raise
     # Decoders raise nearly anything on a broken file: SyntaxError, struct.error, EOFError, zlib.error, ...
     except Exception as error:
-        said = str(error) if isinstance(error, PhotoError) else f"{name}: {reason(error)}"
+        message = str(error) if isinstance(error, PhotoError) else f"{name}: {reason(error)}"
         odd = misnamed(name, bytes(content[:32]))
-        raise PhotoError(f"{said}; the file {odd}" if odd else said) from error
+        raise PhotoError(f"{message}; the file {odd}" if odd else message) from error
 
 
 def decode(
@@ -300,14 +300,14 @@ def reason(error: Exception) -> str:
         return "permission refused"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
-    said = in_a_line(" ".join(str(error).split())) or type(error).__name__
-    if isinstance(error, NotImplementedError) or _ODD.search(said):
-        return f"of a kind that is not read ({said}); save it anew as JPEG or PNG"
-    if isinstance(error, MemoryError) or "out of memory" in said.lower():
+    message = in_a_line(" ".join(str(error).split())) or type(error).__name__
+    if isinstance(error, NotImplementedError) or _ODD.search(message):
+        return f"of a kind that is not read ({message}); save it anew as JPEG or PNG"
+    if isinstance(error, MemoryError) or "out of memory" in message.lower():
         return "takes too much memory to open; make it smaller"
-    if "truncated" in said.lower() or "end of file" in said.lower():
+    if "truncated" in message.lower() or "end of file" in message.lower():
         return "the file is truncated; copy or download it again"
-    return f"the file is damaged ({said}); copy or download it again"
+    return f"the file is damaged ({message}); copy or download it again"
 
 
 @contextmanager

@@ -49,13 +49,13 @@ def beam_search(
     alive = np.tile(np.arange(K) == 0, (B, 1))  # (B, K): one hypothesis at first, or all slots would hold the same
     room = np.full((B, 1), K)  # places that no finished hypothesis has taken
     first_row = np.arange(B)[:, None] * K  # of each image among the B*K slots
-    said = np.empty((B, K, 0), np.int32)  # (B, K, T)
+    generated = np.empty((B, K, 0), np.int32)  # (B, K, T)
     trail: list[_Move] = []
-    ends: list[list[tuple[np.ndarray, int, float, bool]]] = [[] for _ in range(B)]  # (said, slot, log_prob, finished)
+    ends: list[list[tuple[np.ndarray, int, float, bool]]] = [[] for _ in range(B)]  # (tokens, slot, log_prob, finished)
 
     for time in range(decoding.max_length):
         log_probs, state, attention = step(tokens, state)
-        allowed = allowed_log_probs(log_probs, said, special, decoding.no_repeat_ngram_size)  # (B*K, V)
+        allowed = allowed_log_probs(log_probs, generated, special, decoding.no_repeat_ngram_size)  # (B*K, V)
         gains, words = _best_of_rows(allowed, K)  # (B*K, R)
         check_best(gains[:, 0], alive.reshape(-1))
 
@@ -68,12 +68,12 @@ def beam_search(
         log_prob = totals.reshape(-1)[flat]  # (B, K)
         kept = (log_prob > -np.inf) & (np.arange(K) < room)  # (B, K)
         tokens = np.where(kept, words.reshape(-1)[flat], special.end).astype(np.int32)  # (B, K)
-        said = np.concatenate([said.reshape(B * K, time)[parent_rows], tokens[..., None]], axis=2)
+        generated = np.concatenate([generated.reshape(B * K, time)[parent_rows], tokens[..., None]], axis=2)
         trail.append((parent_rows - first_row, None if attention is None else np.array(attention)))
 
         ended = kept & (tokens == special.end)  # (B, K)
         for b, k in np.argwhere(ended):
-            ends[b].append((said[b, k], k, float(log_prob[b, k]), True))
+            ends[b].append((generated[b, k], k, float(log_prob[b, k]), True))
         room -= ended.sum(axis=1, keepdims=True)
         alive = kept & ~ended
         if not alive.any():
@@ -81,7 +81,7 @@ def beam_search(
         state = [array.reshape(B * K, *array.shape[2:])[parent_rows] for array in state]
 
     for b, k in np.argwhere(alive):
-        ends[b].append((said[b, k], k, float(log_prob[b, k]), False))
+        ends[b].append((generated[b, k], k, float(log_prob[b, k]), False))
     if [] in ends:
         raise ValueError(f"the captions of image {ends.index([])} can neither go on nor end; check `banned`")
 

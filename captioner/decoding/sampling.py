@@ -73,19 +73,19 @@ def sample_captions(
     if count_images(state) != B:
         raise ValueError(f"`state` is of {count_images(state)} images, `uniforms` of {B}")
     state = [np.repeat(array, K, axis=1) for array in state]
-    said = np.empty((B * K, 0), np.int32)
+    generated = np.empty((B * K, 0), np.int32)
     tokens = np.full(B * K, special.start, np.int32)
     log_prob, alive, lengths = np.zeros(B * K), np.ones(B * K, bool), np.zeros(B * K, int)
     trail: list[np.ndarray] = []
     for time in range(T):
         log_probs, state, attention = step(tokens.reshape(B, K), state)
-        rows = allowed_log_probs(log_probs, said.reshape(B, K, time), special, decoding.no_repeat_ngram_size)
+        rows = allowed_log_probs(log_probs, generated.reshape(B, K, time), special, decoding.no_repeat_ngram_size)
         check_best(rows.max(axis=1), alive)
         tokens = np.full(B * K, special.end, np.int32)
         for slot in np.flatnonzero(alive).tolist():
             tokens[slot] = _next(rows[slot], sampling, uniforms.reshape(-1, T)[slot, time])
             log_prob[slot] += rows[slot, tokens[slot]]
-        said = np.concatenate([said, tokens[:, None]], axis=1)
+        generated = np.concatenate([generated, tokens[:, None]], axis=1)
         if attention is not None:
             trail.append(np.array(attention).reshape(B * K, -1))
         alive &= tokens != special.end
@@ -100,7 +100,7 @@ def sample_captions(
         finished = not bool(alive[slot])
         score = length_normalised(log_prob[slot], length + finished, decoding.length_penalty)
         weights = None if attended is None else attended[slot, :length]
-        words = tuple(said[slot, :length].tolist())
+        words = tuple(generated[slot, :length].tolist())
         drawn.append(Hypothesis(words, float(log_prob[slot]), float(score), finished, weights))
     return [drawn[first : first + K] for first in range(0, B * K, K)]
 

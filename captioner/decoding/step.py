@@ -62,25 +62,25 @@ def count_images(state: Sequence[np.ndarray]) -> int:
 
 def allowed_log_probs(
     log_probs: np.ndarray,
-    said: np.ndarray,
+    generated: np.ndarray,
     special: SpecialTokens,
     no_repeat_ngram_size: int = 0,
 ) -> np.ndarray:
     """Return a copy of `log_probs` (B, K, V) as rows (B*K, V), with -inf where a search must not go.
 
-    No token follows itself. A phrase said again ("a red shirt and a red shirt") is the commonest fault of a small
+    No token follows itself. A phrase that comes again ("a red shirt and a red shirt") is the commonest fault of a small
     captioner.
 
     Args:
         log_probs: those of the next token.
-        said: (B, K, T), the tokens of each slot so far, T of them.
+        generated: (B, K, T), the tokens of each slot so far, T of them.
         special: the tokens never chosen, and those that must come first.
-        no_repeat_ngram_size: so many tokens in a row that stand in `said` must not come again (Paulus et al. 2018,
+        no_repeat_ngram_size: so many tokens in a row that stand in `generated` must not come again (Paulus et al. 2018,
             section 2.5, for trigrams); 0 lets them.
     """
     rows = np.array(log_probs).reshape(-1, np.shape(log_probs)[-1])  # (B*K, V)
-    n, T = no_repeat_ngram_size, said.shape[2]
-    said = said.reshape(len(rows), T)
+    n, T = no_repeat_ngram_size, generated.shape[2]
+    generated = generated.reshape(len(rows), T)
     if len(special.begin) > T:
         others = np.arange(rows.shape[1]) != special.begin[T]
         rows[:, others] = -np.inf
@@ -88,13 +88,13 @@ def allowed_log_probs(
     if len(special.banned):
         rows[:, list(special.banned)] = -np.inf
     if T:
-        rows[np.arange(len(rows)), said[:, -1]] = -np.inf
+        rows[np.arange(len(rows)), generated[:, -1]] = -np.inf
     if 1 <= n <= T:
         begun = np.ones((len(rows), T - n + 1), bool)  # where the n - 1 last tokens also stood before, and went on
         for place in range(n - 1):
-            begun &= said[:, place : T - n + 1 + place] == said[:, T - n + 1 + place, None]
+            begun &= generated[:, place : T - n + 1 + place] == generated[:, T - n + 1 + place, None]
         row, first = np.nonzero(begun)
-        rows[row, said[row, first + n - 1]] = -np.inf
+        rows[row, generated[row, first + n - 1]] = -np.inf
     return rows
 
 

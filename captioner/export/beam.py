@@ -82,12 +82,12 @@ def beam_search(
     shapes = [state.shape for state in states]
     slots = tf.range(K)
 
-    def go_on(time: Any, said: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
+    def go_on(time: Any, generated: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
         return (time < search.max_length) & (tf.equal(time, 0) | tf.reduce_any(alive))
 
-    def body(time: Any, said: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
-        log_probs, after, attention = step(tf.where(time > 0, said[:, :, -1], special.start), list(states))
-        log_probs = _allowed(log_probs, said, special.banned, search.no_repeat_ngram_size)  # (B, K, V)
+    def body(time: Any, generated: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
+        log_probs, after, attention = step(tf.where(time > 0, generated[:, :, -1], special.start), list(states))
+        log_probs = _allowed(log_probs, generated, special.banned, search.no_repeat_ngram_size)  # (B, K, V)
         _check_finite(log_probs, alive)
 
         # The K best extensions of an image are among the K best of each of its slots; top_k keeps the order of equals.
@@ -101,10 +101,10 @@ def beam_search(
         ended = kept & tf.equal(tokens, special.end)  # (B, K)
         chosen = _Trail(tokens, parents, log_prob, ended, _pick(attention, parents))
         trail = _Trail(*(array.write(time, value) for array, value in zip(trail, chosen, strict=True)))
-        said = tf.concat([_pick(said, parents)[:, :, 1:], tokens[:, :, None]], axis=2)
+        generated = tf.concat([_pick(generated, parents)[:, :, 1:], tokens[:, :, None]], axis=2)
         room -= tf.reduce_sum(tf.cast(ended, tf.int32), axis=1, keepdims=True)  # (B, 1)
         after = [tf.ensure_shape(_pick(state, parents), shape) for state, shape in zip(after, shapes, strict=True)]
-        return time + 1, said, log_prob, kept & ~ended, room, trail, *after
+        return time + 1, generated, log_prob, kept & ~ended, room, trail, *after
 
     kinds = _Trail(tf.int32, tf.int32, tf.float64, tf.bool, tf.float32)
     _, _, _, alive, _, trail, *_ = tf.while_loop(
@@ -124,22 +124,22 @@ def beam_search(
     return _best(steps, alive, search.length_penalty, search.num_captions)
 
 
-def _allowed(log_probs: Any, said: Any, banned: Sequence[int], no_repeat_ngram_size: Any) -> Any:
+def _allowed(log_probs: Any, generated: Any, banned: Sequence[int], no_repeat_ngram_size: Any) -> Any:
     """Return `log_probs` (B, K, V) with -inf where a search must not go, see `decoding.step.allowed_log_probs`.
 
-    `said` (B, K, T) ends with the tokens of each slot so far.
+    `generated` (B, K, T) ends with the tokens of each slot so far.
     """
     vocabulary = tf.range(tf.shape(log_probs)[-1])  # (V,)
     never = tf.reduce_any(tf.equal(vocabulary[:, None], tf.constant(list(banned), tf.int32)), axis=1)  # (V,)
-    again = tf.equal(vocabulary, said[:, :, -1:])  # (B, K, V)
+    again = tf.equal(vocabulary, generated[:, :, -1:])  # (B, K, V)
     log_probs = tf.where(never | again, -float("inf"), log_probs)
 
-    T = tf.shape(said)[2]
+    T = tf.shape(generated)[2]
     n = tf.clip_by_value(no_repeat_ngram_size, 1, T)
     starts = tf.range(T - n + 1)  # (P,), of all that is n tokens long
-    before = tf.gather(said, starts[:, None] + tf.range(n - 1), axis=2)  # (B, K, P, n-1)
-    followers = said[:, :, n - 1 :]  # (B, K, P)
-    begun = tf.reduce_all(tf.equal(before, said[:, :, None, T - n + 1 :]), axis=3)  # (B, K, P)
+    before = tf.gather(generated, starts[:, None] + tf.range(n - 1), axis=2)  # (B, K, P, n-1)
+    followers = generated[:, :, n - 1 :]  # (B, K, P)
+    begun = tf.reduce_all(tf.equal(before, generated[:, :, None, T - n + 1 :]), axis=3)  # (B, K, P)
     slots = tf.where(begun & (followers > _NO_TOKEN) & (no_repeat_ngram_size > 0))  # (N, 3)
     words = tf.cast(tf.gather_nd(followers, slots), tf.int64)[:, None]  # (N, 1)
     nothing = tf.fill(tf.shape(slots)[:1], -float("inf"))  # (N,)
@@ -177,8 +177,8 @@ def _best(steps: _Trail, alive: Any, length_penalty: Any, num_captions: Any) -> 
     tokens, attention = _trace(steps, last, slot)  # (T, B, N), (T, B, N, L)
     tokens = tf.transpose(tokens, (1, 2, 0))[:, :, : tf.reduce_max(lengths)]
     attention = tf.transpose(attention, (1, 2, 0, 3))[:, :, : tf.reduce_max(lengths)]
-    said = tf.sequence_mask(lengths, tf.shape(tokens)[2])  # (B, N, T)
-    return Hypotheses(tf.where(said, tokens, 0), lengths, scores, tf.where(said[..., None], attention, 0.0))
+    mask = tf.sequence_mask(lengths, tf.shape(tokens)[2])  # (B, N, T)
+    return Hypotheses(tf.where(mask, tokens, 0), lengths, scores, tf.where(mask[..., None], attention, 0.0))
 
 
 def _trace(steps: _Trail, last: Any, slot: Any) -> tuple[Any, Any]:

@@ -31,19 +31,19 @@ def caption_statistics(captions: Captions, references: Sequence[Captions], train
         that tell male from female, where people only said the other.
     """
     known = {tuple(words) for words in training}
-    said = [frozenset(words) for words in captions]
-    heard = [frozenset(word for words in each for word in words) for each in references]
+    generated = [frozenset(words) for words in captions]
+    referenced = [frozenset(word for words in each for word in words) for each in references]
     return {
-        "distinct_words": len(frozenset[str]().union(*said)),
+        "distinct_words": len(frozenset[str]().union(*generated)),
         "mean_length": sum(map(len, captions)) / len(captions),
         "copied": _per_cent([tuple(words) in known for words in captions]),
-        "name_any": sum(bool(words & (COLOURS | NUMBERS | MALE | FEMALE)) for words in said),
-        "groundless_colours": _groundless(said, heard, COLOURS),
-        "groundless_numbers": _groundless(said, heard, NUMBERS),
+        "name_any": sum(bool(words & (COLOURS | NUMBERS | MALE | FEMALE)) for words in generated),
+        "groundless_colours": _groundless(generated, referenced, COLOURS),
+        "groundless_numbers": _groundless(generated, referenced, NUMBERS),
         "wrong_gender": _per_cent(
             [
                 bool(words & other and not words & own)
-                for ours, words in zip(said, heard, strict=True)
+                for ours, words in zip(generated, referenced, strict=True)
                 for own, other in ((MALE, FEMALE), (FEMALE, MALE))
                 if ours & own and not ours & other
             ]
@@ -51,8 +51,9 @@ def caption_statistics(captions: Captions, references: Sequence[Captions], train
     }
 
 
-def _groundless(said: Sequence[Set[str]], heard: Sequence[Set[str]], group: Set[str]) -> float:
-    return _per_cent([not ours & group <= words for ours, words in zip(said, heard, strict=True) if ours & group])
+def _groundless(generated: Sequence[Set[str]], referenced: Sequence[Set[str]], group: Set[str]) -> float:
+    pairs = zip(generated, referenced, strict=True)
+    return _per_cent([not ours & group <= words for ours, words in pairs if ours & group])
 
 
 def _per_cent(found: Sequence[bool]) -> float:

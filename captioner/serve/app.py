@@ -133,8 +133,8 @@ class App:
         if error.status_code == 404:
             return self._refuse(ApiError(404, "not_found", f"{path}: not found; /docs lists what there is"))
         methods = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
-        said = f"{path}: expected {methods.replace(', ', ' or ')}, found {request.method[:20]}"
-        return self._refuse(ApiError(405, "method", said, headers={"Allow": methods}))
+        message = f"{path}: expected {methods.replace(', ', ' or ')}, found {request.method[:20]}"
+        return self._refuse(ApiError(405, "method", message, headers={"Allow": methods}))
 
     async def _apologise(self, request: Request, error: Exception) -> Response:
         return self._refuse(ApiError(500, "internal_error", "the server has a bug; its log tells more"))

@@ -154,8 +154,8 @@ class CaptionQueue:
                 raise ApiError(413, "too_many_pixels", str(error)) from None
             raise ApiError(422, "unreadable_photo", str(error)) from None
         except MemoryError:
-            said = "not enough memory for this photo; make it smaller, or try again later"
-            raise ApiError(503, "out_of_memory", said) from None
+            message = "not enough memory for this photo; make it smaller, or try again later"
+            raise ApiError(503, "out_of_memory", message) from None
         except CaptionerError as error:  # there is no room for another process
             raise ApiError(503, "out_of_memory", str(error)) from None
         candidates = [_as_json(each, attention, pictures) for each in caption.candidates]

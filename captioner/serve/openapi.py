@@ -112,7 +112,7 @@ def _json(description: str, schema: str) -> JSON:
 
 def _schemas() -> JSON:
     text, number = {"type": "string"}, {"type": "number"}
-    said: JSON = {
+    caption: JSON = {
         "caption": {**text, "description": "The sentence."},
         "score": {**number, "description": "Its log-probability by its length; nearer to 0 is surer."},
         "words": {"type": "array", "items": text},
@@ -123,10 +123,10 @@ def _schemas() -> JSON:
         },
     }
     url = {**text, "description": "A data URL of a JPEG."}
-    candidate = {**said, "pictures": {"type": "array", "items": url, "description": "With `pictures`: one a word."}}
+    candidate = {**caption, "pictures": {"type": "array", "items": url, "description": "With `pictures`: one a word."}}
     candidates = {"type": "array", "items": {"$ref": "#/components/schemas/Candidate"}}
     answer = {
-        **said,
+        **caption,
         "candidates": candidates,
         "photo": {**url, "description": "With `pictures`: the photo, upright."},
         "notes": {

@@ -189,8 +189,8 @@ const actions = {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     } catch (reason) {
-      const said = { NotFoundError: "there is none", NotAllowedError: "permission was refused" };
-      complain(`The camera cannot be used: ${said[reason.name] || reason.message}.`);
+      const messages = { NotFoundError: "there is none", NotAllowedError: "permission was refused" };
+      complain(`The camera cannot be used: ${messages[reason.name] || reason.message}.`);
       return;
     }
     find("video").srcObject = stream;

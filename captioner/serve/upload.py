@@ -81,8 +81,8 @@ async def read_upload(request: Request, limits: Limits, share: Share) -> Upload:
     except TimeoutError:
         raise ApiError(408, "too_slow", f"the upload took longer than {limits.upload:g} seconds") from None
     if not upload.content:
-        said = "the request has no photo: expected the bytes of a file, or a form with a file"
-        raise ApiError(400, "no_photo", said)
+        message = "the request has no photo: expected the bytes of a file, or a form with a file"
+        raise ApiError(400, "no_photo", message)
     if len(upload.content) > limits.photo_bytes:
         raise too_large(limits)
     return upload
@@ -124,8 +124,8 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> Upl
         UnicodeError,
         LookupError,
     ) as error:  # no such encoding, or none at all
-        said = error.message if isinstance(error, MultiPartException) else str(error)
-        raise ApiError(400, "broken_form", f"the form cannot be read: {said}") from None
+        message = error.message if isinstance(error, MultiPartException) else str(error)
+        raise ApiError(400, "broken_form", f"the form cannot be read: {message}") from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
     return Upload(await files[0].read() if files else b"", fields)

@@ -144,10 +144,10 @@ class _TeacherMaker(RowMaker):
         del batch["targets"]
         batch["features"] = self._grids.features[rows]
         images, places = word_places(captions, numbers)
-        said = np.zeros((len(rows), *self._like.shape), self._like.dtype)
+        values = np.zeros((len(rows), *self._like.shape), self._like.dtype)
         words, probabilities = (each.numpy() for each in self._graphs.of(batch)(batch))
-        said["word"][images, places], said["probability"][images, places] = words, probabilities
-        return rows, said
+        values["word"][images, places], values["probability"][images, places] = words, probabilities
+        return rows, values
 
 
 def _mean(teachers: Sequence[TunedModel], batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:

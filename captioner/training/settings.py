@@ -27,7 +27,7 @@ from captioner.config import (
 from captioner.data.model_directory import CaptionerDirectory
 from captioner.data.shipped import model_directory
 from captioner.errors import CaptionerError, UsageError
-from captioner.options import chosen, flags
+from captioner.options import flags, given
 from captioner.recipe import RunSettings, unmet_need
 from captioner.setting import settings_of
 
@@ -67,7 +67,7 @@ def check_runs(runs: list[RunSettings]) -> None:
             refuse_other_task(run)
             if run.task == CHAR_LM:
                 for kind in (CharModelConfig, CharTrainingConfig):
-                    chosen(run.values, kind)
+                    given(run.values, kind)
             else:
                 for teacher in run.teachers:
                     _read_model(teacher, models)
@@ -137,7 +137,7 @@ def _training(values: Mapping[str, Any], compact: bool) -> TrainingConfig:
         for name, about in settings_of(TrainingConfig).items()
         if case in about.metadata.get("otherwise", {})
     }
-    return TrainingConfig(**defaults | chosen(values, TrainingConfig))
+    return TrainingConfig(**defaults | given(values, TrainingConfig))
 
 
 def with_batch_size(training: TrainingConfig, run: RunSettings, photos: int) -> TrainingConfig:
@@ -159,8 +159,8 @@ def _trained_model(run: RunSettings, base: Path, models: Models) -> ModelConfig:
     _refuse_other_sizes(run, f"--init-from {base}", (model.encoder, model.decoder))
     model = replace(
         model,
-        decoder=replace(model.decoder, **chosen(run.values, DecoderConfig)),
-        decoding=replace(model.decoding, **chosen(run.values, DecodingConfig)),
+        decoder=replace(model.decoder, **given(run.values, DecoderConfig)),
+        decoding=replace(model.decoding, **given(run.values, DecodingConfig)),
     )
     if run.values.get("fine_tune_after"):
         model = replace(model, encoder=replace(model.encoder, fine_tune_after=run.values["fine_tune_after"]))
@@ -172,12 +172,12 @@ def _new_model(values: Mapping[str, Any]) -> ModelConfig:
     encoder = {
         "feature_layer": FEATURE_LAYERS.get(name, "last"),
         "image_size": IMAGE_SIZES.get(name, 224),
-        **chosen(values, EncoderConfig),
+        **given(values, EncoderConfig),
     }
     return ModelConfig(
         EncoderConfig(**encoder),
-        DecoderConfig(**chosen(values, DecoderConfig)),
-        DecodingConfig(**chosen(values, DecodingConfig)),
+        DecoderConfig(**given(values, DecoderConfig)),
+        DecodingConfig(**given(values, DecodingConfig)),
     )
 
 
@@ -199,8 +199,8 @@ def _compact_model(run: RunSettings, model: ModelConfig, models: Models) -> Mode
         return model
     teacher = _read_model(run.teachers[0], models)
     _refuse_other_sizes(run, f"--teacher {run.teachers[0]}", (teacher.decoder,))
-    decoder = replace(teacher.decoder, **chosen(run.values, DecoderConfig))
-    return replace(model, decoder=decoder, decoding=replace(teacher.decoding, **chosen(run.values, DecodingConfig)))
+    decoder = replace(teacher.decoder, **given(run.values, DecoderConfig))
+    return replace(model, decoder=decoder, decoding=replace(teacher.decoding, **given(run.values, DecodingConfig)))
 
 
 def _refuse_other_encoders(run: RunSettings, network: str) -> None:
@@ -217,17 +217,17 @@ def _refuse_other_encoders(run: RunSettings, network: str) -> None:
 
 def _refuse_idle(run: RunSettings, compact: bool) -> None:
     """Raise UsageError when a setting has no effect beside the others, or without one that is missing."""
-    values, given = run.values, run.given
-    needs = {name: unmet_need(name, values) for name in task_settings(CAPTION) if name in given}
+    values = run.values
+    needs = {name: unmet_need(name, values) for name in task_settings(CAPTION) if name in run.given}
     for need in filter(None, needs.values()):
         how = f"with {flags([need])} 0" if values.get(need) == 0 else f"without {flags([need])}"
         idle = flags(name for name in needs if needs[name] == need)
         raise UsageError(f"{idle}: no effect {how}; leave out one or the other")
     if values.get("features") and values.get("views", TrainingConfig.views) > 1:
         raise UsageError("--views: --features holds features of whole photos only; leave out one or the other")
-    if "views" in given and compact and not run.teachers:
+    if "views" in run.given and compact and not run.teachers:
         raise UsageError("--views: no effect on a compact encoder without --teacher; leave it out")
-    if "teachers" in given and not compact and not values.get("fine_tune_epochs"):
+    if "teachers" in run.given and not compact and not values.get("fine_tune_epochs"):
         raise UsageError(f"--teacher: nothing learns from it without --fine-tune-epochs or --encoder {COMPACT}")
     if values.get("epochs") == 0:
         _refuse_without_epochs(run)
@@ -235,11 +235,11 @@ def _refuse_idle(run: RunSettings, compact: bool) -> None:
 
 def _refuse_without_epochs(run: RunSettings) -> None:
     """Raise UsageError when a setting has no effect since `--epochs 0` leaves out the stage that it is about."""
-    values, given = run.values, run.given
-    if "strategy" in given and values["strategy"] == "mirrored":
+    values = run.values
+    if "strategy" in run.given and values["strategy"] == "mirrored":
         raise UsageError("--strategy mirrored: no stage uses it with --epochs 0; other stages use one device")
     for name in ("features", "views"):
-        if name in given and values.get("fine_tune_epochs"):
+        if name in run.given and values.get("fine_tune_epochs"):
             raise UsageError(
                 f"--{name}: no effect with --epochs 0; fine-tuning reads the photos itself, in --fine-tune-views"
             )
@@ -251,7 +251,7 @@ def _refuse_without_epochs(run: RunSettings) -> None:
 def _refuse_other_sizes(run: RunSettings, source: str, parts: tuple[Any, ...]) -> None:
     """Raise UsageError when a size was given that the model `source` has decided otherwise."""
     for part in parts:
-        for name, value in chosen(run.values, type(part)).items():
+        for name, value in given(run.values, type(part)).items():
             settled = name != "fine_tune_after" or getattr(part, name)
             if name != "dropout" and settled and value != getattr(part, name):
                 raise UsageError(

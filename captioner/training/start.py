@@ -10,7 +10,7 @@ from captioner.config import COMPACT, FineTuningConfig, ImitationConfig, SelfCri
 from captioner.data.dataset import CaptionDataset
 from captioner.locks import alone_in
 from captioner.native_stderr import load_keras
-from captioner.options import chosen
+from captioner.options import given
 from captioner.recipe import RunSettings
 from captioner.training.settings import configure, with_batch_size
 
@@ -92,9 +92,9 @@ def train_captions(
             model,
             output,
             training,
-            FineTuningConfig(**chosen(settings.values, FineTuningConfig)),
-            SelfCriticalConfig(**chosen(settings.values, SelfCriticalConfig)),
-            ImitationConfig(**chosen(settings.values, ImitationConfig)),
+            FineTuningConfig(**given(settings.values, FineTuningConfig)),
+            SelfCriticalConfig(**given(settings.values, SelfCriticalConfig)),
+            ImitationConfig(**given(settings.values, ImitationConfig)),
             Sources(encoder_weights, settings.path("init_from"), settings.teachers, settings.path("features")),
             settings.values.get("strategy", "auto"),
         )

@@ -8,14 +8,14 @@ from captioner.cli.arguments import add_setting
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import UsageError
-from captioner.options import chosen
+from captioner.options import given
 from captioner.setting import settings_of
 
 
 def parsed(config, name, *argv):
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_setting(parser, settings_of(config)[name])
-    return chosen(vars(parser.parse_args(argv)), config)
+    return given(vars(parser.parse_args(argv)), config)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_the_environment_names_the_encoders_weights(monkeypatch, value, expected
         monkeypatch.setenv("CAPTIONER_ENCODER_WEIGHTS", value)
     for command, argv in ((train, []), (predict, ["a.jpg"]), (evaluate, ["--model", "m", "--split", "dev"])):
         assert command.make_parser("captioner").parse_args(argv).encoder_weights == expected
-        given = command.make_parser("captioner").parse_args([*argv, "--encoder-weights", "other.h5"])
-        assert given.encoder_weights == "other.h5"
+        parsed = command.make_parser("captioner").parse_args([*argv, "--encoder-weights", "other.h5"])
+        assert parsed.encoder_weights == "other.h5"
 
 
 def test_the_shipped_model_lies_beside_the_package():
@@ -163,7 +163,7 @@ def test_the_shipped_model_lies_beside_the_package():
 
 
 def test_no_two_configurations_share_a_field_name():
-    # `chosen` looks settings up by name alone
+    # `given` looks settings up by name alone
     names = [
         field.name
         for config in (EncoderConfig, DecoderConfig, DecodingConfig, TrainingConfig)

@@ -183,8 +183,8 @@ def test_it_fits_any_screen(browser, server, photos, width, scheme):
     page.upload(photos[0])
     page.sentence()
     assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
-    photo, said = (page.tab.locator(part).bounding_box() for part in ("figure", ".said"))
-    assert (said["y"] > photo["y"] + photo["height"] - 1) == (width < 800)  # below, or beside
+    photo, generated = (page.tab.locator(part).bounding_box() for part in ("figure", ".generated"))
+    assert (generated["y"] > photo["y"] + photo["height"] - 1) == (width < 800)  # below, or beside
     page.context.close()
 
 

@@ -54,6 +54,6 @@ class FineTuning(CrossEntropy):
         prepared = super().prepare(number, batch)
         if self._taught is None:
             return prepared
-        said = self._taught[batch["rows"][batch["word_images"]], batch["word_places"]]  # (N, C)
-        words, probabilities = said["word"].astype(np.int32), said["probability"]
+        targets = self._taught[batch["rows"][batch["word_images"]], batch["word_places"]]  # (N, C)
+        words, probabilities = targets["word"].astype(np.int32), targets["probability"]
         return prepared | {"teacher_words": words, "teacher_probabilities": probabilities}
