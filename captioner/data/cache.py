@@ -33,7 +33,7 @@ _NOTE = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """Something in the cache that can be removed by itself.
+    """An entry of the cache that can be removed by itself.
 
     Attributes:
         kind: one of `KINDS`.
@@ -50,7 +50,7 @@ class CacheEntry:
     used: float
 
     def remove(self) -> bool:
-        """Remove it, unless a process is filling it; tell whether it is gone.
+        """Remove the entry, unless a process is filling it; return whether it is gone.
 
         Raises:
             OSError: it cannot be removed.
@@ -66,7 +66,7 @@ class CacheEntry:
 
 
 def cache_entries(kind: str | None = None) -> list[CacheEntry]:
-    """Return what Captioner has put into its cache, of one kind or of all; what others have put there is left out."""
+    """Return the entries that Captioner has put into its cache, of one kind or of all; those of others are left out."""
     kinds = list(KINDS) if kind is None else [kind]
     return [entry for each in kinds for entry in _entries(cache_directory() / each, each)]
 

@@ -13,7 +13,7 @@ NARROW = 0.85
 
 @dataclass(frozen=True)
 class Rounding:
-    """How a kernel's int8 differ from those that plain rounding gives; `captioner.training.gptq` finds them.
+    """The difference of a kernel's int8 from those of plain rounding; `captioner.training.gptq` finds them.
 
     Attributes:
         steps: int8 (O, H, W, I), to add to what plain rounding gives.

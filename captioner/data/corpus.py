@@ -14,7 +14,7 @@ from captioner.errors import CaptionerError
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text and what to call it.
+    """A text and its name.
 
     Attributes:
         name: the file's name without its ending, or that of the data set.

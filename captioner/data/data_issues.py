@@ -1,4 +1,4 @@
-"""What is wrong in the files of a data set.
+"""The faults in the files of a data set.
 
 Every part of reading (`folder`, `text_files`, `tables`, `formats`, `splits`) adds to one `Holes`, and what it collected
 ends in `CaptionDataset.issues`.
@@ -38,17 +38,17 @@ class DataIssue(Enum):
 
 
 class DataIssues:
-    """Collects issues, and tells their number with two examples of every kind."""
+    """A collection of issues, with their number and two examples of every kind."""
 
     def __init__(self) -> None:
         self._examples: dict[DataIssue, list[str]] = defaultdict(list)
 
     def add(self, kind: DataIssue, example: str) -> None:
-        """Count one hole more of `kind`; `example` says where or what."""
+        """Count one more issue of `kind`; `example` says where or what."""
         self._examples[kind].append(example)
 
     def phrases(self) -> tuple[str, ...]:
-        """A phrase for every kind found, in the order of the first of each: "3 empty captions (a.jpg, b.jpg, ...)"."""
+        """Return a phrase for every kind, in the order of the first of each: "3 empty captions (a.jpg, b.jpg, ...)"."""
         phrases = []
         for kind, examples in self._examples.items():
             one, several = kind.value
@@ -58,5 +58,5 @@ class DataIssues:
 
 
 def printable(name: str) -> str:
-    """A name from a file as it may be shown on a terminal: no control characters, not endless."""
+    """Return a name from a file as a terminal may show it: no control characters, not endless."""
     return (name if name.isprintable() else ascii(name))[:80]

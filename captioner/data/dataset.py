@@ -37,7 +37,7 @@ class CaptionDataset:
     issues: tuple[str, ...] = ()
 
     def split(self, name: str) -> tuple[Example, ...]:
-        """The examples of the split `name`, at least one.
+        """Return the examples of the split `name`, at least one.
 
         Raises:
             CaptionerError: there is no such split, or it is empty.
@@ -52,11 +52,11 @@ class CaptionDataset:
         return examples
 
     def report(self) -> str:
-        """One line for people: the size of every split, and the issues."""
+        """Return one line for people: the size of every split, and the issues."""
         sizes = ", ".join(f"{len(self.splits[name])} {name}" for name in SPLITS)
         issues = f"; issues: {'; '.join(self.issues)}" if self.issues else ""
         return f"{self.name}: {sizes} photos{issues}"
 
     def limited(self, n: int) -> "CaptionDataset":
-        """The same data set with only the first `n` examples of every split."""
+        """Return the data set with only the first `n` examples of every split."""
         return replace(self, splits={name: examples[:n] for name, examples in self.splits.items()})

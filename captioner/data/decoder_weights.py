@@ -4,7 +4,7 @@ from captioner.config import GATES, STATES, DecoderConfig
 
 
 def weight_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
-    """Name the weights of a decoder, as `CaptionModel.named_weights` does, with their shapes."""
+    """Return the shapes of a decoder's weights, by the names of `CaptionModel.named_weights`."""
     U, E, A, V = config.hidden_size, config.embedding_dim, config.attention_dim, config.vocabulary_size
     width = GATES[config.cell] * U
     shapes: dict[str, tuple[int, ...]] = {

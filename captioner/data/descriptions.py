@@ -1,4 +1,4 @@
-"""What the descriptions in a photo say that somebody wrote, and how a caption is added to them."""
+"""The descriptions in a photo that somebody wrote, and the addition of a caption to them."""
 
 import re
 from collections.abc import Iterable

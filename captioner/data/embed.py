@@ -14,7 +14,7 @@ Notes = jpeg_notes.JpegNotes | png_notes.PngNotes
 
 
 class Existing(Enum):
-    """What to do with a description that is there: keep it, put the caption in its place, or add the caption to it."""
+    """The treatment of a description that is there: keep it, replace it by the caption, or add the caption to it."""
 
     KEEP = "keep"
     REPLACE = "replace"
@@ -63,7 +63,7 @@ def embed_caption(photo: Path, output: Path, caption: str, existing: Existing = 
 
 
 def is_described(photo: Path) -> bool:
-    """Tell whether somebody described a photo, or a run before this one; False where that cannot be read."""
+    """Return whether somebody described a photo, or a run before this one; False where that cannot be read."""
     try:
         return bool(written_by_people(_places(_apart(_read(photo), photo))))
     except (PhotoError, ValueError, struct.error, IndexError, zlib.error):

@@ -32,7 +32,7 @@ def keras_file(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def is_here() -> bool:
-    """Tell whether Keras has the weights; a download that was cut off is none."""
+    """Return whether Keras has the weights; a download that was cut off does not count."""
     try:
         return keras_file().stat().st_size == SIZE
     except OSError:

@@ -90,7 +90,7 @@ def _strictly(raw: bytes, encoding: str, path: Path, what: str) -> str:
 
 
 def _looks_like_utf_16(raw: bytes) -> bool:
-    """Whether every other byte of the beginning is 0, which text in ASCII letters has in UTF-16 alone."""
+    """Return whether every other byte of the beginning is 0, which text in ASCII letters has in UTF-16 alone."""
     head = raw[:1024]
     return len(head) >= 8 and any(
         head[first::2].count(0) >= 0.9 * len(head[first::2]) and 0 not in head[1 - first :: 2] for first in (0, 1)
@@ -98,7 +98,7 @@ def _looks_like_utf_16(raw: bytes) -> bool:
 
 
 def _lines_beyond_ascii(raw: bytes) -> tuple[int, int, list[tuple[int, bytes]]]:
-    """How many lines beyond ASCII are UTF-8, how many are not, and the first of those with their numbers."""
+    """Return how many lines beyond ASCII are UTF-8 and how many are not, and the first of the latter by number."""
     whole = broken = 0
     examples: list[tuple[int, bytes]] = []
     for number, line in enumerate(BytesIO(raw), start=1):
@@ -115,7 +115,7 @@ def _lines_beyond_ascii(raw: bytes) -> tuple[int, int, list[tuple[int, bytes]]]:
 
 
 def _guess(lines: list[tuple[int, bytes]]) -> str:
-    """The likeliest encoding of lines, as Python calls it; "" for none."""
+    """Return the likeliest encoding of lines, as Python calls it; "" for none."""
     sample = b"".join(line for _, line in lines)[:SAMPLE]
     western = sample.decode("cp1252", errors="replace")
     accents = [character for character in western if not character.isascii()]

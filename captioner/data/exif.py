@@ -8,7 +8,7 @@ _EMPTY = b"II*\0\x08\0\0\0" + bytes(6)  # no entries, and no directory after thi
 
 
 def orientation(tiff: bytes | memoryview) -> int:
-    """Return the orientation that EXIF data tell, 1 to 8; 0 where they tell none.
+    """Return the orientation in EXIF data, 1 to 8; 0 where there is none.
 
     Only the first directory is read, and of it only the one entry, so that nothing else in it takes memory.
 

@@ -1,4 +1,4 @@
-"""Exports for other programs: how they are known, and what is said of one that is taken for a model directory."""
+"""Exports for other programs: how they are recognised, and the message for one taken for a model directory."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ _ADVICE = "for this command, name the model directory that it was exported from"
 
 
 def refuse_export(path: Path) -> None:
-    """Refuse an export that other programs read, and tell how they do.
+    """Refuse an export for other programs, and name the program that reads it.
 
     Raises:
         CaptionerError: `path` is a SavedModel, an export in ONNX, or a Keras model.
@@ -22,7 +22,7 @@ def refuse_export(path: Path) -> None:
 
 
 def _use(path: Path) -> str:
-    """Tell what an export is and what reads it; "" for anything else."""
+    """Return what an export is and what reads it; "" for anything else."""
     if (path / "saved_model.pb").is_file():
         given = '["ROMEO:"]' if _is_of_characters(path) else '[open("photo.jpg", "rb").read()]'
         call = f'tf.saved_model.load("{path}").serving_default({given})'

@@ -66,7 +66,7 @@ class FeatureParts:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of an array with these rows: (N, L, D)."""
+        """The shape of an array with these rows: (N, L, D)."""
         return (len(self._places), *self._row_shape)
 
     def find(self, photos: Sequence[Path]) -> tuple[list[int], dict[int, str]]:

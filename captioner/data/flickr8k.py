@@ -86,7 +86,7 @@ def find_or_download(
 
 
 def download(home: Path, base_url: str = BASE_URL) -> None:
-    """Bring both archives into `home`, verified and unpacked; what is there already is not fetched again.
+    """Download both archives into `home`, verify and unpack them; what is there already is not fetched again.
 
     Raises:
         CaptionerError: no network, no such file there, or an archive that is not the right one.
@@ -119,7 +119,7 @@ def _is_folder(name: str) -> bool:
 
 
 def _is_unfinished(home: Path) -> bool:
-    """Whether `home` holds no captions at all, or Flickr8k's without both of its folders."""
+    """Return whether `home` holds no captions at all, or Flickr8k's without both of its folders."""
     try:
         return detect_format(home) == "flickr8k" and not all((home / archive.folder).is_dir() for archive in ARCHIVES)
     except CaptionerError:

@@ -16,7 +16,7 @@ TEST_PHOTOS = 1000
 
 
 def official_split(names: Iterable[str]) -> dict[str, list[str]] | None:
-    """The names of train and dev in official order and of test in sorted order; None if not Flickr8k's names.
+    """Return the names of train and dev in official order and of test sorted; None if they are not Flickr8k's.
 
     They are when nearly all known names (99%) are there, and at most as many others as the test split holds.
     """
@@ -30,7 +30,7 @@ def official_split(names: Iterable[str]) -> dict[str, list[str]] | None:
 
 
 def encode(names: Iterable[str]) -> str:
-    """The hashes of `names` as `flickr8k_split.json` holds them."""
+    """Return the hashes of `names` as `flickr8k_split.json` holds them."""
     return base64.b64encode(b"".join(struct.pack("<I", _hash(name)) for name in names)).decode()
 
 

@@ -72,7 +72,7 @@ class Folder:
         return self.root.resolve().name
 
     def matching(self, pattern: str) -> list[Path]:
-        """The files whose lower-case names the regular expression matches, from the first place that has any."""
+        """Return the files whose lower-case names the regular expression matches, from the first place that has any."""
         for folder in self._text_folders:
             found = self._files(folder, pattern)
             if found:
@@ -80,13 +80,13 @@ class Folder:
         return []
 
     def matching_in(self, names: Container[str], pattern: str) -> list[Path]:
-        """The files that match in the folders called one of `names`, of the root or of its folder `data`."""
+        """Return the files that match in the folders called one of `names`, of the root or of its folder `data`."""
         outer = [self.root, *(self.root / name for name in self._listing(self.root).folders if name.lower() == "data")]
         inner = [place / name for place in outer for name in self._listing(place).folders if name.lower() in names]
         return [path for folder in inner for path in self._files(folder, pattern)]
 
     def photo(self, name: str) -> Path | None:
-        """The photo that a caption file calls `name`; None when there is none, or when there are several.
+        """Return the photo that a caption file calls `name`; None when there is none, or when there are several.
 
         It may be relative to the root or to any photo folder, or to where the user or the caption file is; it may be
         absolute, begin with the folders that lead to the root, or lack its extension. What is at none of these places
@@ -97,17 +97,17 @@ class Folder:
         return self._found[name]
 
     def is_outside(self, name: str) -> bool:
-        """Whether a name that stands for no photo leads out of the root: it climbs, or begins elsewhere."""
+        """Return whether a name that stands for no photo leads out of the root: it climbs, or begins elsewhere."""
         return leads_out(name) and (".." in PureWindowsPath(name).parts or not any(self._readings(name)))
 
     def contents(self) -> str:
-        """What lies in the folder itself, ten names at most."""
+        """Return the names in the folder itself, ten at most, in one line."""
         listing = self._listing(self.root)
         names = [f"{name}/" for name in listing.folders] + sorted(listing.files)
         return ", ".join([printable(name) for name in names[:10]] + ["..."] * (len(names) > 10)) or "nothing"
 
     def sidecars(self) -> Iterator[tuple[Path, Path]]:
-        """Every photo that has a text file of its own beside it, dog.jpg.txt or dog.txt, and that file.
+        """Yield every photo with a text file of its own beside it, dog.jpg.txt or dog.txt, and that file.
 
         A dog.txt beside both a dog.jpg and a dog.png is nobody's; its name goes to `ambiguous`.
         """
@@ -145,7 +145,7 @@ class Folder:
         return None
 
     def _readings(self, name: str) -> Iterator[tuple[str, ...]]:
-        """The paths below the root that a name may stand for, likeliest first; some more than once."""
+        """Yield the paths below the root that a name may stand for, likeliest first; some more than once."""
         path = PureWindowsPath(name)
         if not path.parts or "\0" in name:
             return
@@ -159,7 +159,7 @@ class Folder:
                 yield parts[place + 1 :]
 
     def _below_root(self, name: str) -> Iterator[tuple[str, ...]]:
-        """What an absolute path, or one relative to the caption file or to where the user is, has below the root."""
+        """Yield the parts below the root of a path that is absolute, or relative to the caption file or to the user."""
         if len(name) > LONGEST_PATH or (PureWindowsPath(name).drive and os.name != "nt"):
             return
         written = name.replace("\\", os.sep)
@@ -192,7 +192,7 @@ class Folder:
         return [os.path.join(root, "") for root in roots]  # noqa: PTH118
 
     def _elsewhere(self, parts: tuple[str, ...]) -> list[Path]:
-        """The photos in any folder within the root whose paths end so, two at most."""
+        """Return the photos in any folder within the root whose paths end so, two at most."""
         wanted = [folded(part) for part in parts]
         found = []
         for folder in self._folders_by_photo.get(wanted[-1], [])[:MOST_ALIKE]:
@@ -234,7 +234,7 @@ class Folder:
         self.unreadable[Path(error.filename)] = _cannot_list(error.filename, error)
 
     def _places(self, names: frozenset[str]) -> list[Path]:
-        """The root, then its folders called one of `names`, and the same once more within those; each once."""
+        """Return the root, then its folders called one of `names`, and the same once more within those; each once."""
         places = [self.root]
         for outer in self._inner_folders(self.root, PHOTO_FOLDERS | TEXT_FOLDERS):
             if outer.name.lower() in names:
@@ -250,7 +250,7 @@ class Folder:
         return [folder / name for name in names]
 
     def _first_path(self, folder: Path) -> Path:
-        """The path by which a folder was first met, the same for all that lead to it."""
+        """Return the path by which a folder was first met, the same for all that lead to it."""
         if folder not in self._known_paths:
             try:
                 state = folder.stat()
@@ -283,15 +283,15 @@ class _Listing:
     folders: tuple[str, ...]
 
     def find(self, name: str) -> str | None:
-        """The file called `name`; else one whose name differs by case or Unicode form only."""
+        """Return the file called `name`; else one whose name differs by case or Unicode form only."""
         return name if name in self.files else self._by_folded_name.get(folded(name))
 
     def photos_called(self, name: str) -> list[str]:
-        """The photos that a name without an extension stands for."""
+        """Return the photos that a name without an extension stands for."""
         return [] if is_photo(name) else self.by_stem(name)
 
     def by_stem(self, stem: str) -> list[str]:
-        """The photos whose names without extension are `stem`, but for case and Unicode form."""
+        """Return the photos whose names without extension are `stem`, but for case and Unicode form."""
         return self._by_folded_stem.get(folded(stem), [])
 
     @cached_property
@@ -312,7 +312,7 @@ class _Listing:
 
 
 def leads_out(name: str) -> bool:
-    """Whether a file name in a caption file is absolute, on any system, or climbs out of its folder."""
+    """Return whether a file name in a caption file is absolute, on any system, or climbs out of its folder."""
     path = PureWindowsPath(name)
     return bool(path.drive or path.root) or ".." in path.parts or "\0" in name
 

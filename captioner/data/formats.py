@@ -57,7 +57,7 @@ def read_dataset(directory: Path, data_format: str = "auto", seed: int = 0) -> C
 
 
 def detect_format(directory: Path) -> str:
-    """The name of the first format whose files lie in `directory`.
+    """Return the name of the first format whose files lie in `directory`.
 
     Raises:
         CaptionerError: there is no such folder, or no caption file of a known format in it.
@@ -207,7 +207,7 @@ def _from_rows(rows: list[Row], path: Path, issues: DataIssues) -> Source:
 
 
 def _lists_by_folder(names: list[str]) -> dict[str, list[str]] | None:
-    """The names of every split, where each name begins with a folder that is called like one."""
+    """Return the names of every split, where each name begins with a folder that is called like one."""
     lists: dict[str, dict[str, None]] = {split: {} for split in SPLITS}
     for name in map(str.strip, names):
         first, slash, _ = name.replace("\\", "/").partition("/")
@@ -233,7 +233,7 @@ def _only(paths: list[Path], folder: Folder) -> Path:
 
 
 def _unlike(rows: Iterable[Row], issues: DataIssues) -> list[Row]:
-    """The rows without those that are in all columns like one before."""
+    """Return the rows without those that are in all columns like one before."""
     found: dict[Row, None] = {}
     for row in rows:
         if row in found:
@@ -263,7 +263,7 @@ def _with_image(rows: Iterable[Row], path: Path, issues: DataIssues) -> list[tup
 
 
 def _files(pattern: str) -> Callable[[Folder], list[Path]]:
-    """What finds the caption files whose names in lower case the regular expression matches."""
+    """Return a function that finds the caption files whose names in lower case the regular expression matches."""
     return lambda folder: folder.matching(pattern)
 
 

@@ -14,7 +14,7 @@ NORM_WEIGHTS = ("beta", "moving_mean", "moving_variance")
 
 
 def numbered(kind: str, number: int) -> str:
-    """Name a layer as Keras's weights files do: by its kind, and its number among those."""
+    """Return a layer's name in Keras's weights files: its kind, and its number among those."""
     return f"{kind}_{number}" if number else kind
 
 

@@ -84,7 +84,7 @@ def with_caption(resources: bytes, text: str) -> bytes:
 
 
 def in_resources(data: bytes) -> bytes:
-    """Return IPTC data as Photoshop's resources; what is no IPTC data, such as resources, as it is."""
+    """Return IPTC data as Photoshop's resources; other data, such as resources, as they are."""
     if data[:1] != bytes([_MARK]):
         return data
     return b"8BIM" + struct.pack(">HHL", _IPTC, 0, len(data)) + data + bytes(len(data) % 2)

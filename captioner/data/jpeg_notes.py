@@ -65,7 +65,7 @@ class JpegNotes:
             self._others.append((at, segment))
 
     def together(self) -> bytes:
-        """Return the file: what describes it behind the JFIF header, then all else in its order.
+        """Return the file: its notes behind the JFIF header, then all else in its order.
 
         Raises:
             ValueError: there is no room for something.

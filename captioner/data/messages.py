@@ -29,7 +29,7 @@ def receive(pipe: BinaryIO) -> tuple[bytes, dict[str, Any]]:
 
 
 def exactly(pipe: BinaryIO, count: int) -> bytes:
-    """Read so many bytes.
+    """Read exactly `count` bytes.
 
     Raises:
         EOFError: the other process has ended.

@@ -227,7 +227,7 @@ class CharLMDirectory(ModelDirectory[CharModelConfig, CharacterVocabulary]):
 
 
 def model_kind(path: Path) -> str:
-    """Tell what kind of model a directory holds; empty where it holds none.
+    """Return the kind of model that a directory holds; empty where it holds none.
 
     Raises:
         CaptionerError: its configuration cannot be read.

@@ -107,7 +107,7 @@ _GOOD = "good"
 
 
 def main() -> None:
-    """Run the network on stdin on an image, and say on stdout what is wrong with it."""
+    """Run the network on stdin on an image, and write to stdout what is wrong with it."""
     network = sys.stdin.buffer.read()
     output = os.fdopen(os.dup(1), "w")
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123

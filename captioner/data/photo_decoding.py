@@ -126,7 +126,7 @@ def checked(content: Content, name: str, max_pixels: int) -> Structure:
 
 
 def is_plain(content: Content, structure: Structure) -> bool:
-    """Tell whether decoding a photo is so cheap that it needs no other process."""
+    """Return whether decoding a photo is so cheap that it needs no other process."""
     return (
         structure.format not in _APART
         and len(content) <= PLAIN_FILE
@@ -137,7 +137,7 @@ def is_plain(content: Content, structure: Structure) -> bool:
 
 @contextmanager
 def explaining(name: str, content: Content) -> Iterator[None]:
-    """Let whatever goes wrong with a photo's file be told as a `PhotoError`, and say where its extension misleads."""
+    """Turn any error from a photo's file into a `PhotoError`, which also says where the extension misleads."""
     try:
         yield
     except TooManyPixelsError:
@@ -214,7 +214,7 @@ def _without_end(structure: Structure, smallest: int | None) -> Image.Image:
 
 
 def turned(photo: Image.Image, orientation: int) -> Image.Image:
-    """Return a photo upright; the orientation tells, as EXIF counts, how it lies."""
+    """Return a photo turned upright, given its orientation as EXIF counts."""
     upright = _UPRIGHT.get(orientation)
     return photo if upright is None else photo.transpose(upright)
 
@@ -250,7 +250,7 @@ def to_rgb(image: Image.Image, ours: bool = False) -> Image.Image:
 
 
 def kept_for(size: int | None, shown: int | None = None) -> int | None:
-    """Return how many pixels the sides of a photo need that is squashed to `size` pixels, and shown with `shown`.
+    """Return the pixels that a photo's sides need to be squashed to `size` pixels, and shown with `shown`.
 
     Twice as many as the square's: what a JPEG decodes to is averaged once more, by `squash`.
     """
@@ -275,7 +275,7 @@ def squash(image: Image.Image, size: int, box: tuple[float, float, float, float]
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return the orientation that a Pillow image tells, as EXIF counts; 1 where it tells none."""
+    """Return the orientation of a Pillow image, as EXIF counts; 1 where it has none."""
     try:
         with without_warnings():
             return int(image.getexif().get(0x0112, 1))
@@ -284,14 +284,14 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def too_many(name: str, max_pixels: int) -> TooManyPixelsError:
-    """Return the error that tells of too many pixels."""
+    """Return the error for too many pixels."""
     return TooManyPixelsError(
         f"{name}: the image has more than {min(max_pixels, MAX_PIXELS):,} pixels; make it smaller"
     )
 
 
 def reason(error: Exception) -> str:
-    """Say what an exception of Pillow, or of the system, means for a photo."""
+    """Return the meaning for a photo of an exception of Pillow, or of the system."""
     if isinstance(error, UnidentifiedImageError):
         return f"not an image that can be read ({EXPECTED})"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -312,7 +312,7 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Keep Pillow's remarks on a file from the user; the filters are the whole process's, hence the lock."""
+    """Hide Pillow's warnings about a file from the user; the filters are the whole process's, hence the lock."""
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

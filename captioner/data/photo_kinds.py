@@ -61,7 +61,7 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "camera raw"}
 
 @cache
 def heif_is_installed() -> bool:
-    """Tell whether the library is there that reads HEIC."""
+    """Return whether the library that reads HEIC is installed."""
     return find_spec(HEIF_PACKAGE) is not None
 
 
@@ -83,12 +83,12 @@ def kind_by_content(start: bytes) -> str:
 
 
 def is_read(kind: str) -> bool:
-    """Tell whether photos of a kind are read with what is installed."""
+    """Return whether photos of a kind can be read with the libraries that are installed."""
     return kind in EXTENSIONS and (kind != "HEIC" or heif_is_installed())
 
 
 def passed_over(kind: str, count: int) -> str:
-    """Say that photos of a kind are not read, and what to do."""
+    """Return the message that photos of a kind are not read, and what to do."""
     photos = f"{count:,} {kind} photo{'' if count == 1 else 's'} not read"
     remedy = f"save {'it' if count == 1 else 'them'} as JPEG or PNG"
     return f"{photos}; {INSTALL_HEIF if kind == 'HEIC' else remedy}"

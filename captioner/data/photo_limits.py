@@ -1,4 +1,4 @@
-"""How large a photo may be, and what opening it may take.
+"""The limits of a photo's size, and of the time and memory to open it.
 
 The limits are what a file says of itself, and are held against its header before anything is decoded. The budget is
 what a process really takes. Photos at the limits stay well within the budget.
@@ -29,7 +29,7 @@ PLAIN_FILE, PLAIN_HELD, PLAIN_WORK = 32_000_000, 160_000_000, 300_000_000
 
 
 class Budget(NamedTuple):
-    """What a process may take to open one photo.
+    """The limits of a process that opens one photo.
 
     Attributes:
         processor: seconds of a core. The rest of a command stays within a second.

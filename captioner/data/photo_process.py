@@ -34,11 +34,11 @@ SPARE = 8
 
 
 class OpeningCancelledError(Exception):
-    """Nobody wants the photo any more."""
+    """The opening of a photo was cancelled, since nobody wants it any more."""
 
 
 class Wanted(NamedTuple):
-    """What is to be made of a photo.
+    """The pictures to make of a photo.
 
     Attributes:
         max_pixels: above which it is refused.
@@ -81,7 +81,7 @@ class _Worker:
                     self.process.kill()
 
     def _judge(self, begun: float) -> str:
-        """Say why the process is to be killed, "" where it is not."""
+        """Return the reason to kill the process, "" where there is none."""
         if self.cancelled and self.cancelled.is_set():
             return "cancelled"
         if time.monotonic() - begun > self.budget.wall:
@@ -132,7 +132,7 @@ class _Worker:
         return pictures
 
     def is_ready(self) -> bool:
-        """Tell whether the process still runs, and is that of this process and not of one that this is a fork of."""
+        """Return whether the process still runs, and is that of this process and not of one that this is a fork of."""
         return self.owner == os.getpid() and self.process.poll() is None
 
     def end(self) -> None:
@@ -146,7 +146,7 @@ class _Worker:
             self.process.wait()
 
     def last_words(self) -> str:
-        """Say why the process has ended."""
+        """Return the reason why the process has ended."""
         status = self.process.wait()
         if self.verdict:
             return self.verdict
@@ -163,7 +163,7 @@ class _Worker:
 
 
 class PhotoOpener:
-    """Opens photos in processes that are started when they are needed, and killed when a photo breaks its budget.
+    """A pool of processes that open photos, started when needed, and killed when a photo breaks its budget.
 
     May be called from several threads, which have a process each. `close` ends them all, as does the end of this one.
 
@@ -193,7 +193,7 @@ class PhotoOpener:
                 self._idle.append(worker)
 
     def open(self, source: str | Path | bytes, wanted: Wanted) -> list[np.ndarray]:
-        """Open a photo's file, or the bytes of one, and return what is wanted of it: uint8 (H, W, 3), one or two.
+        """Open a photo's file, or the bytes of one, and return the wanted pictures: uint8 (H, W, 3), one or two.
 
         Raises:
             PhotoError: the photo cannot be used, or breaks its budget.

@@ -38,14 +38,14 @@ class NamedContent(bytes):
 
 
 def name_of(source: str | Path | bytes) -> str:
-    """Return what messages call a photo."""
+    """Return the name of a photo in messages."""
     if isinstance(source, bytes):
         return source.name if isinstance(source, NamedContent) else "the image"
     return str(source)
 
 
 def is_stream(typed: str) -> bool:
-    """Tell whether what a user typed can be read once only, or by this process only: a pipe, or standard input."""
+    """Return whether a typed path can be read once only, or by this process only: a pipe, or standard input."""
     if typed == TYPED or _DESCRIPTOR.fullmatch(typed):
         return True
     try:

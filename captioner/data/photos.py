@@ -90,7 +90,7 @@ def open_photo(
 
 
 def preprocess(photo: np.ndarray, size: int = 299) -> np.ndarray:
-    """Make of a photo, uint8 (H, W, 3), the encoder's input: float32 (size, size, 3) in [-1, 1].
+    """Turn a photo, uint8 (H, W, 3), into the encoder's input: float32 (size, size, 3) in [-1, 1].
 
     The whole photo is squashed to a square, whatever its aspect ratio, since what lies at the edges is worth
     describing too. The bilinear filter is widened when it shrinks (antialiased), then x / 127.5 - 1, as the
@@ -100,19 +100,19 @@ def preprocess(photo: np.ndarray, size: int = 299) -> np.ndarray:
 
 
 def scale(pixels: np.ndarray) -> np.ndarray:
-    """Make of pixels, uint8 of any shape, what InceptionV3's weights expect: float32 in [-1, 1]."""
+    """Scale pixels, uint8 of any shape, to the range of InceptionV3's weights: float32 in [-1, 1]."""
     return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
 def preprocessing(size: int) -> str:
-    """Name what `preprocess` does for photos of this size, for fingerprints."""
+    """Return the name of the preprocessing to this size, for fingerprints."""
     return PREPROCESSING.replace("299", str(size))
 
 
 def find_photos(
     paths: Iterable[str], passed_over: MutableMapping[str, int] | None = None
 ) -> tuple[list[Path], list[str]]:
-    """Expand what a user typed into photos, in the order named and without duplicates, and complaints.
+    """Expand typed paths into photos, in the order named and without duplicates, and complaints.
 
     A file stays, whatever its extension, and so does "-", standard input. A folder gives the photos in it and in its
     folders, known by their extension, in natural order (2.jpg before 10.jpg), without hidden ones. A glob pattern that
@@ -200,7 +200,7 @@ def _photos_in(folder: Path, unread: dict[Path, str]) -> tuple[list[Path], list[
 
 
 def is_photo(name: str) -> bool:
-    """Tell by a file's name whether folders and patterns count it as a photo."""
+    """Return whether folders and patterns count a file as a photo, by its name."""
     return is_read(kind_by_name(name)) and not _is_copy(name)
 
 

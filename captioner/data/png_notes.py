@@ -64,7 +64,7 @@ class PngNotes:
         self.tiff = raw_tiff if self.tiff is None else self.tiff
 
     def together(self) -> bytes:
-        """Return the file: what describes it behind the header, then all else in its order."""
+        """Return the file: its notes behind the header, then all else in its order."""
         new = []
         if self.tiff is not None:
             new.append(_chunk(b"eXIf", self.tiff))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Room:
-    """Lets so many bytes be taken at once, and a larger share alone, however many threads ask.
+    """A budget of bytes that threads share; a share larger than the budget is held alone.
 
     Args:
         size: bytes.

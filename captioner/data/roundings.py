@@ -22,7 +22,7 @@ MOST_WEIGHTS = 200_000_000
 
 
 def kernel_key(convolution: Convolution) -> str:
-    """Name a kernel by its values."""
+    """Return a digest of a kernel's values."""
     return hashlib.blake2b(np.ascontiguousarray(convolution.kernel, "<f4").tobytes(), digest_size=8).hexdigest()
 
 
@@ -42,7 +42,7 @@ def pack_roundings(roundings: Mapping[str, Rounding]) -> bytes:
 
 
 def load_roundings(path: Path) -> dict[str, Rounding]:
-    """Read a file of what `pack_roundings` gave.
+    """Read a file with the content of `pack_roundings`.
 
     Raises:
         CaptionerError: the file is damaged.

@@ -26,6 +26,6 @@ def model_directory(named: str | Path) -> Path:
 
 
 def shown(path: Path) -> str:
-    """Name a path as a user in the current directory would."""
+    """Return a path as a user in the current directory would write it."""
     here = current_directory()
     return str(path.relative_to(here) if here and path.is_relative_to(here) else path)

@@ -30,7 +30,7 @@ SPLIT_NAMES = {
 
 @dataclass
 class Source:
-    """What the caption files say.
+    """The content of the caption files.
 
     Attributes:
         rows: (image name, caption) in the order of the files.
@@ -44,7 +44,7 @@ class Source:
 
 
 def lists_by_word(pairs: Iterable[tuple[str, str]], issues: DataIssues) -> dict[str, list[str]]:
-    """The names of every split, in order, from pairs of a name and the word for its split, as "val".
+    """Return the names of every split, in order, from pairs of a name and the word for its split, such as "val".
 
     A name stands once in a list, however many captions it has.
     """
@@ -131,7 +131,7 @@ def join(folder: Folder, source: Source, seed: int, issues: DataIssues) -> Capti
 def _with_dev(
     lists: Mapping[str, list[str]], usable: Sequence[str], seed: int, issues: DataIssues
 ) -> Mapping[str, list[str]]:
-    """Lists in which dev is a tenth of the usable photos of train, where there are two of them or more."""
+    """Return lists in which dev is a tenth of the usable photos of train, where there are two of them or more."""
     dev = random_split(usable, seed)["dev"]
     for name in dev:
         issues.add(DataIssue.DEV_FROM_TRAIN, name)
@@ -140,7 +140,7 @@ def _with_dev(
 
 
 def _why_missing(folder: Folder, name: str, otherwise: DataIssue) -> DataIssue:
-    """What is wrong with a name that stands for no photo."""
+    """Return the issue of a name that stands for no photo."""
     if name in folder.ambiguous:
         return DataIssue.SEVERAL
     return DataIssue.OUTSIDE if folder.is_outside(name) else otherwise
@@ -149,7 +149,7 @@ def _why_missing(folder: Folder, name: str, otherwise: DataIssue) -> DataIssue:
 def _filled(
     lists: Mapping[str, list[str]], captions: Mapping[Path, list[str]], folder: Folder, issues: DataIssues
 ) -> dict[str, tuple[Example, ...]]:
-    """The examples of every split, in the order of its list."""
+    """Return the examples of every split, in the order of its list."""
     splits: dict[str, tuple[Example, ...]] = dict.fromkeys(SPLITS, ())
     taken: dict[Path | str, str] = {}
     for split in reversed(SPLITS):  # a photo in two splits stays in test, then dev, so that scores stay comparable

@@ -19,7 +19,7 @@ from captioner.locks import hold, locked_directory
 
 
 def fingerprint(photos: Sequence[Path], *parts: str) -> str:
-    """Name what a store holds: the content of the photos in their order, and whatever else made the features.
+    """Return a digest of a store's content: the photos in their order, and whatever else made the features.
 
     Args:
         photos: files, read whole; one that cannot be read counts by its name.
@@ -169,7 +169,7 @@ def _checksum(row: np.ndarray) -> int:
 
 
 def _holds(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> bool:
-    """Tell whether a .npy file holds an array of this shape in C's order, and nothing behind it."""
+    """Return whether a .npy file holds an array of this shape in C's order, and nothing behind it."""
     try:
         array = open_memmap(path, mode="r")
         end = array.offset + array.nbytes

@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 
 def read_table(path: Path, issues: DataIssues) -> list[Row]:
-    """The rows of a CSV or TSV file; a missing field is "".
+    """Return the rows of a CSV or TSV file; a missing field is "".
 
     The separator is the one that gives the columns wanted, or that which a first line `sep=;` of Excel names.
 
@@ -87,7 +87,7 @@ def read_table(path: Path, issues: DataIssues) -> list[Row]:
 
 
 def read_json_rows(path: Path, issues: DataIssues) -> list[Row]:
-    """The rows of a file with a JSON object a line, or of a JSON list of objects; several captions give several rows.
+    """Return the rows of a file of JSON lines, or of a JSON list of objects; several captions give several rows.
 
     Raises:
         CaptionerError: the file cannot be read, or holds something else.
@@ -118,12 +118,12 @@ def read_json_rows(path: Path, issues: DataIssues) -> list[Row]:
 
 
 def is_record(value: Any) -> bool:
-    """Whether a JSON value is an object with a photo and a caption."""
+    """Return whether a JSON value is an object with a photo and a caption."""
     return isinstance(value, dict) and {"image", "caption"} <= set(chosen_columns(list(value)))
 
 
 def chosen_columns(names: Sequence[str]) -> dict[str, int]:
-    """Which of the columns with these names is "image", "caption" and "split"; the keys of those that are there."""
+    """Return the numbers of the columns for "image", "caption" and "split", as far as these are there."""
     places: dict[str, int] = {}
     for place, name in enumerate(names):
         places.setdefault(re.sub(r"[\s-]+", "_", name.strip().lower()), place)
@@ -136,7 +136,7 @@ def chosen_columns(names: Sequence[str]) -> dict[str, int]:
 
 
 def _header(line: str, separators: Iterable[str]) -> tuple[str, list[str]]:
-    """The separator that gives columns of images and captions, else the most columns; and what these are called."""
+    """Return the separator that gives columns of images and captions, else the most columns, and their names."""
     found = []
     for separator in separators:
         # A file of another kind may be one endless line.
@@ -156,7 +156,7 @@ def _row(fields: Sequence[str], columns: dict[str, int]) -> Row:
 def _mended_rows(
     body: str, separator: str, quoted: bool, width: int, columns: dict[str, int], issues: DataIssues
 ) -> list[list[str]]:
-    """The rows below the header, with the fields that a loose separator cut put together again.
+    """Return the rows below the header, with the fields that a loose separator cut put together again.
 
     They are of the caption when that is the last column; else nobody knows whose they are, and the row is left out.
     """

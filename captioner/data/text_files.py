@@ -18,7 +18,7 @@ HEAD = 1 << 16
 
 
 def read_text(path: Path, issues: DataIssues) -> str:
-    """The text of `path`, in UTF-8 or with the byte order mark of UTF-16, without that mark.
+    """Return the text of `path`, in UTF-8 or with the byte order mark of UTF-16, without that mark.
 
     Raises:
         CaptionerError: the file cannot be read, or is in another encoding.
@@ -33,7 +33,7 @@ def read_text(path: Path, issues: DataIssues) -> str:
 
 
 def read_lines(path: Path, issues: DataIssues) -> Iterator[tuple[int, str]]:
-    """Line numbers from 1, and the lines that are not blank.
+    """Yield line numbers, from 1, and the lines that are not blank.
 
     Raises:
         CaptionerError: the file cannot be read.
@@ -47,7 +47,7 @@ def read_lines(path: Path, issues: DataIssues) -> Iterator[tuple[int, str]]:
 
 
 def read_lists(path: Path, keys: tuple[str, ...], issues: DataIssues) -> list[list[Any]]:
-    """The lists that the JSON object in `path` holds under `keys`; nothing is known about their entries.
+    """Return the lists that the JSON object in `path` holds under `keys`; their entries are not checked.
 
     Raises:
         CaptionerError: the file cannot be read, is not JSON, or lacks one of the lists.
@@ -68,7 +68,7 @@ def read_lists(path: Path, keys: tuple[str, ...], issues: DataIssues) -> list[li
 
 
 def read_records(path: Path, issues: DataIssues) -> Iterator[tuple[str, Any]]:
-    """The entries of a JSON list, or of a file with a JSON value a line: where each stands, and what it is.
+    """Yield the entries of a JSON list, or of a file of JSON lines: where each stands, and its value.
 
     Raises:
         CaptionerError: the file cannot be read, is neither, or has no good line at all.
@@ -97,7 +97,7 @@ def read_records(path: Path, issues: DataIssues) -> Iterator[tuple[str, Any]]:
 
 
 def holds_records(path: Path, are_records: Callable[[Any], bool]) -> bool:
-    """Whether a JSON file is a list, or begins with a line that is a value of its own of the right kind."""
+    """Return whether a JSON file is a list, or begins with a line that is a value of its own of the right kind."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -111,7 +111,7 @@ def holds_records(path: Path, are_records: Callable[[Any], bool]) -> bool:
 
 
 def as_text(value: Any) -> str:
-    """A value from a JSON file as the text that it must be.
+    """Return a value from a JSON file, which must be a text.
 
     Raises:
         TypeError: it is none.
@@ -124,5 +124,5 @@ def as_text(value: Any) -> str:
 
 
 def unix(text: str) -> str:
-    """`text` with Unix line ends."""
+    """Return `text` with Unix line ends."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -41,7 +41,7 @@ VARIABLES = {
 
 
 def described(directory: Path, value: dict[str, Any]) -> dict[str, Any]:
-    """Return what `config.json` of version 1 holds under the names of version 2.
+    """Return the content of a `config.json` of version 1 under the names of version 2.
 
     Raises:
         CaptionerError: `bundle.json` or the vocabulary cannot be read.

@@ -93,7 +93,7 @@ def _escaped(text: str) -> str:
 
 
 def _inside(xml: bytes, found: "_Reader", block: bytes) -> tuple[int, int, bytes]:
-    """Say what to write where, so that the block stands at the end of the RDF."""
+    """Return what to write where, so that the block stands at the end of the RDF."""
     if len(found.roots) > 1 or not (found.roots or found.meta):
         raise ValueError("expected one rdf:RDF element")
     if found.roots:
@@ -226,7 +226,7 @@ class _Reader:
         return -1 if _start_tag(self.xml, start).endswith(b"/>") else at
 
     def _attributes(self, start: int) -> list[tuple[int, int]]:
-        """Say where a description stands in a start tag as an attribute."""
+        """Return where a description stands in a start tag as an attribute."""
         names = [
             f"{prefix}:description".encode() for prefix, bound in self._prefixes.items() if bound and bound[-1] == _DC
         ]

@@ -1,4 +1,4 @@
-"""The most probable ways to go on until one of some tokens comes: a search in order of probability."""
+"""The most probable continuations up to one of some tokens: a search in order of probability."""
 
 import heapq
 from collections.abc import Callable, Collection

@@ -1,4 +1,4 @@
-"""What a search returns, and how hypotheses of different lengths are compared."""
+"""The result of a search, and the comparison of hypotheses of different lengths."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace

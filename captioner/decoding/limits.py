@@ -1,4 +1,4 @@
-"""How much memory a search may take."""
+"""The memory that a search may take."""
 
 from captioner.config import GATES, DecoderConfig, DecodingConfig
 from captioner.errors import CaptionerError

@@ -1,4 +1,4 @@
-"""What a photo is said to show."""
+"""The caption of a photo, with its other candidates."""
 
 from dataclasses import dataclass
 

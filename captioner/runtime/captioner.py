@@ -152,7 +152,7 @@ class Captioner:
     def stream(
         self, photos: Iterable[AnyPhoto], threads: int | None = None
     ) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
-        """Caption photos side by side, a core each; give each, in order, with its caption or what is wrong with it.
+        """Caption photos in parallel, one core each; yield each, in order, with its caption or its error.
 
         Each is opened in a process that may be killed, under a budget of processor time and memory, so that no photo
         stops those behind it. Only a few are in memory at a time, however many there are.
@@ -179,7 +179,7 @@ class Captioner:
     def features(
         self, photos: Iterable[AnyPhoto], threads: int | None = None
     ) -> Iterator[tuple[AnyPhoto, np.ndarray | PhotoError]]:
-        """Give each photo, in order, with what the encoder sees in it, (L, D), or what is wrong with it; see `stream`.
+        """Yield each photo, in order, with its features (L, D) or its error; see `stream`.
 
         Args:
             photos: any number.
@@ -266,7 +266,7 @@ class Captioner:
 
 
 def _is_photo(thing: object) -> TypeGuard[Photo]:
-    """Tell whether something has a type of `Photo`; a file that is open as text has not."""
+    """Return whether something has a type of `Photo`; a file that is open as text has not."""
     if isinstance(thing, str | Path | bytes | np.ndarray | Image.Image):
         return True
     return _is_file(thing) and not hasattr(thing, "encoding")

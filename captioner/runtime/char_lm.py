@@ -63,7 +63,7 @@ class LanguageModel:
         top_p: float = 1.0,
         rng: np.random.Generator | None = None,
     ) -> Iterator[str]:
-        """Go on after `prompt` for `length` characters, which are yielded as they are made.
+        """Yield `length` characters that continue `prompt`, as they are made.
 
         Args:
             prompt: may be empty; characters outside the vocabulary are left out.
@@ -79,7 +79,7 @@ class LanguageModel:
             log_probs, states = self._step(token, states)
 
     def suggest(self, prompt: str, count: int) -> list[Suggestion]:
-        """Return the `count` most probable ways to go on after `prompt` up to the next white space, best first.
+        """Return the `count` most probable continuations of `prompt` up to the next white space, best first.
 
         Two suggestions may differ in that space alone: a word may be followed by a blank or by a new line.
         """

@@ -13,7 +13,7 @@ from captioner.runtime.normalisation import normalised
 
 
 def weight_shapes(config: CharModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name the weights of a character model, as `CharModel.named_weights` does, with their shapes."""
+    """Return the shapes of a character model's weights, by the names of `CharModel.named_weights`."""
     units, width = config.hidden_size, GATES[config.cell] * config.hidden_size
     shapes: dict[str, tuple[int, ...]] = {"embedding/embeddings": (config.vocabulary_size, config.embedding_dim)}
     for layer in range(1, config.layers + 1):
@@ -30,7 +30,7 @@ def weight_shapes(config: CharModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 class CharNetwork:
-    """A character model's weights, and what it predicts.
+    """A character model in NumPy: its weights, and its predictions.
 
     Args:
         config: the sizes.

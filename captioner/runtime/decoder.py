@@ -19,7 +19,7 @@ __all__ = ["DecoderNetwork", "weight_shapes"]
 
 
 class DecoderNetwork:
-    """A decoder's weights, and what it predicts.
+    """A decoder in NumPy: its weights, and its predictions.
 
     Args:
         config: the sizes.

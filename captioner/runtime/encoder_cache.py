@@ -20,7 +20,7 @@ FORMAT = 3
 
 
 def encoder_path(config: EncoderConfig, weights: str, tuned: str, precision: str) -> Path | None:
-    """Name the file of an encoder; None where the file of its weights is not there.
+    """Return the path of an encoder's file; None where the file of its weights is not there.
 
     Args:
         config: which network.

@@ -21,7 +21,7 @@ NOWHERE = -1
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a network keeps what belongs to one convolution.
+    """The place of one convolution in a network.
 
     Attributes:
         layer: the number of the convolution in the order of the encoder's layers.
@@ -43,11 +43,11 @@ class Slot:
         return self.scale != NOWHERE
 
     def of(self, layer: int) -> "Slot":
-        """Return the same place for the convolution with this number."""
+        """Return the slot for the convolution with this number."""
         return replace(self, layer=layer)
 
     def read(self, network: bytes) -> Convolution:
-        """Return what a network has here."""
+        """Read the convolution from a network."""
         size, channels = int(np.prod(self.shape)), self.shape[0]
         bias = np.frombuffer(network, "<f4", channels, self.bias)
         if not self.is_int8:
@@ -56,7 +56,7 @@ class Slot:
         return Convolution(np.frombuffer(network, np.int8, size, self.kernel).reshape(self.shape) * scale, bias)
 
     def write(self, network: bytearray, convolution: Convolution, rounding: Rounding | None = None) -> None:
-        """Put a convolution here; `rounding` says how, where the network keeps int8."""
+        """Write a convolution into a network, rounded by `rounding` where the network keeps int8."""
         if not self.is_int8:
             _put(network, self.kernel, convolution.kernel.astype("<f4"))
             _put(network, self.bias, convolution.bias.astype("<f4"))
@@ -80,7 +80,7 @@ class Template:
 
     @property
     def layers(self) -> int:
-        """How many convolutions the encoder has."""
+        """The number of the encoder's convolutions."""
         return len(self.slots)
 
     def filled(self, convolutions: Sequence[Convolution], roundings: Sequence[Rounding | None] = ()) -> bytes:
@@ -118,7 +118,7 @@ class Template:
 
     @classmethod
     def load(cls, path: Path) -> "Template":
-        """Read what `save` wrote."""
+        """Read a template that `save` wrote."""
         with np.load(io.BytesIO(path.read_bytes())) as file:
             network, table = zlib.decompress(file["network"].tobytes()), file["slots"].tolist()
         return cls(network, tuple(Slot(row[0], tuple(row[1:5]), *row[5:]) for row in table))

@@ -1,4 +1,4 @@
-"""What a training leaves beside the weights for people to read: its epochs as table and curve, and a first card."""
+"""The files beside the weights for people to read: the epochs as table and curve, and a first card."""
 
 from pathlib import Path
 from typing import Any

@@ -22,7 +22,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True)
 class AugmentedBatch:
-    """Images, and how `augment` is to change them in the graph.
+    """Images, and the changes that `augment` makes to them in the graph.
 
     Attributes:
         images: uint8 (B, S, S, 3).
@@ -37,7 +37,7 @@ class AugmentedBatch:
     views: np.ndarray
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what `augment` takes, by name."""
+        """Return the arguments of `augment` by name."""
         return {"images": self.images, "transforms": self.transforms, "colours": self.colours}
 
 

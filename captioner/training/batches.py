@@ -18,7 +18,7 @@ BUCKET_BATCHES = 16
 
 
 def caption_arrays(batch: Batch) -> Batch:
-    """Return what a network reads of the captions of a batch: `tokens`, `positions` and `targets`."""
+    """Return the arrays of the captions of a batch: `tokens`, `positions` and `targets`."""
     return {name: batch[name] for name in ("tokens", "positions", "targets")}
 
 
@@ -122,7 +122,7 @@ def longest_first(captions: Sequence[Sequence[int]], numbers: Sequence[int]) -> 
 def word_places(
     captions: Sequence[Sequence[Sequence[int]]], chosen: Sequence[Sequence[int]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the words of chosen captions stand when all captions of an image are laid end to end.
+    """Return the places of the words of chosen captions when all captions of an image are laid end to end.
 
     Args:
         captions: of each of B images, all its captions.

@@ -1,4 +1,4 @@
-"""The loss of captions that are given: cross-entropy with smoothed labels, and with what teachers say."""
+"""The loss of captions that are given: cross-entropy with smoothed labels, and with teachers' probabilities."""
 
 from typing import ClassVar
 

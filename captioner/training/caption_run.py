@@ -1,4 +1,4 @@
-"""What a training of captions is to do."""
+"""The configuration of a training on captions."""
 
 import dataclasses
 import hashlib
@@ -24,7 +24,7 @@ FROM_DATA = ("vocabulary_size", "locations", "channels")
 
 @dataclass(frozen=True)
 class Sources:
-    """What a training takes from elsewhere.
+    """The inputs of a training besides its data set.
 
     Attributes:
         encoder_weights: a Keras weights file, or "imagenet".
@@ -42,7 +42,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class CaptionRun:
-    """What to train, on what, and where to.
+    """The configuration of a training on captions: data, model, output and stages.
 
     Attributes:
         dataset: photos and captions, with a train and a dev split.
@@ -67,12 +67,12 @@ class CaptionRun:
     strategy: str = "auto"
 
     def with_precision(self) -> "CaptionRun":
-        """Return the same with the precision that is best here in the place of "auto"."""
+        """Return the configuration with "auto" replaced by the precision that is best here."""
         precision = choose_precision(self.training.precision)
         return dataclasses.replace(self, training=dataclasses.replace(self.training, precision=precision))
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the outcome, flat, by the names that users know."""
+        """Return the settings that decide the outcome in one dictionary, by the names that users know."""
         sizes, sources = dataclasses.asdict(self.model.decoder), self.sources
         teachers = [str(each) for each in sources.teachers]
         if self.model.encoder.network == COMPACT:
@@ -92,7 +92,7 @@ class CaptionRun:
 
 
 def digest(dataset: CaptionDataset) -> str:
-    """Name what is trained and chosen on: photos and captions of the train and dev splits."""
+    """Return a digest of the photos and captions of the train and dev splits."""
     content = {
         name: [(example.image.name, example.captions) for example in examples]
         for name, examples in dataset.splits.items()

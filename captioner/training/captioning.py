@@ -63,7 +63,7 @@ class CaptionTraining(Training):
         self.network: CaptionModel
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the outcome, flat, by the names that users know."""
+        """Return the settings that decide the outcome in one dictionary, by the names that users know."""
         return self.config.settings()
 
     def check(self) -> None:
@@ -176,7 +176,7 @@ class CaptionTraining(Training):
         write_epochs(self.output, self.parent_progress.followed_by(progress))
 
     def save_draft(self, stage: Stage) -> None:
-        """Write the model as the stage has made it so far, with the search that its epochs are to be found by."""
+        """Write the model that the stage has trained so far, with the search settings of the configuration."""
         scored, model, tuned = stage.scored, self.model, self.tuned
         if isinstance(scored, TunedModel):
             assert tuned is not None

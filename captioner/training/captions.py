@@ -65,9 +65,9 @@ def log_left_captions(captions: Sequence[Sequence[object]], captions_per_image: 
 
 
 def fitted(decoding: DecodingConfig, sentences: Sequence[Sequence[str]]) -> DecodingConfig:
-    """Return how to search where most of what the captions are made of are characters, which repeat in good sentences.
+    """Return search settings that fit the captions: characters of unspaced scripts repeat even in good sentences.
 
-    As many words in a row as are not said twice by default are then counted in characters.
+    Where most tokens are such characters, the default length of phrases that must not repeat is counted in them.
     """
     words_in_a_row = DecodingConfig().no_repeat_ngram_size
     characters = sum(is_unspaced(word) for words in sentences for word in words)

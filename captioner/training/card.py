@@ -16,7 +16,7 @@ LICENCES = {
 
 
 def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
-    """Tell what reads the photos."""
+    """Describe the encoder."""
     encoder, grid = model.encoder, f"{model.decoder.locations} places of {model.decoder.channels} channels"
     if encoder.network == COMPACT:
         story = ""
@@ -47,7 +47,7 @@ def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
 
 
 def _training(model: ModelConfig, training: TrainingConfig, metrics: dict[str, Any]) -> str:
-    """Tell how it learned from captions, or that it did not."""
+    """Describe the training on captions, or say that there was none."""
     base = metrics["settings"].get("init_from")
     begun = f" Its first weights were those of `{Path(base).name}`." if base else ""
     if not metrics["epochs"]:
@@ -65,7 +65,7 @@ def _training(model: ModelConfig, training: TrainingConfig, metrics: dict[str, A
 
 
 def _stages(settings: dict[str, Any]) -> str:
-    """Tell what came after the cross-entropy on frozen features, and last."""
+    """Describe the stages after the cross-entropy on frozen features, and the adjustment of the logits."""
     lines = ""
     if settings.get("fine_tune_epochs"):
         epochs = settings["fine_tune_epochs"]
@@ -96,7 +96,7 @@ def _stages(settings: dict[str, Any]) -> str:
 
 
 def _before(metrics: dict[str, Any]) -> str:
-    """Tell how the model learned that this training started from."""
+    """Describe the training of the model that this training started from."""
     before = metrics.get("before")
     if not before or not before.get("epochs"):
         return ""
@@ -109,7 +109,7 @@ def _before(metrics: dict[str, Any]) -> str:
 
 
 def _where_all_stands(metrics: dict[str, Any]) -> str:
-    """Tell which file holds which figures."""
+    """Describe which file holds which figures."""
     if not metrics["epochs"]:
         return "`metrics.json` all settings."
     earlier = metrics.get("epochs_before")

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CharRun:
-    """What to train, on what, and where to.
+    """The configuration of a training on characters: text, model, training and output.
 
     Attributes:
         corpus: the text.
@@ -51,7 +51,7 @@ class CharRun:
     output: Path
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the outcome, flat, by the names that users know."""
+        """Return the settings that decide the outcome in one dictionary, by the names that users know."""
         text = self.corpus.text.encode("utf-8", errors="surrogatepass")
         return {
             **{name: value for name, value in dataclasses.asdict(self.model).items() if name != "vocabulary_size"},
@@ -88,7 +88,7 @@ class CharTraining(Training):
         self.output = config.output
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the outcome, flat, by the names that users know."""
+        """Return the settings that decide the outcome in one dictionary, by the names that users know."""
         return self.config.settings()
 
     def check(self) -> None:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage has come.
+    """The progress of a stage.
 
     Attributes:
         epoch: epochs done.
@@ -50,12 +50,12 @@ class Progress:
         return sum(row["seconds"] for row in self.history)
 
     def followed_by_epoch(self, row: dict[str, float], improved: bool) -> "Progress":
-        """Return this and one more epoch, which is the best if it `improved`."""
+        """Return the progress after one more epoch, which is the best if it `improved`."""
         epoch = int(row["epoch"])
         return Progress(epoch, epoch if improved else self.best_epoch, [*self.history, row])
 
     def followed_by(self, stage: "Progress") -> "Progress":
-        """Return this and a later stage as one, whose epochs count on; the best is that of the later stage, if any.
+        """Return this progress and a later stage's as one, epochs counted on; the best is the later stage's, if any.
 
         The weights that the later stage started from are those of the best epoch here, so it has no epoch 0.
         """
@@ -113,7 +113,7 @@ class Checkpoint:
         return progress
 
     def progress(self) -> Progress:
-        """Read how far the run has come, without its weights.
+        """Read the progress of the run, without its weights.
 
         Raises:
             UsageError: the run was started with other settings; the message names them.

@@ -54,9 +54,9 @@ log = logging.getLogger(__name__)
 
 
 class CompactTraining(Training):
-    """With a teacher the encoder first learns to see what the teacher sees, then both networks learn the captions.
+    """Imitation of a teacher, if there is one, by the encoder, then joint training of both networks on the captions.
 
-    Without one they learn from the captions alone.
+    Without a teacher both networks learn from the captions alone.
 
     Args:
         config: what to train.
@@ -71,7 +71,7 @@ class CompactTraining(Training):
         self._learned: dict[str, Any] = {}
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the outcome, flat, by the names that users know."""
+        """Return the settings that decide the outcome in one dictionary, by the names that users know."""
         return self.config.settings() | self._learned
 
     def check(self) -> None:
@@ -203,7 +203,7 @@ class CompactTraining(Training):
         write_epochs(self.output, progress)
 
     def save_draft(self, stage: Stage) -> None:
-        """Write the model as the stage has made it so far, with the search that its epochs are to be found by."""
+        """Write the model that the stage has trained so far, with the search settings of the configuration."""
         encoder, captioner = self._kept(stage.scored)
         save_compact(self.output, self.model, self.context.vocabulary, captioner, encoder)
 
@@ -240,7 +240,7 @@ class CompactTraining(Training):
 
 
 def begin_with_the_mean(network: PhotoModel, mse: NormalizedMSE) -> None:
-    """Let an untrained pupil give nearly what someone says who knows only the mean: hundreds of steps are saved."""
+    """Initialise an untrained pupil close to the mean of the targets, which saves hundreds of steps."""
     norm = network.captioner.decoder.place_norm
     norm.beta.assign(mse.mean)
     norm.gamma.assign(mse.deviation * FIRST_GUESS)

@@ -1,4 +1,4 @@
-"""What all stages of one training of captions share."""
+"""The context that all stages of a training on captions share."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -30,11 +30,11 @@ class Context:
     profile: Profile = field(default_factory=Profile)
 
     def with_settings(self, **changes: Any) -> "Context":
-        """Return the same with other settings of `training`."""
+        """Return the context with other settings of `training`."""
         return replace(self, training=replace(self.training, **changes))
 
     def with_data(self, train: Split, dev: Split) -> "Context":
-        """Return the same with other splits, whose captions become tokens if they are not yet."""
+        """Return the context with other splits, whose captions become tokens if they are not yet."""
         max_length = self.decoding.max_length
         train, dev = (each if each.tokens else each.encoded(self.vocabulary, max_length) for each in (train, dev))
         return replace(self, train=train, dev=dev)

@@ -13,7 +13,7 @@ MOST_SHARDS = 4
 
 
 def has_gpu() -> bool:
-    """Tell whether TensorFlow may use a GPU."""
+    """Return whether TensorFlow may use a GPU."""
     return bool(tf.config.get_visible_devices("GPU"))
 
 
@@ -23,7 +23,7 @@ def shard_count() -> int:
 
 
 def describe_devices() -> str:
-    """Name what computes: "2 processor cores", or the GPUs."""
+    """Describe the devices that compute: "2 processor cores", or the GPUs."""
     gpus = tf.config.get_visible_devices("GPU")
     if not gpus:
         cores = available_cores()
@@ -33,7 +33,7 @@ def describe_devices() -> str:
 
 
 def give_each_shard_its_core() -> None:
-    """Let an operation use as many threads as there are cores for each shard; before TensorFlow's first operation.
+    """Set the threads of an operation to the cores of a shard; call it before TensorFlow's first operation.
 
     In a process in which TensorFlow has already run, nothing changes, and shards gain less.
     """
@@ -45,13 +45,13 @@ def give_each_shard_its_core() -> None:
 
 
 def compute_capabilities() -> list[tuple[int, int]]:
-    """Return the compute capability, such as (8, 0), of each GPU that may be used; (0, 0) of one that tells none."""
+    """Return the compute capability of each GPU that may be used, such as (8, 0); (0, 0) where it is unknown."""
     details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
     return [each.get("compute_capability") or (0, 0) for each in details]
 
 
 def prepare_devices(strategy: str) -> None:
-    """Choose what TensorFlow may use, before its first operation; in a process where it has run, nothing changes.
+    """Choose the devices that TensorFlow may use, before its first operation; after that nothing changes.
 
     Of several GPUs the first is used, unless `mirrored` asks for all: the others are left to other processes. GPUs take
     memory as they need it, and not all at once. Where there is none, each shard gets its core.
@@ -72,7 +72,7 @@ def prepare_devices(strategy: str) -> None:
 
 
 def choose_strategy(name: str) -> tf.distribute.Strategy:
-    """Return how devices share a batch: `mirrored` takes all GPUs, `auto` the first alone.
+    """Return the strategy by which devices share a batch: `mirrored` takes all GPUs, `auto` the first alone.
 
     Where there is no GPU, TensorFlow's CPU devices are mirrored; there is one of them unless somebody has cut it.
 

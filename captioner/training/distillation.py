@@ -1,4 +1,4 @@
-"""What trained models say of the next word of each caption, for a pupil to learn from (Hinton et al. 2015)."""
+"""Trained models' probabilities of the next word of each caption, for a pupil to learn from (Hinton et al. 2015)."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ def refuse_other_encoder(directory: Path, ours: EncoderConfig) -> None:
 def load_teacher(
     directory: Path, encoder_weights: str | Path, fine_tune_after: str, vocabulary: Vocabulary
 ) -> TunedModel:
-    """Load a trained model as one that reads what a pupil's frozen layers see.
+    """Load a trained model as one that reads the grids of a pupil's frozen layers.
 
     Args:
         directory: of a model that `refuse_other_encoder` accepts.
@@ -82,7 +82,7 @@ def likeliest(probabilities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def teacher_probabilities(teachers: Sequence[TunedModel], grids: Split) -> FeatureStore:
     """Return the mean of the teachers' probabilities of each next word, in each view of each photo.
 
-    What they said is kept in the cache; killed at any moment, the next call resumes.
+    The result is kept in the cache; killed at any moment, the next call resumes.
 
     Args:
         teachers: models with one vocabulary.
@@ -117,7 +117,7 @@ def teacher_probabilities(teachers: Sequence[TunedModel], grids: Split) -> Featu
 
 
 class _TeacherMaker(RowMaker):
-    """Asks teachers for the next words of the captions of a view.
+    """A maker of rows with the teachers' next words of the captions of a view.
 
     Args:
         teachers: what is asked.
@@ -135,7 +135,7 @@ class _TeacherMaker(RowMaker):
         self._graphs = ShapeGraphs(lambda batch: _mean(teachers, batch))
 
     def make(self, rows: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows and what the teachers say (M, P, C)."""
+        """Return the rows and the teachers' likeliest words with their probabilities (M, P, C)."""
         views = self._grids.views
         captions = [self._grids.tokens[self._photos[int(row // views * views)]] for row in rows]
         numbers = [longest_first(each, range(len(each))) for each in captions]

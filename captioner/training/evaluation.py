@@ -96,7 +96,7 @@ def tune_decoding(
 
 
 def write_predictions(path: Path, split: Split, captions: Sequence[Sequence[str]]) -> None:
-    """Write a JSON line a photo: its name, its caption, and the references as they are scored."""
+    """Write one JSON line per photo: its name, its caption, and the references as they are scored."""
     rows = zip(split.names, captions, split.captions, strict=True)
     lines = [
         {"image": name, "caption": join_words(words), "references": [join_words(each) for each in references]}
@@ -108,7 +108,7 @@ def write_predictions(path: Path, split: Split, captions: Sequence[Sequence[str]
 def describe_captions(
     captions: Sequence[Sequence[str]], split: Split, training: Sequence[Sequence[str]]
 ) -> dict[str, Any]:
-    """Tell what captions are like (`captioner.metrics.caption_statistics`), with examples that no one has chosen.
+    """Return statistics of captions (`captioner.metrics.caption_statistics`), with examples picked by score alone.
 
     Args:
         captions: of the photos of the split.
@@ -142,7 +142,7 @@ def describe_captions(
 def score_captions(
     captions: Sequence[Sequence[str]], split: Split, name: str, decoding: DecodingConfig
 ) -> dict[str, Any]:
-    """Score captions of a split against all its references; x 100, with how they came about."""
+    """Score captions of a split against all its references; return the scores, x 100, and the search settings."""
     return {
         **score(captions, split.captions),
         "images": len(captions),

@@ -21,7 +21,7 @@ EPOCH_BEAM_WIDTH = 3
 
 
 class Evaluator:
-    """Measures the loss of a network on dev, lets it caption the photos, and scores the captions.
+    """The evaluation of a network on dev: its loss, its captions of the photos, and their scores.
 
     Args:
         context: words, settings, search.

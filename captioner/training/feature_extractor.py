@@ -1,4 +1,4 @@
-"""Features of arrays that never change, through layers that do."""
+"""Extraction of features from fixed arrays, through layers whose weights change."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +16,7 @@ BATCH_SIZE = 50
 
 
 class FeatureExtractor:
-    """Reads arrays through a network, on all cores; its weights may change between calls.
+    """A feature extractor that runs a network on all cores; its weights may change between calls.
 
     Args:
         network: arrays (B, ...) to features (B, L, D), in float32.

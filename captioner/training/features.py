@@ -61,7 +61,7 @@ def images_at_once(size: int) -> int:
 
 
 class _FeatureMaker(PhotoRowMaker):
-    """Reads views of photos through an encoder."""
+    """A maker of rows with the features of views of photos."""
 
     title = "features"
 
@@ -83,7 +83,7 @@ class _FeatureMaker(PhotoRowMaker):
 
 
 def refuse_constant(features: np.ndarray, feature_layer: str) -> None:
-    """Refuse features (N, ...) that say nothing: a weights file with holes would train a model that ignores the photo.
+    """Refuse constant features (N, ...): a weights file with holes would train a model that ignores the photo.
 
     Raises:
         CaptionerError: they are equal for several photos, or not finite.
@@ -135,7 +135,7 @@ def read_pixels(photos: Sequence[Path], size: int) -> PhotoRows:
 
 
 class _PixelMaker(PhotoRowMaker):
-    """Squashes photos to squares."""
+    """A maker of rows with photos squashed to squares."""
 
     title = "photos"
 

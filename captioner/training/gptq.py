@@ -47,11 +47,11 @@ class Moments:
 
     @classmethod
     def of(cls, size: int) -> "Moments":
-        """Return those of no patches of so many numbers."""
+        """Return the moments of no patches, each of `size` numbers."""
         return cls(np.zeros((size, size)), np.zeros(size))
 
     def add(self, patches: np.ndarray) -> None:
-        """Count patches (P, N)."""
+        """Add patches (P, N) to the sums."""
         self.second += patches.T @ patches
         self.first += patches.sum(0)
         self.count += len(patches)
@@ -60,7 +60,7 @@ class Moments:
 def find_roundings(
     encoder: keras.Model, images: np.ndarray, known: Collection[str] = (), seed: int = 0
 ) -> dict[str, Rounding]:
-    """Find how to round the convolutions of an encoder; see `captioner.data.roundings` for the keys.
+    """Find the roundings of an encoder's convolutions; see `captioner.data.roundings` for the keys.
 
     Args:
         encoder: images (B, S, S, 3) to features (B, L, D).
@@ -113,7 +113,7 @@ def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def round_kernel(convolution: Convolution, moments: Moments) -> Rounding:
-    """Find how to round a kernel, each channel with the usual scale or a narrower one, whichever errs less."""
+    """Find the rounding of a kernel, each channel with the usual scale or a narrower one, whichever errs less."""
     channels = len(convolution.kernel)
     weights = convolution.kernel.reshape(channels, -1).astype(np.float64)  # (O, N)
     second = moments.second / moments.count

@@ -1,4 +1,4 @@
-"""What a network begins with: its words, their frequencies, and the weights of a model trained before."""
+"""The start of a network: its words, their frequencies, and the weights of a model trained before."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How the model that a training starts from was trained itself."""
+"""The metrics and epochs of the model that a training starts from."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from captioner.training.run import METRICS
 
 
 def parent_metrics(base: Path) -> dict[str, Any] | None:
-    """Return the metrics that tell how the model in directory `base` was trained; None where there are none.
+    """Return the metrics of the training of the model in directory `base`; None where there are none.
 
     Raises:
         CaptionerError: its metrics are no JSON.
@@ -29,7 +29,7 @@ def parent_metrics(base: Path) -> dict[str, Any] | None:
 
 
 def parent_history(base: Path, metrics: dict[str, Any] | None, data: str) -> Progress:
-    """Return the epochs of the model in `base`; none where it does not tell or learned and was scored on other photos.
+    """Return the epochs of the model in `base`; none where they are unknown, or come from other photos.
 
     Args:
         base: its directory.

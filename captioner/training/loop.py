@@ -65,7 +65,7 @@ class Stage(ABC):
 
     @abstractmethod
     def quality(self, row: Row) -> tuple[float, ...]:
-        """Return what epochs are compared by: the greatest is the best."""
+        """Return the key by which epochs are compared: the greatest is the best."""
 
     @abstractmethod
     def summary(self, row: Row) -> str:

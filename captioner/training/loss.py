@@ -1,4 +1,4 @@
-"""What training lowers: cross-entropy with smoothed labels, and with what teachers say."""
+"""The loss of words: cross-entropy with smoothed labels, and with teachers' probabilities."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How far the regions that a pupil sees lie from those that its teacher sees."""
+"""The error of the regions that a pupil sees against those that its teacher sees."""
 
 import keras
 import numpy as np

@@ -32,7 +32,7 @@ def choose_precision(precision: str) -> str:
 
 
 def _multiplies_bfloat16(flags: set[str], vendor: set[str]) -> bool:
-    """Tell from Linux's names whether an x86 processor multiplies bfloat16 faster than float32.
+    """Return, by Linux's names, whether an x86 processor multiplies bfloat16 faster than float32.
 
     AMX does. The instructions for vectors do on AMD's processors; on Intel's they cost twice the time of float32.
     """

@@ -15,7 +15,7 @@ PHOTOS = 48
 
 
 def model_roundings(encoder: keras.Model, photos: Sequence[Path], known: Collection[str] = ()) -> dict[str, Rounding]:
-    """Find how to round the convolutions of an encoder, by the keys of their kernels.
+    """Find the roundings of an encoder's convolutions, by the keys of their kernels.
 
     Args:
         encoder: images (B, S, S, 3) to features (B, L, D).

@@ -39,7 +39,7 @@ class PhotoRows:
 
 
 class RowMaker(ABC):
-    """Makes rows of a store.
+    """A maker of rows for a store.
 
     Attributes:
         title: of the progress bar.
@@ -94,7 +94,7 @@ def fill(store: FeatureStore, chunks: Iterable[np.ndarray], maker: RowMaker) -> 
 
 
 class PhotoRowMaker(RowMaker):
-    """Makes rows of photos, each opened under a budget in a process of its own.
+    """A maker of rows from photos, each opened under a budget in a process of its own.
 
     Use it as a context manager, which ends those processes.
 

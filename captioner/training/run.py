@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Callback(Protocol):
-    """What follows a training from outside."""
+    """A listener that follows the epochs of a training."""
 
     def on_epoch_end(self, row: Row) -> None:
         """Take the figures of an epoch, as `history.csv` has them; the best model so far is in the directory."""
@@ -48,7 +48,7 @@ class Training(ABC):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Return what decides the outcome, flat, by the names that users know."""
+        """Return the settings that decide the outcome in one dictionary, by the names that users know."""
 
     @abstractmethod
     def check(self) -> None:

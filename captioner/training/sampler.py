@@ -12,7 +12,7 @@ from captioner.training.shards import shard_bounds
 
 
 class Sampler:
-    """Draws captions from a network, word by word with the probabilities that it gives, compiled.
+    """A compiled sampler of captions, word by word with the probabilities that a network gives.
 
     Args:
         network: the model.

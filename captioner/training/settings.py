@@ -1,4 +1,4 @@
-"""What the settings of a run become: a model's configuration and its training's, or a refusal."""
+"""The configurations of a model and its training, made from the settings of a run and checked."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -55,7 +55,7 @@ Models = Mapping[Path, ModelConfig]
 
 
 def check_runs(runs: list[RunSettings]) -> None:
-    """Refuse what one of the runs cannot do before the first of them begins.
+    """Check the settings of all runs before the first of them begins.
 
     Raises:
         UsageError: settings contradict each other, or one has no effect.
@@ -81,7 +81,7 @@ def check_runs(runs: list[RunSettings]) -> None:
 
 
 def with_models(run: RunSettings) -> RunSettings:
-    """Return a run in which shipped models that are named, to start from or to teach, stand with their directories."""
+    """Return the run with the names of shipped models, to start from or to teach, replaced by their directories."""
     values = dict(run.values)
     if values.get("init_from"):
         values["init_from"] = str(model_directory(values["init_from"]))
@@ -128,7 +128,7 @@ def configure(run: RunSettings, models: Models | None = None) -> tuple[ModelConf
 
 
 def _training(values: Mapping[str, Any], compact: bool) -> TrainingConfig:
-    """Return how to train; which defaults hold depends on the encoder, and on what the run starts from."""
+    """Return the training's configuration; its defaults depend on the encoder, and on what the run starts from."""
     base = values.get("init_from")
     encoder = (COMPACT_TAUGHT if values.get("teachers") or base else COMPACT_ALONE) if compact else None
     defaults = {

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Manner:
-    """How to run a training, which does not change its outcome.
+    """Settings of a run that do not change its outcome.
 
     Attributes:
         resume: whether to continue what lies in the output directory; otherwise it is started over.

@@ -24,7 +24,7 @@ READ_EVERY = 0.5
 
 
 class Objective(ABC):
-    """What a step lowers: named sums over a batch, and the loss that is made of them.
+    """A training objective: named sums over a batch, and the loss that is computed from them.
 
     Attributes:
         names: of the sums.
@@ -46,7 +46,7 @@ class Objective(ABC):
 
 
 class Step:
-    """Runs an objective over batches and, with an optimiser, trains by it.
+    """An objective, compiled to run over batches and, with an optimiser, to train on them.
 
     The recurrence is unrolled, so a graph has a fixed number of time steps. Captions come in few lengths, and each
     length gets a graph of its own. (`keras.Model.fit` would trace one graph with a loop, or pad all captions to the

@@ -37,7 +37,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class TeacherRegions:
-    """What a teacher sees in the views of photos.
+    """The regions that a teacher sees in views of photos.
 
     Attributes:
         values: float16 (N * V, L, U), the decoder's regions, those of a photo's views side by side; an array or what
@@ -55,13 +55,13 @@ class TeacherRegions:
 
 @dataclass(frozen=True)
 class TaughtImages:
-    """Photos as a training augments them, with what a teacher sees in their views, if there is one."""
+    """Photos as a training augments them, with the regions that a teacher sees in their views, if there is one."""
 
     images: ImageDataset
     regions: TeacherRegions | None = None
 
     def batch(self, rows: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return what `augment` takes of the photos of these rows (B,), and their `teacher_regions` (B, L, U)."""
+        """Return the arguments of `augment` for photos by their rows (B,), and their `teacher_regions` (B, L, U)."""
         augmented = self.images.batch(rows, rng)
         if self.regions is None:
             return augmented.arrays()
@@ -69,7 +69,7 @@ class TaughtImages:
 
 
 def read_teacher_regions(photos: Sequence[Path], views: Views, teacher: Teacher) -> TeacherRegions:
-    """Return what the teacher sees in V views of each of N photos, from the cache where it is there.
+    """Return the teacher's regions of V views of each of N photos, from the cache where they are there.
 
     Raises:
         CaptionerError: the cache cannot be written to, or the encoder sees nothing.
@@ -94,7 +94,7 @@ def read_teacher_regions(photos: Sequence[Path], views: Views, teacher: Teacher)
 
 
 class _RegionMaker(PhotoRowMaker):
-    """Reads all views of a photo through a teacher."""
+    """A maker of rows with the teacher's regions of all views of a photo."""
 
     title = "views of each photo, as the teacher sees them"
 

@@ -8,7 +8,7 @@ from captioner.extras import require
 
 
 class TensorBoard:
-    """Write each figure of an epoch as a scalar; the step is the number of the epoch.
+    """A callback that writes each figure of an epoch as a scalar; the step is the number of the epoch.
 
     Args:
         directory: where the files of events go; made with the first epoch.

@@ -15,7 +15,7 @@ STREAMS = 64
 
 
 def shifted(targets: np.ndarray) -> np.ndarray:
-    """Return what is read when `targets` (..., N) are to be predicted: the start token, then all but the last."""
+    """Return the inputs for which `targets` (..., N) are to be predicted: the start token, then all but the last."""
     start = np.full_like(targets[..., :1], CharacterVocabulary.start)
     return np.concatenate([start, targets[..., :-1]], axis=-1)
 

@@ -54,7 +54,7 @@ class Views:
         return cls(boxes, mirrored, retouches)
 
     def fingerprint(self) -> str:
-        """Name these views, for the fingerprints of what is made of them."""
+        """Return a digest of these views, for the fingerprints of what is made of them."""
         drawn = (self.boxes, self.mirrored, self.retouches)
         return fingerprint([], *(each.tobytes().hex() for each in drawn if each is not None))
 

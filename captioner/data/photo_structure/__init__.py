@@ -1,4 +1,4 @@
-"""What a photo's file says of its inside, read without decoding a pixel.
+"""The structure of a photo's file, read without decoding a pixel.
 
 A decoder trusts the file: it keeps notes of any size, follows places that lead in circles, and takes the memory that a
 header asks for. So each format has a module here that walks the file's parts, keeps those that the pixels need, and

@@ -213,7 +213,7 @@ def _top(view: memoryview) -> list[_Box]:
 
 
 def _boxes(view: memoryview, place: int, end: int) -> Iterator[_Box]:
-    """Give the boxes one after the other; a last one that leads outside ends with what is around it."""
+    """Yield the boxes one after the other; a last one that leads outside ends with what is around it."""
     end = min(end, len(view))
     while place + 8 <= end:
         length, name, start = number(view, place, 4), bytes(view[place + 4 : place + 8]), place + 8
@@ -243,7 +243,7 @@ def _size(view: memoryview, items: _Items, item: int) -> tuple[int, int]:
 
 
 def _is_deep(view: memoryview, items: _Items, item: int) -> bool:
-    """Tell whether an item has more than 8 bits a channel, or does not say."""
+    """Return whether an item has more than 8 bits a channel, or does not say."""
     box = items.property(item, b"pixi")
     if box is None:
         return items.types.get(item, (b"", 0))[0] not in _DERIVED

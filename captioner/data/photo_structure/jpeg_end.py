@@ -64,7 +64,7 @@ def endings(spans: Sequence[bytes | memoryview]) -> list[bytes]:
 
 
 def lacks_end(scans: bytes | memoryview) -> bool:
-    """Tell whether there is no end marker behind the first scan."""
+    """Return whether there is no end marker behind the first scan."""
     return bytes(scans[-2:]) != _END and not re.search(_END, scans)
 
 

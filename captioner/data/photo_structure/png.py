@@ -68,7 +68,7 @@ def inspect(content: Content) -> Structure:
 
 
 def _is_needed(chunk: memoryview, kind: int) -> bool:
-    """Whether a picture of this kind needs a table, which is whole; all else stops no picture (section 13.1)."""
+    """Return whether a picture of this kind needs a table, which is whole; all else stops no picture (section 13.1)."""
     if chunk[4:8] == b"PLTE":
         return kind == _PALETTE
     shortest, longest = _TRANSPARENCY.get(kind, (1, 0))

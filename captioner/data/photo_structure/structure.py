@@ -12,7 +12,7 @@ MOST_PARTS = 100_000
 
 
 class Structure(NamedTuple):
-    """What decoding a photo takes, and which parts of the file it needs.
+    """The cost of decoding a photo, and the parts of the file that it needs.
 
     Attributes:
         format: Pillow's name for it.
@@ -51,7 +51,7 @@ def number(content: Content | memoryview, place: int, size: int, order: str = "b
 
 
 def count_part(parts: int, what: str) -> int:
-    """Count one part more.
+    """Return the number of parts, one more counted.
 
     Raises:
         OverflowError: no photo has so many.

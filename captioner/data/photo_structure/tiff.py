@@ -34,7 +34,7 @@ class _Entry(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Bytes of all values."""
+        """The bytes of all values."""
         return self.values * _BYTES.get(self.kind, 1)
 
 

@@ -1,4 +1,4 @@
-"""What the stages that are scored by captions have in common."""
+"""The base of the stages that are scored by captions."""
 
 from typing import ClassVar
 

@@ -51,11 +51,11 @@ class CrossEntropy(CaptionStage):
         return (), 0.0
 
     def objective(self) -> CaptionLoss:
-        """Return the loss that is lowered."""
+        """Return the loss to minimise."""
         return CaptionLoss(self.network, self.context.training.label_smoothing)
 
     def make_evaluator(self) -> Evaluator:
-        """Return what scores `scored`."""
+        """Return the evaluator of `scored`."""
         return Evaluator(self.context, self.scored, lambda: self.context.dev)
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class CrossEntropy(CaptionStage):
         return len(self.batches)
 
     def prepare(self, number: int, batch: Batch) -> Batch:
-        """Return what the network reads of a batch of `CaptionBatches`."""
+        """Return the network's input for a batch of `CaptionBatches`."""
         return {"features": self.context.train.features[batch["rows"]], **caption_arrays(batch)}
 
     def train_epoch(self, epoch: int, on_batch: Callable[[float], None]) -> Row:

@@ -17,7 +17,7 @@ from captioner.training.step import Batch
 
 
 class FineTuning(CrossEntropy):
-    """Cross-entropy on what the frozen layers of the encoder see, with the layers behind them trained too.
+    """Cross-entropy on the grids of the encoder's frozen layers, with the layers behind them trained too.
 
     Args:
         context: what all stages share, with the grids of the frozen layers as features.
@@ -41,16 +41,16 @@ class FineTuning(CrossEntropy):
         return self.network.layers_behind.trainable_variables, self.config.encoder_rate
 
     def objective(self) -> CaptionLoss:
-        """Return the loss that is lowered, of which the teachers have a share."""
+        """Return the loss to minimise, of which the teachers have a share."""
         return CaptionLoss(self.network, self.context.training.label_smoothing, self.config.distillation)
 
     def make_evaluator(self) -> Evaluator:
-        """Return what scores the decoder on what the layers see by then."""
+        """Return the evaluator of the decoder, on the features that the layers give by then."""
         extract = grid_extractor(self.scored.layers_behind)
         return Evaluator(self.context, self.scored.captioner, lambda: extract(self.context.dev))
 
     def prepare(self, number: int, batch: Batch) -> Batch:
-        """Return what the network reads of a batch, and what the teachers say of its words (N, C)."""
+        """Return the network's input for a batch, with the teachers' probabilities of its words (N, C)."""
         prepared = super().prepare(number, batch)
         if self._taught is None:
             return prepared

@@ -54,7 +54,7 @@ class RegionLoss(Objective):
 
 @dataclass(frozen=True)
 class ImitationData:
-    """What an imitation learns from, and is measured by.
+    """The training and dev data of an imitation, and its measure.
 
     Attributes:
         train: the training photos and the teacher's regions.
@@ -70,7 +70,7 @@ class ImitationData:
 
 
 class Imitation(Stage):
-    """Training of the encoder, and of the decoder's projection of it, on what a teacher sees.
+    """Training of the encoder, and of the decoder's projection of it, on the regions of a teacher.
 
     Args:
         network: its encoder, `place` and `place_norm` are trained.

@@ -31,7 +31,7 @@ from captioner.training.teacher_regions import TaughtImages
 
 @dataclass(frozen=True)
 class DistillationTargets:
-    """What the pupil learns of a teacher.
+    """The targets that the pupil takes from a teacher.
 
     Attributes:
         teacher: a decoder whose words have the numbers that the pupil's have, though there may be fewer.

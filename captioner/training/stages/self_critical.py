@@ -26,7 +26,7 @@ from captioner.training.step import Batch, States, Step
 
 
 class Reward:
-    """How good a caption is for a training photo: CIDEr-D against its captions, or a mixture with BLEU-4; 0 to 10.
+    """The reward of a caption of a training photo: CIDEr-D against its captions, or a mixture with BLEU-4; 0 to 10.
 
     `<end>` counts as a word, in the references too: without it the fewest words that score are the best caption, and
     sentences learn to break off (Rennie et al. 2017 found it so; so did we).
