@@ -84,7 +84,7 @@ def main() -> None:
         low, high = paired_interval(scores["float32"], scores[name])
         rows.append(
             {"encoder": name, "MB": len(network) / 1e6, "feature error": float(relative_rms(seen, exact))}
-            | {"BLEU-4": bleu(generated, references)[3], "CIDEr-D": 100 * float(scores[name].mean())}
+            | {"BLEU-4": 100 * bleu(generated, references)[3], "CIDEr-D": 100 * float(scores[name].mean())}
             | {"difference": 100 * float((scores[name] - scores["float32"]).mean()), "from": low, "to": high}
         )
         print(pd.DataFrame(rows).round(3).to_string(index=False), flush=True)

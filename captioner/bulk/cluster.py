@@ -203,7 +203,7 @@ class _Actor:
 def kill_processes() -> None:
     """End what Ray has started on this machine, at once and without its own shutdown, which takes seconds."""
     try:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
     except ImportError:
         return  # they end by themselves when this process has: most at once, some after a minute
     with suppress(psutil.Error):

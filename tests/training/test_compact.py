@@ -128,7 +128,7 @@ def taught(alone, folder) -> CaptionRun:
 
 def test_a_pupil_follows_its_teacher_into_a_directory_of_its_own(taught, folder):
     assert {path.name for path in taught.output.iterdir()} == {
-        *("config.json", "vocabulary.json", "encoder.tflite", "decoder.npz"),
+        *("config.json", "vocabulary.json", "encoder.tflite", "encoder.int8.tflite", "decoder.npz"),
         *("metrics.json", "history.csv", "training.png", "README.md", "checkpoint"),
     }
     model = CaptionerDirectory.read(taught.output)
@@ -139,10 +139,12 @@ def test_a_pupil_follows_its_teacher_into_a_directory_of_its_own(taught, folder)
 
     # the directory is all that is needed, and both ways to read it agree
     photo = folder / "blue.png"
-    ours = Captioner.load(taught.output, encoder_weights=folder / "nothing.h5")(photo)
+    ours = Captioner.load(taught.output, encoder_weights=folder / "nothing.h5", precision="float32")(photo)
     keras = Captioner.load(taught.output, encoder_weights=folder / "nothing.h5", backend="keras")(photo)
     assert ours.text == keras.text
     assert ours.score == pytest.approx(keras.score, abs=1e-4)
+    in_int8 = Captioner.load(taught.output)(photo)
+    assert 0 < abs(in_int8.score - ours.score) < 0.2
 
 
 def test_what_was_scored_is_what_is_kept(taught):
