@@ -27,6 +27,9 @@ DAMPING = 0.01
 BLOCK = 64
 """Weights after whose rounding all later ones are changed at once, which is a product of matrices."""
 
+MOST_INPUTS = 8192
+"""Weights of a channel above which M would take more than 0.5 GB, and a kernel is left out."""
+
 AT_ONCE = 8
 """Photos read together."""
 
@@ -72,7 +75,7 @@ def find_roundings(
     unknown = [
         (key, layer, convolution)
         for layer, convolution in zip(layers, convolutions(encoder), strict=True)
-        if (key := kernel_key(convolution)) not in known
+        if (key := kernel_key(convolution)) not in known and convolution.kernel[0].size <= MOST_INPUTS
     ]
     if not unknown:
         return {}

@@ -19,8 +19,12 @@ SIZES = (
     *("--hidden-size", "8", "--embedding-dim", "6", "--batch-size", "4", "--seed", "3", "--precision", "float32"),
     *("--dropout", "0.2", "--epochs", "3"),
 )
+CAPTION_SIZES = (
+    *("--attention-dim", "5", "--min-count", "1", "--max-length", "5"),
+    *("--image-size", "150"),  # at 299 the encoder would be read from InceptionV3's weights
+)
 CAPTIONS = [
-    ["train", *SIZES, "--attention-dim", "5", "--min-count", "1", "--max-length", "5", "--output", "model"],
+    ["train", *SIZES, *CAPTION_SIZES, "--output", "model"],
     ["export", "--model", "model", "--format", "litert", "--output", "ready", "--encoder-weights", "weights.h5"],
 ]
 LATER = ("--fine-tune-epochs", "2", "--fine-tune-views", "2", "--self-critical-epochs", "2")

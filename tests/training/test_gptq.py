@@ -120,3 +120,9 @@ def test_kernels_whose_rounding_is_known_are_left_out():
     assert find_roundings(encoder, images).keys() == {first, second}
     assert find_roundings(encoder, images, known={first}).keys() == {second}
     assert find_roundings(encoder, images, known={first, second}) == {}
+
+
+def test_a_kernel_that_sees_too_much_is_left_out():
+    image = keras.Input((55, 55, 3))
+    encoder = keras.Model(image, keras.layers.Conv2D(2, 55)(image))  # 9,075 weights per channel
+    assert find_roundings(encoder, np.zeros((1, 55, 55, 3), np.float32)) == {}
