@@ -53,6 +53,6 @@ def _message(extra: str, purpose: str, module: str) -> str:
     lacks = f"{purpose} needs {NAMES.get(module, module)}, which is not installed"
     if module == _ONLY_BEFORE_3_14 and sys.version_info >= (3, 14):
         version = ".".join(map(str, sys.version_info[:2]))
-        return f"{lacks}: there is none for Python {version}; use Python 3.11 to 3.13, with captioner[{extra}]"
+        return f"{lacks}: there is none for Python {version}; use Python 3.11 to 3.13, with the extra {extra!r}"
     file = f"pip install -r {_FILES[extra]}, or: " if extra in _FILES else ""
-    return f"{lacks}; install it with: {file}pip install 'captioner[{extra}]'"
+    return f"{lacks}; install it with: {file}pip install '.[{extra}]', in Captioner's folder"

@@ -150,8 +150,12 @@ def test_what_is_there_is_not_asked_for():
 @pytest.mark.parametrize(
     ("extra", "missing", "rest"),
     [
-        ("train", "tensorflow", "TensorFlow, {}pip install -r requirements.txt, or: pip install 'captioner[train]'"),
-        ("plots", "matplotlib", "matplotlib, {}pip install 'captioner[plots]'"),
+        (
+            "train",
+            "tensorflow",
+            "TensorFlow, {}pip install -r requirements.txt, or: pip install '.[train]', in Captioner's folder",
+        ),
+        ("plots", "matplotlib", "matplotlib, {}pip install '.[plots]', in Captioner's folder"),
     ],
 )
 def test_what_is_missing_is_named_with_what_brings_it(monkeypatch, extra, missing, rest):
@@ -165,14 +169,14 @@ def test_where_there_is_no_tensorflow_another_python_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     monkeypatch.setattr(extras.sys, "version_info", (3, 14, 1))
     with pytest.raises(
-        CaptionerError, match=r"none for Python 3\.14; use Python 3\.11 to 3\.13, with captioner\[train\]$"
+        CaptionerError, match=r"none for Python 3\.14; use Python 3\.11 to 3\.13, with the extra 'train'$"
     ):
         require("train", "training")
 
 
 def test_an_import_that_fails_is_explained_only_where_an_extra_would_help(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    assert "'captioner[train]'" in explain(ModuleNotFoundError("No module", name="pandas.io"))
+    assert "'.[train]'" in explain(ModuleNotFoundError("No module", name="pandas.io"))
     assert explain(ModuleNotFoundError("No module", name="keras.nothing")) is None  # which is there, but broken
     assert explain(ModuleNotFoundError("No module", name="somebody_s")) is None
     assert explain(ImportError("no name")) is None
@@ -222,7 +226,7 @@ def test_a_missing_package_that_nobody_looked_for_is_no_traceback(monkeypatch, c
 
 def test_the_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(CaptionerError, match=r"captioner\.layers needs Keras, .*'captioner\[train\]'"):
+    with pytest.raises(CaptionerError, match=r"captioner\.layers needs Keras, .*'\.\[train\]'"):
         captioner.__getattr__("layers")  # an attribute, once it was imported
-    with pytest.raises(CaptionerError, match=r"training needs Keras, .*'captioner\[train\]'"):
+    with pytest.raises(CaptionerError, match=r"training needs Keras, .*'\.\[train\]'"):
         captioner.train("photos", "model")

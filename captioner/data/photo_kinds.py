@@ -33,7 +33,7 @@ READ = "JPEG, PNG, GIF, WebP, AVIF, HEIC, BMP or TIFF"
 """The kinds that are read, in words."""
 
 HEIF_PACKAGE = "pi_heif"
-INSTALL_HEIF = "to read HEIC: pip install -r requirements-heif.txt, or 'captioner[heif]'"
+INSTALL_HEIF = "to read HEIC: pip install -r requirements-heif.txt, or '.[heif]', in Captioner's folder"
 
 _OF_EXTENSION = {each: kind for kinds in (EXTENSIONS, _UNREAD) for kind, named in kinds.items() for each in named}
 _STARTS = {

@@ -23,7 +23,7 @@ def test_without_ray_it_says_what_to_install(monkeypatch, capsys, tmp_path, name
     assert status == 1
     assert err == (
         f"captioner: bulk needs {package}, which is not installed; install it with: pip install -r "
-        "requirements-cluster.txt, or: pip install 'captioner[cluster]'\n"
+        "requirements-cluster.txt, or: pip install '.[cluster]', in Captioner's folder\n"
     )
     assert not (tmp_path / "out").exists()
 

@@ -176,5 +176,5 @@ def test_the_larger_model_is_prepared_and_chosen(run, environment):
 def test_what_is_missing_is_named_with_its_extra(run, clone, arguments, extra):
     out, err, status = run(*arguments)
     assert (out, status, err.count("\n")) == ("", 1, 1), err
-    assert f"captioner[{extra}]" in err
+    assert f"'.[{extra}]'" in err
     assert not list(clone.glob("x*"))

@@ -420,7 +420,7 @@ def test_without_its_packages_the_command_tells_how_to_get_them(monkeypatch, cap
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"captioner: the page needs {package}, which is not installed; install it with: ")
-    assert err.endswith("pip install -r requirements-serve.txt, or: pip install 'captioner[serve]'\n")
+    assert err.endswith("pip install -r requirements-serve.txt, or: pip install '.[serve]', in Captioner's folder\n")
     assert err.count("\n") == 1
 
 

@@ -11,7 +11,7 @@ from captioner.training import tensorboard
 
 def test_without_the_package_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(CaptionerError, match=r"--tensorboard .*logs needs tensorboard, .*'captioner\[tensorboard\]'"):
+    with pytest.raises(CaptionerError, match=r"--tensorboard .*logs needs tensorboard, .*'\.\[tensorboard\]'"):
         tensorboard.TensorBoard(tmp_path / "logs")
     assert not (tmp_path / "logs").exists()
 
