@@ -50,10 +50,21 @@ def load_roundings(path: Path) -> dict[str, Rounding]:
     """
     content = path.read_bytes()
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("its arrays are compressed")  # and may unpack to any size
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("keys", "shapes", "steps", "narrow", "shift")}
         return dict(_unpacked(**arrays))
-    except (ValueError, LookupError, EOFError, zipfile.BadZipFile, lzma.LZMAError, TypeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        EOFError,
+        TypeError,
+        MemoryError,  # of a header that tells of an enormous array
+        zipfile.BadZipFile,
+        lzma.LZMAError,
+    ) as error:
         raise CaptionerError(f"{path} is damaged ({error}); copy it again") from error
 
 
@@ -67,6 +78,9 @@ def _unpacked(
     content = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=64 << 20).decompress(steps.tobytes(), total + 1)
     if len(content) != total:
         raise ValueError(f"expected {total} steps, found {len(content)}")
+    channels = int(shapes[:, 0].sum())
+    if len(shift) != channels or len(narrow) != -(-channels // 8):
+        raise ValueError(f"expected {channels} channels, found {len(shift)} shifts and {8 * len(narrow)} bits")
     flat, wide = np.frombuffer(content, np.int8), np.unpackbits(narrow).astype(bool)
     weight = channel = 0
     for key, shape, size in zip(keys.reshape(-1, 8), shapes.tolist(), sizes, strict=True):

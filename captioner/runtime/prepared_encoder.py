@@ -70,8 +70,13 @@ def prepare_encoder(
     convolutions = read_convolutions(weights, STEM + sum(BLOCKS.values()) - len(tuned)) + list(tuned)
     if precision != "float32":
         known = load_roundings(ROUNDINGS) | dict(roundings)
-        found = [known.get(kernel_key(each)) for each in convolutions]
+        found = [_rounding(each, known) for each in convolutions]
         template = Template.load(INT8)
         if precision == "int8" or all(found[slot.layer] for slot in template.slots if slot.is_int8):
             return template.filled(convolutions, found)
     return Template.load(FLOAT32).filled(convolutions)
+
+
+def _rounding(convolution: Convolution, known: Mapping[str, Rounding]) -> Rounding | None:
+    found = known.get(kernel_key(convolution))
+    return found if found and found.steps.shape == convolution.kernel.shape else None

@@ -1,4 +1,6 @@
+import io
 import lzma
+import zipfile
 
 import numpy as np
 import pytest
@@ -65,6 +67,8 @@ def packed(values: bytes) -> np.ndarray:
         {"keys": np.zeros(3, np.uint8)},
         {"keys": np.zeros(16, np.uint8)},
         {"narrow": np.array(["a"], object)},
+        {"narrow": np.zeros(0, np.uint8)},
+        {"shift": np.zeros(2, np.float16)},
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, arrays):
@@ -72,6 +76,22 @@ def test_what_does_not_fit_is_refused(tmp_path, arrays):
     path.write_bytes(pack_roundings({"ab" * 8: rounding(0, (3, 2, 1, 5))}))
     altered(path, **arrays)
     with pytest.raises(CaptionerError, match=r"r\.npz is damaged"):
+        load_roundings(path)
+
+
+def test_arrays_that_would_unpack_to_more_than_the_file_are_refused(tmp_path):
+    np.savez_compressed(tmp_path / "r.npz", keys=np.zeros(10_000_000, np.uint8))
+    with pytest.raises(CaptionerError, match="compressed"):
+        load_roundings(tmp_path / "r.npz")
+
+
+def test_a_header_of_an_enormous_array_is_damage(tmp_path):
+    path = tmp_path / "r.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 50,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("keys.npy", header.getvalue())
+    with pytest.raises(CaptionerError, match="damaged"):
         load_roundings(path)
 
 
