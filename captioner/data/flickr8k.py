@@ -100,11 +100,13 @@ def download(home: Path, base_url: str = BASE_URL) -> None:
     for archive, url in zip(ARCHIVES, urls, strict=True):
         try:
             with locked_directory(home):  # a second download finds what the first has brought
-                packed = home / archive.name
-                if not (home / archive.folder).is_dir():
+                packed, folder = home / archive.name, home / archive.folder
+                if not folder.is_dir() and not _unpacked(folder).is_dir():
                     _obtain(url, packed, archive)
-                    _unpack(packed, home / archive.folder)
-                packed.unlink(missing_ok=True)
+                    _unpack(packed, folder)
+                packed.unlink(missing_ok=True)  # before the folder has its name, after which nobody looks for it
+                if not folder.is_dir():
+                    _unpacked(folder).replace(folder)
         except (OSError, HTTPException, ValueError) as error:
             if tells_of_no_room(error):
                 raise
@@ -134,9 +136,13 @@ def _obtain(url: str, packed: Path, archive: Archive) -> None:
         obtain(url, packed, archive.md5)
 
 
-def _unpack(packed: Path, folder: Path) -> None:
-    """Unpack into a folder beside; when all is there, its one top folder, or else all of it, becomes `folder`."""
+def _unpacked(folder: Path) -> Path:
+    """Return the name that a folder has from when all of it is there until its archive is removed."""
+    return folder.with_name(f".{folder.name}.unpacked")
 
+
+def _unpack(packed: Path, folder: Path) -> None:
+    """Unpack into a folder beside; when all is there, its one top folder, or else all of it, is `_unpacked(folder)`."""
     temporary = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -146,7 +152,7 @@ def _unpack(packed: Path, folder: Path) -> None:
             for info in progress_bar(members, desc=f"unpacking {packed.name}", unit="file", delay=2):
                 file.extract(info, temporary)
         top = list(temporary.iterdir())
-        (top[0] if len(top) == 1 and top[0].is_dir() else temporary).replace(folder)
+        (top[0] if len(top) == 1 and top[0].is_dir() else temporary).replace(_unpacked(folder))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: encrypted, or odd packing
         raise WrongFileError(f"{packed} cannot be unpacked ({error}); delete it") from error
     finally:
