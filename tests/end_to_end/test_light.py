@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MOST_MEGABYTES = 180
-"""That the installed packages take, without pip and what Python puts beside it."""
+MOST_MEGABYTES = 190
+"""That base and page take together, without pip and what Python puts beside it. The base alone takes 175."""
 
 ENCODER = os.environ.get("CAPTIONER_ENCODER_WEIGHTS", "")
 
