@@ -63,7 +63,7 @@ def main() -> None:
         exported = Path(name, "export")
         if captioner_command(["export", "--model", str(shipped_model()), "--output", str(exported)]):
             sys.exit("the model could not be exported")
-        captioner = Captioner.load(shipped_model())
+        captioner = Captioner.load(shipped_model(), precision="float32")
 
         import tensorflow as tf
 
