@@ -219,7 +219,7 @@ def test_without_the_library_the_message_names_the_extra(monkeypatch, tmp_path):
     path = tmp_path / "IMG_1.HEIC"
     path.write_bytes(HEIC["plain"])
     with pytest.raises(
-        PhotoError, match=r"IMG_1\.HEIC: HEIC, .*pip install -r requirements-heif\.txt, or 'captioner\[heif\]'"
+        PhotoError, match=r"IMG_1\.HEIC: HEIC, .*pip install -r requirements-heif\.txt, or '\.\[heif\]'"
     ):
         open_photo(path)
 
