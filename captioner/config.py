@@ -513,6 +513,31 @@ class GenerationConfig:
     num_samples: int = setting(1, "texts to write", ge=1, le=10_000, group=GENERATION)
 
 
+@dataclass(frozen=True)
+class CalibrationConfig:
+    """What a captioning model knows of its own doubt; `captioner.data.calibration` has the arrays.
+
+    Attributes:
+        sure: the confidence from which a caption is called sure.
+        guess: the confidence below which it is called a guess.
+        least: the confidence that nine of ten dev captions reach.
+        unfamiliar: the distance above which a photo is called unfamiliar.
+        length_penalty: of the scores that confidence is read from, whatever a search was ranked by.
+        points: in the table from scores to confidence (P).
+        directions: that the training photos vary in (R).
+        photos: dev photos that all of this was fitted on.
+    """
+
+    sure: float = setting(1.0, ge=0.0, le=1.0)
+    guess: float = setting(0.0, ge=0.0, le=1.0)
+    least: float = setting(0.0, ge=0.0, le=1.0)
+    unfamiliar: float = setting(0.0, ge=0.0, le=1e9)
+    length_penalty: float = setting(0.0, ge=0.0, le=10.0)
+    points: int = setting(2, ge=2, le=1000)
+    directions: int = setting(1, ge=1, le=4096)
+    photos: int = setting(0, ge=0, le=2**31 - 1)
+
+
 _CLASSES: Mapping[str, Iterable[Any]] = {
     CAPTION: (
         *(RunConfig, EncoderConfig, DecoderConfig, DecodingConfig),

@@ -67,6 +67,8 @@ def check_value(about: dataclasses.Field[Any], hint: Any, value: Any, where: str
     Raises:
         CaptionerError: it is of another type or out of bounds.
     """
+    if isinstance(hint, types.UnionType) and value is not None:
+        hint = next(filter(dataclasses.is_dataclass, typing.get_args(hint)), hint)
     if dataclasses.is_dataclass(hint):
         return from_json(hint, value, where)  # type: ignore[arg-type]
     for kind, called in ((int, "whole numbers"), (str, "strings")):

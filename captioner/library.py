@@ -116,6 +116,7 @@ class Captioner(LoadedCaptioner):
         check_search(config.decoder, widest, AT_ONCE)
         encoder, network = _load_networks(directory, weights, backend, precision)
         captioner = cls(vocabulary, encoder, network, decoding, num_captions)
+        captioner.calibration = directory.calibration()
         return captioner.with_settings(wording=wording, sampling=sampling)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from captioner.calibrate import calibrate_trained
 from captioner.config import CAPTION
 from captioner.data.dataset import CaptionDataset
 from captioner.data.encoder_weights import default_encoder_weights
@@ -67,7 +68,7 @@ def train(
     dataset = data if isinstance(data, CaptionDataset) else read_dataset(Path(data), data_format)
     told: list[Any] = [each if hasattr(each, "on_epoch_end") else _Told(each) for each in callbacks]
     weights = default_encoder_weights() if encoder_weights is None else os.fspath(encoder_weights)
-    return train_captions(run, dataset, weights, Manner(resume=resume, callbacks=told))
+    return train_captions(run, dataset, weights, Manner(resume=resume, callbacks=told), calibrate_trained)
 
 
 def _plain(value: Any) -> Any:

@@ -44,6 +44,7 @@ ROWS = {
     "plots": 4,
     "encoder_network": 5,
     "library": 5,
+    "calibrate": 5,
     "trainer": 5,
     "serve": 5,
     "bulk": 5,

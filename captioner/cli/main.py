@@ -29,6 +29,7 @@ COMMANDS = {
     "predict": "caption photos",
     "train": "train a model on captioned photos",
     "evaluate": "score a model on the dev or test split",
+    "calibrate": "fit how sure a model's captions are, and which photos are familiar",
     "bulk": "caption any number of photos, also on a cluster",
     "serve": "start a web page and an HTTP API that caption photos",
     "export": "write a model for other programs",

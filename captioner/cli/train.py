@@ -42,11 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_caption_task(settings: RunSettings, arguments: argparse.Namespace, manner: Manner) -> None:
+    from captioner.calibrate import calibrate_trained
     from captioner.cli.table import scores_table
     from captioner.data.flickr8k import find_or_download
 
     dataset = find_or_download(arguments.data, arguments.data_format)  # split alike whatever --seed, as evaluate does
-    print(scores_table(train_captions(settings, dataset, arguments.encoder_weights, manner)))
+    metrics = train_captions(settings, dataset, arguments.encoder_weights, manner, calibrate_trained)
+    print(scores_table(metrics))
 
 
 def _clear_keras() -> None:

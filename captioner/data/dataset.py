@@ -8,6 +8,9 @@ from captioner.errors import CaptionerError
 
 SPLITS = ("train", "dev", "test")
 
+ENOUGH_PHOTOS = 100
+"""Dev photos below which they decide nothing, neither an epoch, a search nor a confidence: it would be chance."""
+
 
 @dataclass(frozen=True)
 class Example:

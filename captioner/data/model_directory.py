@@ -9,6 +9,7 @@
 | `roundings.npz` | how the kernels of these layers are rounded to int8 for prediction |
 | `encoder.tflite` | the encoder as LiteRT runs it: of a compact one, which keeps its weights there, and of an export |
 | `encoder.int8.tflite` | a compact encoder once more, rounded to int8 |
+| `calibration.npz` | how sure a caption is by its score, and how the training photos vary |
 | `weights.npz` | a character model's weights by name |
 
 Nothing in it is executed: it is JSON, arrays whose sizes are compared before they get memory, and a network of LiteRT's
@@ -25,9 +26,10 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 
 from captioner.checksums import checksum_file, known_checksum
-from captioner.config import COMPACT, CharModelConfig, ModelConfig
+from captioner.config import COMPACT, CalibrationConfig, CharModelConfig, ModelConfig
 from captioner.config_io import DIGEST, check_digest, from_json, load_config, save_config
 from captioner.data import version_1
+from captioner.data.calibration import Calibration, calibration_shapes
 from captioner.data.decoder_weights import weight_shapes
 from captioner.data.exports import refuse_export
 from captioner.data.weights_file import read_weights, save_weights
@@ -37,8 +39,8 @@ from captioner.text import CharacterVocabulary, Vocabulary
 
 CONFIG, VOCABULARY = "config.json", "vocabulary.json"
 DECODER, TUNED, NETWORK, WEIGHTS = "decoder.npz", "encoder.npz", "encoder.tflite", "weights.npz"
-INT8_NETWORK, ROUNDINGS = "encoder.int8.tflite", "roundings.npz"
-FILES = (DECODER, TUNED, NETWORK, INT8_NETWORK, ROUNDINGS, WEIGHTS)
+INT8_NETWORK, ROUNDINGS, CALIBRATION = "encoder.int8.tflite", "roundings.npz", "calibration.npz"
+FILES = (DECODER, TUNED, NETWORK, INT8_NETWORK, ROUNDINGS, CALIBRATION, WEIGHTS)
 
 CAPTIONER, CHAR_LM = "captioner", "char_lm"
 CALLED = {CAPTIONER: "a captioning model", CHAR_LM: "a character language model"}
@@ -55,6 +57,7 @@ class _Files:
 
     manifest: dict[str, str]
     tensors: dict[str, int] = field(default_factory=dict, metadata={"absent": {}})
+    calibration: CalibrationConfig | None = field(default=None, metadata={"absent": None})
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class ModelDirectory(Generic[Settings, Words]):
         tensors: of a compact model, for each weight of the Keras encoder by name the number of the tensor that holds it
             in `encoder.tflite`, or -1 for one of zeros that none does.
         version: of the format.
+        doubt: what a captioning model knows of its own doubt; None where it knows nothing.
     """
 
     kind: ClassVar[str]
@@ -80,6 +84,7 @@ class ModelDirectory(Generic[Settings, Words]):
     manifest: dict[str, str]
     tensors: dict[str, int]
     version: int
+    doubt: CalibrationConfig | None = None
 
     @classmethod
     def read(cls, path: str | Path, quiet: bool = False) -> Self:
@@ -107,7 +112,7 @@ class ModelDirectory(Generic[Settings, Words]):
         check_digest(where, value)
         if value["format_version"] == 1 and not quiet:
             _tell_of_upgrade(path)
-        return cls(path, config, files.manifest, files.tensors, value["format_version"])
+        return cls(path, config, files.manifest, files.tensors, value["format_version"], files.calibration)
 
     def vocabulary(self) -> Words:
         """Read the words, or characters.
@@ -205,6 +210,27 @@ class CaptionerDirectory(ModelDirectory[ModelConfig, Vocabulary]):
         """Read the decoder's weights by name; see `arrays`."""
         return self.arrays(DECODER, weight_shapes(self.config.decoder))
 
+    def calibration(self) -> Calibration | None:
+        """Read what the model knows of its own doubt; None where it knows nothing.
+
+        Raises:
+            CaptionerError: the file is missing or damaged.
+        """
+        if self.doubt is None:
+            return None
+        shapes = calibration_shapes(self.doubt, self.config.decoder.channels)
+        return Calibration(self.doubt, self.arrays(CALIBRATION, shapes))
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Add what the model knows of its own doubt, in the place of what it knew.
+
+        Raises:
+            OSError: the directory cannot be written to, or the disk is full.
+        """
+        save_weights(self.path / CALIBRATION, calibration.arrays)
+        names = [*(name for name in self.manifest if name != CALIBRATION), CALIBRATION]
+        describe(self.path, self.config, names, self.tensors, calibration.config)
+
     def check_features(self, shape: tuple[int, ...]) -> None:
         """Compare the features (L, D) that an encoder gives with those that the decoder was made for.
 
@@ -272,7 +298,11 @@ def write_model(
 
 
 def describe(
-    path: Path, config: ModelConfig | CharModelConfig, names: list[str], tensors: Mapping[str, int] | None = None
+    path: Path,
+    config: ModelConfig | CharModelConfig,
+    names: list[str],
+    tensors: Mapping[str, int] | None = None,
+    doubt: CalibrationConfig | None = None,
 ) -> None:
     """Write `config.json` for the files `names` that are there, and remove those of another model.
 
@@ -280,8 +310,10 @@ def describe(
         OSError: a file is missing, or the directory cannot be written to.
     """
     kind = CAPTIONER if isinstance(config, ModelConfig) else CHAR_LM
-    parts = {"kind": kind, "model": config, "manifest": {name: checksum_file(path / name) for name in names}}
-    save_config(path / CONFIG, **parts, **({"tensors": dict(tensors)} if tensors else {}))
+    manifest = {name: checksum_file(path / name) for name in names}
+    more = {"tensors": dict(tensors or {}), "calibration": doubt}
+    known = {name: part for name, part in more.items() if part}
+    save_config(path / CONFIG, kind=kind, model=config, manifest=manifest, **known)
     for name in {*FILES, *version_1.FILES} - set(names):
         (path / name).unlink(missing_ok=True)
 

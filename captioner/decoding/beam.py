@@ -8,8 +8,8 @@ from captioner.config import DecodingConfig
 from captioner.decoding.hypothesis import Hypothesis, ranked
 from captioner.decoding.step import SpecialTokens, Step, allowed_log_probs, check_best, count_images
 
-# What one step chose: the slots to extend (B, K), and the attention of their step (B, K, L).
-_Move = tuple[np.ndarray, np.ndarray | None]
+# What one step chose: the slots to extend (B, K), the attention of their step (B, K, L), and the sums since (B, K).
+_Move = tuple[np.ndarray, np.ndarray | None, np.ndarray]
 
 
 def beam_search(
@@ -69,7 +69,7 @@ def beam_search(
         kept = (log_prob > -np.inf) & (np.arange(K) < room)  # (B, K)
         tokens = np.where(kept, words.reshape(-1)[flat], special.end).astype(np.int32)  # (B, K)
         generated = np.concatenate([generated.reshape(B * K, time)[parent_rows], tokens[..., None]], axis=2)
-        trail.append((parent_rows - first_row, None if attention is None else np.array(attention)))
+        trail.append((parent_rows - first_row, None if attention is None else np.array(attention), log_prob))
 
         ended = kept & (tokens == special.end)  # (B, K)
         for b, k in np.argwhere(ended):
@@ -90,9 +90,10 @@ def beam_search(
         hypotheses = []
         for sequence, k, total, finished in image_ends:
             T = len(sequence) - finished
-            weights = _trace(trail[: len(sequence)], b, k)
+            weights, sums = _trace(trail[: len(sequence)], b, k)
             attended = None if weights is None else weights[:T]  # (T, L)
-            hypotheses.append(Hypothesis(tuple(sequence[:T].tolist()), total, total, finished, attended))
+            chosen, gained = tuple(sequence[:T].tolist()), np.diff(sums, prepend=0.0)[:T]
+            hypotheses.append(Hypothesis(chosen, total, total, finished, attended, gained))
         found.append(ranked(hypotheses, decoding.length_penalty))
     return found
 
@@ -115,11 +116,16 @@ def _best_of_rows(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     return values, columns
 
 
-def _trace(trail: list[_Move], image: int, slot: int) -> np.ndarray | None:
-    """Return the rows of attention (T, L) of the hypothesis that ends in `slot` of the last step, if there are any."""
-    rows = []
-    for parents, attention in reversed(trail):
+def _trace(trail: list[_Move], image: int, slot: int) -> tuple[np.ndarray | None, np.ndarray]:
+    """Follow the hypothesis that ends in `slot` of the last step back to its first token.
+
+    Returns:
+        its rows of attention (T, L), if there are any, and the log-probability up to each token (T,).
+    """
+    rows, sums = [], []
+    for parents, attention, log_prob in reversed(trail):
+        sums.append(log_prob[image, slot])
         slot = parents[image, slot]
         if attention is not None:
             rows.append(attention[image, slot])
-    return np.stack(rows[::-1]) if rows else None
+    return np.stack(rows[::-1]) if rows else None, np.array(sums[::-1])

@@ -16,6 +16,8 @@ class Hypothesis:
         score: `log_prob` normalised by length; higher is better.
         finished: whether the end token was produced; if not, the caption was cut at the greatest length.
         attention: (T, L), the attention that chose each of `tokens`; None for a model without. Not compared by `==`.
+        token_log_probs: (T,), the natural log-probability of each of `tokens`; None where the search keeps none. Not
+            compared by `==`.
     """
 
     tokens: tuple[int, ...]
@@ -23,6 +25,12 @@ class Hypothesis:
     score: float
     finished: bool
     attention: np.ndarray | None = field(compare=False)
+    token_log_probs: np.ndarray | None = field(default=None, compare=False)
+
+    @property
+    def length(self) -> int:
+        """The number of tokens in `log_prob`, the end token counted if it was produced."""
+        return len(self.tokens) + self.finished
 
 
 def length_normalised(log_prob: float, length: int, length_penalty: float) -> float:
@@ -40,8 +48,5 @@ def ranked(hypotheses: Iterable[Hypothesis], length_penalty: float) -> list[Hypo
     A sentence without its end is no sentence, and its log-probability lacks the price of ending. Of equals, the one
     that came first stays first.
     """
-    scored = [
-        replace(each, score=length_normalised(each.log_prob, len(each.tokens) + each.finished, length_penalty))
-        for each in hypotheses
-    ]
+    scored = [replace(each, score=length_normalised(each.log_prob, each.length, length_penalty)) for each in hypotheses]
     return sorted(scored, key=lambda each: (not each.finished, -each.score))

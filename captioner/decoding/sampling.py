@@ -77,6 +77,7 @@ def sample_captions(
     tokens = np.full(B * K, special.start, np.int32)
     log_prob, alive, lengths = np.zeros(B * K), np.ones(B * K, bool), np.zeros(B * K, int)
     trail: list[np.ndarray] = []
+    gains = np.zeros((B * K, 0))  # (B*K, T), the log-probability of each token
     for time in range(T):
         log_probs, state, attention = step(tokens.reshape(B, K), state)
         rows = allowed_log_probs(log_probs, generated.reshape(B, K, time), special, decoding.no_repeat_ngram_size)
@@ -86,6 +87,7 @@ def sample_captions(
             tokens[slot] = _next(rows[slot], sampling, uniforms.reshape(-1, T)[slot, time])
             log_prob[slot] += rows[slot, tokens[slot]]
         generated = np.concatenate([generated, tokens[:, None]], axis=1)
+        gains = np.concatenate([gains, np.take_along_axis(rows, tokens[:, None], axis=1)], axis=1)
         if attention is not None:
             trail.append(np.array(attention).reshape(B * K, -1))
         alive &= tokens != special.end
@@ -101,7 +103,7 @@ def sample_captions(
         score = length_normalised(log_prob[slot], length + finished, decoding.length_penalty)
         weights = None if attended is None else attended[slot, :length]
         words = tuple(generated[slot, :length].tolist())
-        drawn.append(Hypothesis(words, float(log_prob[slot]), float(score), finished, weights))
+        drawn.append(Hypothesis(words, float(log_prob[slot]), float(score), finished, weights, gains[slot, :length]))
     return [drawn[first : first + K] for first in range(0, B * K, K)]
 
 

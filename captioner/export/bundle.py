@@ -28,5 +28,7 @@ def export_bundle(model: CaptionerDirectory, network: bytes, fastest: bytes, out
         files[INT8_NETWORK] = fastest
     with atomic_directory(output, format="litert", model="captioner") as temporary:
         write_model(temporary, model.config, model.vocabulary(), files, model.tensors)
+        if known := model.calibration():
+            CaptionerDirectory.read(temporary).calibrate(known)
     for each in (network, fastest):
         remember(checksum(each))

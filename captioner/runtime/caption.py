@@ -1,9 +1,10 @@
 """The caption of a photo, with its other candidates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from captioner.data.calibration import GUESS, UNFAMILIAR
 from captioner.text import join_words
 
 
@@ -16,11 +17,18 @@ class Candidate:
         score: log-probability / length ** length_penalty, natural logarithm; nearer to 0 is surer.
         attention: (T, L), where the model looked before each word: weights over the L places of the feature grid, row
             by row, which sum to 1.
+        probabilities: (T,), that of each word after those before it.
+        confidence: the share of its words with a meaning that somebody who saw the photo would use, from 0 to 1, as it
+            was on dev at this score; None where the model has no table for it. It holds for familiar photos.
+        certainty: the confidence in words, "sure", "probably" or "a guess"; "" where there is none.
     """
 
     words: tuple[str, ...]
     score: float
     attention: np.ndarray
+    probabilities: np.ndarray | None = field(default=None, kw_only=True)
+    confidence: float | None = field(default=None, kw_only=True)
+    certainty: str = field(default="", kw_only=True)
 
     @property
     def text(self) -> str:
@@ -42,6 +50,18 @@ class Caption(Candidate):
 
     Attributes:
         candidates: different captions, best first; the first of them is this one.
+        familiar: whether the photo is like those that the model learned from; None where the model cannot tell. What is
+            said of another is a guess, however sure.
+        doubtful: whether the photo is unfamiliar, or the caption less sure than the lowest tenth of dev.
     """
 
     candidates: tuple[Candidate, ...]
+    familiar: bool | None = None
+    doubtful: bool = False
+
+    @property
+    def remark(self) -> str:
+        """What makes the caption a guess: "a guess", "unlike its training photos", or nothing, ""."""
+        if self.familiar is False:
+            return UNFAMILIAR
+        return GUESS if self.certainty == GUESS else ""

@@ -15,6 +15,7 @@ from PIL import Image
 
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.cores import available_cores, one_blas_thread
+from captioner.data.calibration import Calibration
 from captioner.data.photo_process import PhotoOpener, shared_opener
 from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate, sample
@@ -67,6 +68,7 @@ class Captioner:
             same: a JPEG without its end marker. Called from several threads; None, as at first, for nobody.
         sampling: how captions are drawn at random; None, as at first, where they are searched for.
         wording: what captions must and must not say; nothing at first.
+        calibration: how sure a caption is, and which photos are familiar; None, as at first, where nobody knows.
 
     Args:
         vocabulary: the words behind the decoder's numbers.
@@ -91,6 +93,7 @@ class Captioner:
         self.num_captions = num_captions
         self.sampling: SamplingConfig | None = None
         self.wording = WordingConfig()
+        self.calibration: Calibration | None = None
         self._special, _ = worded(vocabulary, self.wording, decoding.max_length)
         self._opener: PhotoOpener | None = None
         self.on_note: Callable[[Photo, str], object] | None = None
@@ -246,14 +249,25 @@ class Captioner:
 
     def _captions(self, read: Sequence[_Reading]) -> list[Caption]:
         """Find the captions of photos."""
-        captions = []
-        for found in self._hypotheses(read):
-            candidates = tuple(
-                Candidate(tuple(self.vocabulary.decode(each.tokens)), each.score, np.asarray(each.attention))
-                for each in found[: self.num_captions]
-            )
-            captions.append(Caption(candidates[0].words, candidates[0].score, candidates[0].attention, candidates))
-        return captions
+        return [self._caption(*each) for each in zip(read, self._hypotheses(read), strict=True)]
+
+    def _caption(self, read: _Reading, found: Sequence[Hypothesis]) -> Caption:
+        """Put what was found for a photo in words, and tell how far it is to be trusted."""
+        candidates = tuple(self._candidate(each) for each in found[: self.num_captions])
+        familiar, doubtful, known = None, False, self.calibration
+        if known:
+            familiar = known.is_familiar(read.features)
+            doubtful = not familiar or known.is_doubtful(candidates[0].confidence)
+        return Caption(**vars(candidates[0]), candidates=candidates, familiar=familiar, doubtful=doubtful)
+
+    def _candidate(self, found: Hypothesis) -> Candidate:
+        words, attention = tuple(self.vocabulary.decode(found.tokens)), np.asarray(found.attention)
+        probabilities = None if found.token_log_probs is None else np.exp(found.token_log_probs)
+        confidence = self.calibration.confidence(found.log_prob, found.length) if self.calibration else None
+        certainty = "" if self.calibration is None or confidence is None else self.calibration.certainty(confidence)
+        return Candidate(
+            words, found.score, attention, probabilities=probabilities, confidence=confidence, certainty=certainty
+        )
 
     def _hypotheses(self, read: Sequence[_Reading]) -> list[list[Hypothesis]]:
         features = np.stack([each.features for each in read])  # (B, L, D)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from captioner.config import DecodingConfig
+from captioner.data.dataset import ENOUGH_PHOTOS
 from captioner.decoding.captions import generate
 from captioner.decoding.hypothesis import Hypothesis, ranked
 from captioner.files import write_text
@@ -30,9 +31,6 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE = 100
 """Images searched together by a thread: enough to fill the matrix products, little enough to fit any laptop."""
-
-ENOUGH_PHOTOS = 100
-"""Dev photos below which their CIDEr-D chooses neither an epoch nor a search: it would be chance."""
 
 LENGTH_PENALTIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 """Those tried on dev."""

@@ -60,7 +60,11 @@ def run_training(training: "Training", manner: Manner) -> dict[str, Any]:
 
 
 def train_captions(
-    settings: RunSettings, dataset: CaptionDataset, encoder_weights: str, manner: Manner
+    settings: RunSettings,
+    dataset: CaptionDataset,
+    encoder_weights: str,
+    manner: Manner,
+    calibrate: Callable[[Path, CaptionDataset, str, Path | None], object],
 ) -> dict[str, Any]:
     """Train a captioning model, and return its metrics.
 
@@ -69,6 +73,8 @@ def train_captions(
         dataset: all of its photos.
         encoder_weights: a file with the encoder's weights, or "imagenet" for Keras's own.
         manner: how to run it.
+        calibrate: takes the directory of the trained model, the photos, the encoder's weights, and the model that the
+            training started from; `captioner.calibrate.calibrate_trained`, which stands above the trainings.
 
     Raises:
         UsageError: settings contradict each other, or those of the run that lies in the output directory.
@@ -99,4 +105,6 @@ def train_captions(
             settings.values.get("strategy", "auto"),
         )
         make = CompactTraining if kind == COMPACT else CaptionTraining
-        return run_training(make(config), manner)
+        metrics = run_training(make(config), manner)
+        calibrate(output, dataset, encoder_weights, config.sources.init_from)
+        return metrics

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
+from captioner.data.dataset import ENOUGH_PHOTOS
 from captioner.training.context import Context
-from captioner.training.evaluation import ENOUGH_PHOTOS
 from captioner.training.evaluator import Evaluator
 from captioner.training.loop import Row, Stage
 

@@ -1,0 +1,114 @@
+"""Fit what a model knows of its own doubt (`captioner.data.calibration`) to photos of the training and of dev."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from captioner.config import CalibrationConfig
+from captioner.data.calibration import Calibration, distances
+
+BINS = 10
+"""Equally filled bins of dev captions, whose means the table of confidence goes through."""
+
+DIRECTIONS = 128
+"""Principal directions of the training photos that are kept, at most."""
+
+PHOTOS_PER_DIRECTION = 8
+"""Fewer photos would find directions of their own, not of their kind."""
+
+SURE = 2 / 3
+"""The confidence from which a caption is sure."""
+
+GUESS = 0.4
+"""The confidence below which a caption is a guess, unless that is so of most dev captions: then it is their median."""
+
+LOWEST_TENTH, FAMILIAR_SHARE = 0.1, 0.95
+
+SMALL = 1e-6
+"""Added to deviations, so that a channel that never varies can be divided by it."""
+
+
+@dataclass(frozen=True)
+class DevCaptions:
+    """Captions of N dev photos, and how right they are.
+
+    Attributes:
+        scores: (N,), log-probability / length ** length_penalty.
+        shares: (N,), of the content words that somebody used; see `captioner.metrics.content_words`.
+        length_penalty: of the scores.
+    """
+
+    scores: np.ndarray
+    shares: np.ndarray
+    length_penalty: float
+
+
+def fit_calibration(train: np.ndarray, dev: np.ndarray, captions: DevCaptions) -> Calibration:
+    """Fit confidence and familiarity.
+
+    Args:
+        train: the means of the training photos' features over the grid, float32 (M, D).
+        dev: those of dev (N, D).
+        captions: of the same dev photos.
+    """
+    scores, shares = fit_table(captions.scores, captions.shares)
+    arrays = {"scores": scores, "shares": shares, **principal_directions(train)}
+    confidence = np.interp(captions.scores, scores, shares)
+    config = CalibrationConfig(
+        sure=SURE,
+        guess=float(min(GUESS, np.median(confidence))),
+        least=float(np.quantile(confidence, LOWEST_TENTH)),
+        unfamiliar=float(np.quantile(distances(dev, arrays), FAMILIAR_SHARE)),
+        length_penalty=captions.length_penalty,
+        points=len(scores),
+        directions=len(arrays["directions"]),
+        photos=len(captions.scores),
+    )
+    return Calibration(config, arrays)
+
+
+def fit_table(scores: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (P,), (P,) of a table that rises from scores (N,) to the shares (N,) that go with them.
+
+    The points are the means of equally filled bins, those that would fall joined with their neighbours (isotonic
+    regression by pool-adjacent-violators: Zadrozny and Elkan 2002, "Transforming Classifier Scores into Accurate
+    Multiclass Probability Estimates"), and the lowest and highest score, where the line goes on as beside them.
+    """
+    order = np.argsort(scores, kind="stable")
+    blocks: list[np.ndarray] = []
+    for each in np.array_split(order, min(BINS, len(order))):
+        blocks.append(each)
+        while len(blocks) > 1 and shares[blocks[-2]].mean() >= shares[blocks[-1]].mean():
+            last = blocks.pop()
+            blocks[-1] = np.concatenate([blocks[-1], last])
+    x = np.array([scores[each].mean() for each in blocks])
+    y = np.array([shares[each].mean() for each in blocks])
+    return _with_ends(x, y, float(scores[order[0]]), float(scores[order[-1]]))
+
+
+def _with_ends(x: np.ndarray, y: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Go on with the line through the first two and the last two points (P,) as far as `low` and `high`."""
+    if len(x) > 1:
+        slopes = np.diff(y) / np.diff(x)
+        ends = y[0] - slopes[0] * (x[0] - low), y[-1] + slopes[-1] * (high - x[-1])
+    else:  # the score says nothing
+        ends = y[0], y[0]
+    x, y = np.array([low, *x, high]), np.clip([ends[0], *y, ends[1]], 0, 1)
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def principal_directions(means: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the `mean` and the `deviation` of photos (N, D), and the `directions` (R, D) in which they vary most.
+
+    At most half of the D channels are kept, or nothing would be left outside of them.
+    """
+    mean, deviation = means.mean(axis=0, dtype=np.float64), means.std(axis=0, dtype=np.float64) + SMALL  # (D,)
+    count = max(1, min(DIRECTIONS, means.shape[1] // 2, len(means) // PHOTOS_PER_DIRECTION))
+    standardised = (means - mean) / deviation  # (N, D)
+    _, found = np.linalg.eigh(standardised.T @ standardised)  # (D, D), the last varies most
+    directions = found[:, : -count - 1 : -1].T  # (R, D)
+    return {
+        "mean": mean.astype(np.float32),
+        "deviation": deviation.astype(np.float32),
+        "directions": directions.astype(np.float16),
+    }
