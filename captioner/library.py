@@ -15,7 +15,7 @@ from captioner.decoding.captions import Network
 from captioner.decoding.limits import check_search
 from captioner.decoding.wording import worded
 from captioner.encoder_network import encoder_network, encoder_path, needed_weights
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, UsageError
 from captioner.extras import require
 from captioner.native_stderr import load_keras
 from captioner.runtime.captioner import AT_ONCE, Encoder
@@ -129,6 +129,27 @@ def check_wording(vocabulary: Vocabulary, wording: WordingConfig, max_length: in
     _, unknown = worded(vocabulary, wording, max_length)
     if unknown:
         log.warning(f"exclude: the model does not know {', '.join(map(repr, unknown))}, so no caption has it")
+
+
+def require_calibration(model: str | Path | LoadedCaptioner) -> None:
+    """Check that a model knows how sure its captions are.
+
+    Args:
+        model: its directory, of which only the configuration is read, or the model itself.
+
+    Raises:
+        UsageError: it does not; the message says how it learns to.
+        CaptionerError: this is no model directory.
+    """
+    if isinstance(model, LoadedCaptioner):
+        is_known, name, directory = model.calibration is not None, "the model", "DIR"
+    else:
+        is_known = CaptionerDirectory.read(Path(model)).doubt is not None
+        name = directory = str(model)
+    if not is_known:
+        raise UsageError(
+            f"{name} does not know how sure it is; run `python -m captioner calibrate --model {directory}`"
+        )
 
 
 def _checked(kind: type[Settings], given: dict[str, Any]) -> Settings:

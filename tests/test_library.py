@@ -11,9 +11,10 @@ from PIL import Image
 import captioner
 from captioner import encoder_network, library
 from captioner.cli.main import main
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config import CalibrationConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.data.calibration import Calibration, calibration_shapes
 from captioner.data.model_directory import CaptionerDirectory, describe
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, UsageError
 from captioner.export.bundle import export_bundle
 from captioner.models import networks
 from captioner.models.captioner import CaptionModel
@@ -305,3 +306,21 @@ def test_settings_out_of_bounds_are_told_before_anything_is_prepared(directory, 
     with pytest.raises(CaptionerError, match=complaint):
         library.Captioner.load(directory, **settings)
     assert built == []
+
+
+def test_a_model_is_asked_how_sure_it_is_only_where_it_knows(directory):
+    with pytest.raises(UsageError) as caught:
+        library.require_calibration(directory)
+    assert str(caught.value) == (
+        f"{directory} does not know how sure it is; run `python -m captioner calibrate --model {directory}`"
+    )
+    captioner = library.Captioner.load(directory, "imagenet")
+    with pytest.raises(UsageError, match="the model does not know how sure it is"):
+        library.require_calibration(captioner)
+
+    config = CalibrationConfig(points=3, directions=2)
+    arrays = {name: np.ones(shape, np.float32) for name, shape in calibration_shapes(config, 6).items()}
+    CaptionerDirectory.read(directory).calibrate(Calibration(config, arrays))
+    library.require_calibration(directory)
+    library.require_calibration(str(directory))
+    library.require_calibration(library.Captioner.load(directory, "imagenet"))

@@ -152,6 +152,31 @@ def add_model(group: argparse._ActionsContainer, required: bool = False) -> None
     )
 
 
+def add_min_confidence(group: argparse._ActionsContainer) -> None:
+    """Add `--min-confidence`, from 0 to 1; not given, it is None.
+
+    A command that has it calls `captioner.library.require_calibration` before any work, and takes of a caption what
+    `Caption.sure_enough` leaves.
+    """
+    group.add_argument(
+        "--min-confidence",
+        metavar="P",
+        type=_share,
+        help="leave out captions less sure than this, from 0 to 1, and all of photos unlike those that the model "
+        "learned from; see docs/captions.md",
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, such as 0.6, found {text!r}")
+    return value
+
+
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add `--quiet`, which `captioner.cli.main` heeds."""
     parser.add_argument("--quiet", action="store_true", help="print errors and results, but no notes and no progress")

@@ -65,3 +65,11 @@ class Caption(Candidate):
         if self.familiar is False:
             return UNFAMILIAR
         return GUESS if self.certainty == GUESS else ""
+
+    def sure_enough(self, min_confidence: float) -> tuple[Candidate, ...]:
+        """Return the candidates of at least this confidence; none where it is unknown, or the photo unfamiliar."""
+        if self.familiar is False:
+            return ()
+        return tuple(
+            each for each in self.candidates if each.confidence is not None and each.confidence >= min_confidence
+        )

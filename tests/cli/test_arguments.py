@@ -4,7 +4,7 @@ import dataclasses
 import pytest
 
 from captioner.cli import evaluate, predict, train
-from captioner.cli.arguments import add_setting
+from captioner.cli.arguments import add_min_confidence, add_setting
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig
 from captioner.data.shipped import shipped_model
 from captioner.errors import UsageError
@@ -170,3 +170,19 @@ def test_no_two_configurations_share_a_field_name():
         for field in dataclasses.fields(config)
     ]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("given_text", "value"), [("0", 0.0), ("0.6", 0.6), ("1", 1.0)])
+def test_the_least_confidence_is_a_share(given_text, value):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_min_confidence(parser)
+    assert parser.parse_args(["--min-confidence", given_text]).min_confidence == value
+    assert parser.parse_args([]).min_confidence is None
+
+
+@pytest.mark.parametrize("given_text", ["-0.1", "1.01", "60", "nan", "inf", "sure", ""])
+def test_another_least_confidence_is_refused(given_text):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_min_confidence(parser)
+    with pytest.raises(argparse.ArgumentError, match=f"from 0 to 1, such as 0.6, found '{given_text}'"):
+        parser.parse_args([f"--min-confidence={given_text}"])

@@ -17,3 +17,16 @@ def test_repr_of_a_list_is_one_line():
 
 def test_str_is_the_text():
     assert str(CANDIDATE) == "a dog"
+
+
+def test_what_is_sure_enough_reaches_the_confidence():
+    first, second, unknown = (Candidate(("a", "dog"), -0.5, ATTENTION, confidence=each) for each in (0.4, 0.6, None))
+
+    def caption(familiar):
+        return Caption(("a", "dog"), -0.5, ATTENTION, (first, second, unknown), familiar, confidence=0.4)
+
+    assert caption(True).sure_enough(0.0) == (first, second)
+    assert caption(True).sure_enough(0.4) == (first, second)
+    assert caption(True).sure_enough(0.5) == (second,)
+    assert caption(None).sure_enough(0.61) == ()
+    assert caption(False).sure_enough(0.0) == ()
