@@ -25,6 +25,7 @@ from captioner.runtime.caption import Candidate, Caption
 
 FOLDERS = 100
 FOUND = Candidate(("a", "dog", "runs", "through", "the", "grass"), -0.9, np.zeros((6, 64)))
+CAPTION = Caption(FOUND.words, FOUND.score, FOUND.attention, (FOUND,))
 WAYS = (*STYLES, "bulk")
 # In a small process of its own, since a child's greatest memory counts from before it is another program.
 MEASURE = """
@@ -52,7 +53,7 @@ def make_table(path: Path, style: str, photos: list[Path]) -> None:
     """Write what `predict` would have written of all photos."""
     write = make_writer(style, 1, False)
     heading = csv_row(HEADING) if style == "csv" else ""
-    path.write_text(heading + "".join(write(photo, [FOUND]) for photo in photos))
+    path.write_text(heading + "".join(write(photo, CAPTION) for photo in photos))
 
 
 def make_parts(output: str, model: Path) -> None:
@@ -68,9 +69,8 @@ def make_parts(output: str, model: Path) -> None:
     arguments = bulk.make_parser("bulk").parse_args(["photos", "--output", output])
     parts = Output(output, Storage(), "parquet")
     parts.begin({**bulk._settings(arguments, "parquet"), **describe(model)}, overwrite=False)
-    caption = Caption(FOUND.words, FOUND.score, FOUND.attention, (FOUND,))
     for block in cut(Inputs(["photos"], Storage(), "", output, print), DoneNames(), lambda block: False):
-        parts.write(block, [Row(name, caption) for name in block.names])
+        parts.write(block, [Row(name, CAPTION) for name in block.names])
 
 
 def measure(command: list[str]) -> tuple[float, float]:

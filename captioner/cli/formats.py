@@ -3,44 +3,59 @@
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from captioner.files import written
 from captioner.printable import name_in_a_line, to_json
-from captioner.runtime.caption import Candidate
+from captioner.runtime.caption import Caption
 
 STYLES = ("text", "json", "csv")
-HEADING = ("image", "caption", "score")
+HEADING = ("image", "caption", "score", "confidence", "familiar")
+
+GREY, PLAIN = "\x1b[90m", "\x1b[0m"
 
 
-def make_writer(
-    style: str, num_captions: int, single: bool, terminal: bool = False
-) -> Callable[[Path, Sequence[Candidate]], str]:
-    """Return what turns a photo and its candidates, best first, into lines.
+def make_writer(style: str, num_captions: int, single: bool, terminal: bool = False) -> Callable[[Path, Caption], str]:
+    """Return what turns a photo and its captions, best first, into lines.
 
     Args:
         style: one of `STYLES`.
         num_captions: the most lines a photo, in text.
         single: whether there is one photo alone, so that a text need not name it.
-        terminal: whether people read the lines, and no program: then a name in CSV is escaped, which a program could
-            not take back.
+        terminal: whether people read the lines, and no program: then a text says which captions are guesses, and a name
+            in CSV is escaped, which a program could not take back.
     """
+    grey, plain = (GREY, PLAIN) if terminal and has_colours() else ("", "")
 
-    def write_json(photo: Path, candidates: Sequence[Candidate]) -> str:
-        found = [{"caption": each.text, "score": each.score} for each in candidates]
-        return to_json({"image": str(photo), **found[0], "candidates": found}) + "\n"
+    def write_json(photo: Path, caption: Caption) -> str:
+        found = [
+            {"caption": each.text, "score": each.score, "confidence": each.confidence} for each in caption.candidates
+        ]
+        return to_json({"image": str(photo), **found[0], "familiar": caption.familiar, "candidates": found}) + "\n"
 
-    def write_csv(photo: Path, candidates: Sequence[Candidate]) -> str:
+    def write_csv(photo: Path, caption: Caption) -> str:
         name = name_in_a_line(str(photo)) if terminal else name_in("csv", str(photo))
-        return csv_row([name, candidates[0].text, f"{candidates[0].score:.4f}"])
+        confidence = "" if caption.confidence is None else f"{caption.confidence:.2f}"
+        familiar = "" if caption.familiar is None else str(caption.familiar).lower()
+        return csv_row([name, caption.text, f"{caption.score:.4f}", confidence, familiar])
 
-    def write_text(photo: Path, candidates: Sequence[Candidate]) -> str:
+    def write_text(photo: Path, caption: Caption) -> str:
         name = "" if single else f"{name_in('text', str(photo))}\t"
-        return "".join(f"{name}{each.text}\n" for each in candidates[:num_captions])
+        lines = []
+        for each in caption.candidates[:num_captions]:
+            remark = caption.remark_on(each) if terminal else ""
+            lines.append(f"{name}{each.text}{f' {grey}({remark}){plain}' if remark else ''}\n")
+        return "".join(lines)
 
     return {"json": write_json, "csv": write_csv, "text": write_text}[style]
+
+
+def has_colours() -> bool:
+    """Tell whether a terminal is to be written to in colours (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def name_in(style: str, name: str) -> str:

@@ -28,7 +28,7 @@ from captioner.native_stderr import stderr_closed
 from captioner.options import given
 from captioner.processes import can_start
 from captioner.progress import progress_bar
-from captioner.runtime.caption import Candidate, Caption
+from captioner.runtime.caption import Caption
 
 Result = tuple[Path, Caption | PhotoError]
 
@@ -65,12 +65,19 @@ class Outcome:
         notes: what is odd about some that were.
         captioned: how many were.
         left_out: how many of these had no caption that is sure enough.
+        unfamiliar: how many of these are unlike what the model learned from.
     """
 
     bad: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     captioned: int = 0
     left_out: int = 0
+    unfamiliar: int = 0
+
+    def add(self, caption: Caption) -> None:
+        """Count a photo that was captioned."""
+        self.captioned += 1
+        self.unfamiliar += caption.familiar is False
 
 
 def caption_photos(arguments: argparse.Namespace) -> int:
@@ -96,9 +103,9 @@ def caption_photos(arguments: argparse.Namespace) -> int:
         terminal = arguments.output is None and is_terminal(sys.stdout)
         write = make_writer(arguments.format, arguments.num_captions, bare, terminal)
 
-        def keep(photo: Path, candidates: Sequence[Candidate]) -> None:
+        def keep(photo: Path, caption: Caption) -> None:
             if photo not in held:  # last: a line says that all else is done, also of a run that was killed
-                put(photo, write(photo, candidates))
+                put(photo, write(photo, caption))
 
         def is_done(photo: Path) -> bool:
             if isinstance(held, Table):
@@ -107,7 +114,7 @@ def caption_photos(arguments: argparse.Namespace) -> int:
 
         try:
             results = _captions(todo, selection.streams, is_done, arguments, outcome.notes.append)
-            _write(results, extras, keep, outcome, arguments.min_score)
+            _write(results, extras, keep, outcome, Wanted(arguments.min_score, arguments.min_confidence))
         finally:  # also after Ctrl-C; at the end, where a long run has not scrolled them away
             for each in outcome.notes:
                 note(each)
@@ -118,10 +125,17 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                     f"kept: the descriptions of {len(extras.kept)} of {outcome.captioned} photos (--overwrite replaces "
                     "them, --append adds the captions to them)"
                 )
+            if extras.withheld:
+                note(
+                    f"not embedded: {len(extras.withheld)} of {outcome.captioned} captions, which are doubtful "
+                    "(--embed-all writes them too)"
+                )
     if outcome.left_out:
+        note(f"left out: {outcome.left_out} of {len(todo)} photos, whose captions {_reason(arguments)}")
+    if outcome.unfamiliar and outcome.captioned > 1:
         note(
-            f"left out: {outcome.left_out} of {len(todo)} photos, whose captions all score below "
-            f"{arguments.min_score:g}"
+            f"{outcome.unfamiliar} of {outcome.captioned} photos look unlike what this model learned from; their "
+            "captions are guesses"
         )
     failed = len(outcome.bad) + len(selection.complaints) + len(selection.unread)
     if failed and todo and not outcome.captioned:
@@ -164,6 +178,7 @@ def _extras(arguments: argparse.Namespace, selection: Selection) -> "Extras":
         copies=copies,
         overwrite=arguments.overwrite,
         append=arguments.append,
+        doubtful=arguments.embed_all,
         contents=selection.streams,
     )
 
@@ -171,22 +186,22 @@ def _extras(arguments: argparse.Namespace, selection: Selection) -> "Extras":
 def _write(
     results: Iterator[Result],
     extras: "Extras",
-    keep: Callable[[Path, Sequence[Candidate]], None],
+    keep: Callable[[Path, Caption], None],
     outcome: Outcome,
-    min_score: float | None,
+    wanted: "Wanted",
 ) -> None:
     """Write captions as they come, and count what came of the photos."""
     for photo, result in results:
         if isinstance(result, PhotoError):
             outcome.bad.append(str(result))
             continue
-        outcome.captioned += 1
-        candidates = _sure_enough(result, min_score)
-        if not candidates:
+        outcome.add(result)
+        caption = wanted.of(result)
+        if caption is None:
             outcome.left_out += 1
             continue
-        outcome.bad += extras.write(photo, candidates[0])
-        keep(photo, candidates)
+        outcome.bad += extras.write(photo, caption)
+        keep(photo, caption)
 
 
 @dataclass(frozen=True)
@@ -199,8 +214,10 @@ class Extras:
         copies: where the copies with a description go; a photo's own path changes the photo.
         overwrite: whether text files and descriptions that are there are replaced.
         append: whether the caption is added to a description that is there.
+        doubtful: whether captions that are doubtful are described by too.
         contents: of the photos that came through a pipe.
         kept: the photos whose descriptions were kept.
+        withheld: the photos whose captions were too doubtful to be put in a file.
     """
 
     pictures: dict[Path, Path]
@@ -208,8 +225,10 @@ class Extras:
     copies: dict[Path, Path]
     overwrite: bool
     append: bool
+    doubtful: bool = True
     contents: Mapping[Path, NamedContent] = field(default_factory=dict)
     kept: list[Path] = field(default_factory=list)
+    withheld: list[Path] = field(default_factory=list)
 
     def folders(self) -> set[Path]:
         """Return where something is written."""
@@ -227,10 +246,10 @@ class Extras:
 
         return not self.append and (self.copies[photo] != photo or is_described(photo))
 
-    def write(self, photo: Path, candidate: Candidate) -> list[str]:
+    def write(self, photo: Path, caption: Caption) -> list[str]:
         """Write them, and return what could not be done."""
         try:
-            self._write(photo, candidate)
+            self._write(photo, caption)
         except PhotoError as error:
             return [str(error)]
         except OSError as error:
@@ -239,27 +258,53 @@ class Extras:
             return [f"{photo}: its name is too long to write {error.filename or 'anything'} beside it; rename it"]
         return []
 
-    def _write(self, photo: Path, candidate: Candidate) -> None:
+    def _write(self, photo: Path, caption: Caption) -> None:
         if self.pictures:
             from captioner.data.photos import open_photo
             from captioner.pictures import draw_attention
 
             draw_attention(
-                self.pictures[photo], open_photo(self.contents.get(photo, photo)), candidate.words, candidate.attention
+                self.pictures[photo], open_photo(self.contents.get(photo, photo)), caption.words, caption.attention
             )
         if self.sidecars and (self.overwrite or not self.sidecars[photo].exists()):
-            write_text(self.sidecars[photo], f"{candidate.text}\n")
-        if self.copies:
+            write_text(self.sidecars[photo], f"{caption.text}\n")
+        if self.copies and caption.doubtful and not self.doubtful:
+            self.withheld.append(photo)
+        elif self.copies:
             from captioner.data.embed import Existing, embed_caption
 
             existing = Existing.REPLACE if self.overwrite else Existing.APPEND if self.append else Existing.KEEP
-            if embed_caption(photo, self.copies[photo], candidate.text, existing):
+            if embed_caption(photo, self.copies[photo], caption.text, existing):
                 self.kept.append(photo)
 
 
-def _sure_enough(caption: Caption, min_score: float | None) -> list[Candidate]:
-    """Return the candidates that reach the score."""
-    return [each for each in caption.candidates if min_score is None or each.score >= min_score]
+@dataclass(frozen=True)
+class Wanted:
+    """How sure a caption must be.
+
+    Attributes:
+        score: the lowest that is wanted; None for any.
+        confidence: the same; where it is given, captions of unfamiliar photos are not wanted either.
+    """
+
+    score: float | None
+    confidence: float | None
+
+    def of(self, caption: Caption) -> Caption | None:
+        """Return the caption with those of its candidates that are wanted, None where none is."""
+        found = caption.candidates if self.confidence is None else caption.sure_enough(self.confidence)
+        wanted = tuple(each for each in found if self.score is None or each.score >= self.score)
+        return caption.with_candidates(wanted) if wanted else None
+
+
+def _reason(arguments: argparse.Namespace) -> str:
+    """Return why captions were left out."""
+    reasons = []
+    if arguments.min_score is not None:
+        reasons.append(f"all score below {arguments.min_score:g}")
+    if arguments.min_confidence is not None:
+        reasons.append(f"are less sure than {arguments.min_confidence:g}, or of unfamiliar photos")
+    return ", or ".join(reasons)
 
 
 @contextlib.contextmanager
@@ -329,7 +374,7 @@ def _captions(
         return
     if len(photos) > 1 and can_start():  # another core starts them while this one loads the model
         shared_opener().prepare(min(available_cores(), len(photos)))
-    from captioner.library import Captioner
+    from captioner.library import Captioner, require_calibration
 
     with stderr_closed():
         captioner = Captioner.load(
@@ -342,6 +387,8 @@ def _captions(
             precision=arguments.precision,
             backend=arguments.backend,
         )
+    if arguments.min_confidence is not None:
+        require_calibration(captioner)
     captioner.on_note = lambda photo, note: on_note(note)
     remaining = _Remaining(photos, is_done)
     captions = captioner.stream(_WithContents(remaining, streams))

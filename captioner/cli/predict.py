@@ -7,6 +7,7 @@ from pathlib import Path
 
 from captioner.cli.arguments import (
     add_encoder_weights,
+    add_min_confidence,
     add_model,
     add_precision,
     add_quiet,
@@ -23,7 +24,8 @@ INTERRUPTED = "stopped; the captions made so far are written"
 CAPTION_OPTIONS = (
     *("encoder_weights", "backend", "beam_width", "length_penalty", "no_repeat_ngram_size", "num_captions"),
     *("max_length", "begin", "exclude"),
-    *("min_score", "overwrite", "attention", "sidecar", "embed", "in_place", "append"),
+    *("min_score", "min_confidence", "overwrite", "attention", "sidecar"),
+    *("embed", "embed_all", "in_place", "append"),
 )
 """What only photos have."""
 
@@ -35,6 +37,7 @@ EXAMPLES = """\
 examples:
   python predict.py photo.jpg                             # the caption, alone on a line
   python predict.py photos/ --format csv --output captions.csv
+  python predict.py photos/ --min-confidence 0.6          # only what six of ten words are right in
   python predict.py photos/ --sidecar                     # photos/dog.txt beside photos/dog.jpg
   python predict.py photos/ --embed                       # copies with the caption: photos/dog.captioned.jpg
   python predict.py photos/ --embed --in-place --append   # in the photos, after the words that are there
@@ -103,6 +106,7 @@ def _add_output(output: argparse._ArgumentGroup) -> None:
         type=_score,
         help="leave out captions with a lower score; each model has its own range, see docs/captions.md",
     )
+    add_min_confidence(output)
     output.add_argument(
         "--output",
         metavar="FILE",
@@ -129,6 +133,12 @@ def _add_output(output: argparse._ArgumentGroup) -> None:
         help="write the caption into the EXIF, XMP and, where it has one, IPTC description of a copy, "
         "NAME.captioned.jpg (JPEG and PNG only); an existing description is kept, unless it is blank or a camera's own "
         "such as OLYMPUS DIGITAL CAMERA",
+    )
+    output.add_argument(
+        "--embed-all",
+        action="store_true",
+        help="with --embed: also write captions of unfamiliar photos, and those less sure than the least sure tenth of "
+        "the model's own dev photos",
     )
     output.add_argument("--in-place", action="store_true", help="with --embed: change the photo itself, not a copy")
     output.add_argument(
@@ -185,6 +195,8 @@ def _is_text(arguments: argparse.Namespace) -> bool:
         )
     if arguments.in_place and not arguments.embed:
         raise UsageError("--in-place says where --embed writes; give both")
+    if arguments.embed_all and not arguments.embed:
+        raise UsageError("--embed-all says what --embed writes; give both")
     if arguments.append and not arguments.embed:
         raise UsageError("--append says how --embed writes; give both")
     if arguments.append and arguments.overwrite:

@@ -1,6 +1,7 @@
 """The caption of a photo, with its other candidates."""
 
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
@@ -59,12 +60,11 @@ class Caption(Candidate):
     familiar: bool | None = None
     doubtful: bool = False
 
-    @property
-    def remark(self) -> str:
-        """What makes the caption a guess: "a guess", "unlike its training photos", or nothing, ""."""
+    def remark_on(self, candidate: Candidate) -> str:
+        """Return what makes a candidate a guess: "a guess", "unlike its training photos", or "" for nothing."""
         if self.familiar is False:
             return UNFAMILIAR
-        return GUESS if self.certainty == GUESS else ""
+        return GUESS if candidate.certainty == GUESS else ""
 
     def sure_enough(self, min_confidence: float) -> tuple[Candidate, ...]:
         """Return the candidates of at least this confidence; none where it is unknown, or the photo unfamiliar."""
@@ -73,3 +73,7 @@ class Caption(Candidate):
         return tuple(
             each for each in self.candidates if each.confidence is not None and each.confidence >= min_confidence
         )
+
+    def with_candidates(self, candidates: tuple[Candidate, ...]) -> Self:
+        """Return the caption with some of its candidates, one at least, of which the first takes its place."""
+        return type(self)(**vars(candidates[0]), candidates=candidates, familiar=self.familiar, doubtful=self.doubtful)

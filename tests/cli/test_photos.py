@@ -11,13 +11,14 @@ import pytest
 from PIL import Image
 
 from captioner import library
+from captioner.cli.formats import GREY, HEADING, PLAIN
 from captioner.cli.main import main
 from captioner.data.photos import PhotoError
 from captioner.runtime.caption import Candidate, Caption
 
 
 class Named:
-    """Says the names of photos; those that begin with `bad` are broken, and `dim` ones score low."""
+    """Says the names of photos; those that begin with `bad` are broken, `dim` ones score low, `moon` ones look odd."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -36,14 +37,27 @@ class Named:
                 continue
             score = -3.0 if photo.name.startswith("dim") else -0.5
             word = photo.stem if photo.stem.isprintable() else "odd"
-            found = tuple(Candidate(("a", word, end), score - n, np.full((3, 4), 0.25)) for n, end in enumerate("xy"))
-            yield photo, Caption(found[0].words, found[0].score, found[0].attention, found)
+            confidence, certainty = (0.25, "a guess") if score < -1 else (0.75, "sure")
+            found = tuple(
+                Candidate(
+                    ("a", word, end),
+                    score - n,
+                    np.full((3, 4), 0.25),
+                    confidence=confidence - n / 10,
+                    certainty=certainty,
+                )
+                for n, end in enumerate("xy")
+            )
+            familiar = not photo.name.startswith("moon")
+            doubtful = photo.name.startswith(("moon", "vague"))
+            yield photo, Caption(**vars(found[0]), candidates=found, familiar=familiar, doubtful=doubtful)
 
 
 @pytest.fixture
 def captioner(monkeypatch) -> Named:
     captioner = Named()
     monkeypatch.setattr(library.Captioner, "load", lambda *more, **settings: captioner)
+    monkeypatch.setattr(library, "require_calibration", lambda captioner: None)
     return captioner
 
 
@@ -143,7 +157,7 @@ def test_unsure_captions_are_left_out(predict, folder, tmp_path):
     assert [len(each["candidates"]) for each in found] == [1, 1]
     assert "left out: 1 of 3 photos, whose captions all score below -1" in err
     status, out, _ = predict(folder / "dim.jpg", "--min-score", -1, "--format", "csv")
-    assert (status, list(csv.reader(io.StringIO(out)))) == (0, [["image", "caption", "score"]])
+    assert (status, list(csv.reader(io.StringIO(out)))) == (0, [list(HEADING)])
 
 
 def test_sidecars_leave_texts_alone_that_are_there(predict, folder):
@@ -308,6 +322,76 @@ def test_requests_that_make_no_sense(predict, argv, complaint):
     assert complaint in err
 
 
+def test_captions_that_are_not_sure_enough_are_left_out(predict, folder):
+    Image.new("RGB", (4, 3)).save(folder / "moon.jpg")
+    (folder / "bad.jpg").unlink()
+    status, out, err = predict(folder, "--min-confidence", 0.7, "--format", "json", "--num-captions", 2)
+
+    assert status == 0
+    assert [json.loads(line)["caption"] for line in out.splitlines()] == ["a cat x", "a dog x"]
+    assert all(len(json.loads(line)["candidates"]) == 1 for line in out.splitlines())  # the other one has 0.65
+    assert "left out: 2 of 4 photos, whose captions are less sure than 0.7, or of unfamiliar photos" in err
+    assert "1 of 4 photos look unlike what this model learned from; their captions are guesses" in err
+
+
+def test_confidence_and_familiarity_stand_in_columns(predict, folder):
+    Image.new("RGB", (4, 3)).save(folder / "moon.jpg")
+    (folder / "bad.jpg").unlink()
+    rows = list(csv.DictReader(io.StringIO(predict(folder, "--format", "csv")[1])))
+
+    assert [(row["confidence"], row["familiar"]) for row in rows] == [
+        *(("0.75", "true"), ("0.25", "true"), ("0.75", "true"), ("0.75", "false")),
+    ]
+
+
+def test_a_terminal_says_what_is_a_guess(captioner, folder, monkeypatch, capsys):
+    Image.new("RGB", (4, 3)).save(folder / "moon.jpg")
+    (folder / "bad.jpg").unlink()
+    monkeypatch.setattr("captioner.cli.photos.is_terminal", lambda file: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    main(["predict", str(folder)])
+    said = [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()]
+
+    assert said == [
+        "a cat x",
+        f"a dim x {GREY}(a guess){PLAIN}",
+        "a dog x",
+        f"a moon x {GREY}(unlike its training photos){PLAIN}",
+    ]
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["predict", str(folder / "dim.jpg")])
+    assert capsys.readouterr().out == "a dim x (a guess)\n"
+
+
+def test_doubtful_captions_are_not_embedded_unless_asked_for(predict, folder):
+    for name in ("moon.jpg", "vague.jpg"):
+        Image.new("RGB", (4, 3)).save(folder / name)
+    for name in ("bad.jpg", "cat.png", "dim.jpg"):
+        (folder / name).unlink()
+    status, out, err = predict(folder, "--embed")
+
+    assert (status, len(out.splitlines())) == (0, 3)
+    assert [path.name for path in sorted(folder.glob("*.captioned.jpg"))] == ["dog.captioned.jpg"]
+    assert "not embedded: 2 of 3 captions, which are doubtful (--embed-all writes them too)" in err
+
+    _, _, err = predict(folder, "--embed", "--embed-all")
+    assert len(list(folder.glob("*.captioned.jpg"))) == 3
+    assert "not embedded" not in err
+
+
+def test_an_unfamiliar_photo_alone_is_not_counted(predict, folder):
+    (folder / "moon.jpg").write_bytes((folder / "dog.jpg").read_bytes())
+    assert "unlike" not in predict(folder / "moon.jpg")[2]
+
+
+@pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "sure"])
+def test_a_confidence_is_a_share(predict, capsys, value):
+    with pytest.raises(SystemExit):
+        predict("a.jpg", f"--min-confidence={value}")
+    assert "--min-confidence" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("value", ["1", "nan", "low", "-inf"])
 def test_a_score_is_a_log_probability(predict, capsys, value):
     with pytest.raises(SystemExit):
@@ -402,6 +486,7 @@ def test_no_name_steers_the_terminal(predict, folder, monkeypatch, style):
     for name in (f"good{HARMFUL}.jpg", f"bad{HARMFUL}.jpg"):
         Image.new("RGB", (4, 3)).save(folder / name)
     monkeypatch.setattr("captioner.cli.photos.is_terminal", lambda file: True)
+    monkeypatch.setenv("NO_COLOR", "1")
     status, out, err = predict(folder, "--format", style)
     assert status == 1
     for line in [*out.split("\n"), *err.split("\n")]:
@@ -462,12 +547,12 @@ def test_a_photo_alone_takes_no_place_of_what_another_run_has_written(predict, m
 
 def test_photos_that_another_run_captions_meanwhile_are_left_out(predict, captioner, meanwhile, folder, tmp_path):
     output = tmp_path / "captions.csv"
-    meanwhile(lambda: output.write_text(f"image,caption,score\n{folder / 'dog.jpg'},a wolf,-0.1000\n"))
+    meanwhile(lambda: output.write_text(f"{','.join(HEADING)}\n{folder / 'dog.jpg'},a wolf,-0.1000,,\n"))
     assert predict(folder / "cat.png", folder / "dog.jpg", "--output", output, "--format", "csv")[0] == 0
     assert captioner.asked == ["cat.png"]
     assert output.read_text().splitlines()[1:] == [
-        f"{folder / 'dog.jpg'},a wolf,-0.1000",
-        f"{folder / 'cat.png'},a cat x,-0.5000",
+        f"{folder / 'dog.jpg'},a wolf,-0.1000,,",
+        f"{folder / 'cat.png'},a cat x,-0.5000,0.75,true",
     ]
 
 

@@ -10,50 +10,69 @@ from captioner.cli.formats import make_writer
 from captioner.cli.output_paths import attention_paths, sidecar_paths
 from captioner.cli.results import opened
 from captioner.errors import UsageError
-from captioner.runtime.caption import Candidate
+from captioner.runtime.caption import Candidate, Caption
 
 PHOTO = Path("photos", "a b.jpg")
 CANDIDATES = (
-    Candidate(("a", "dog,", "running"), -0.5, None),
-    Candidate(("the", '"big"', "dog"), -0.75, None),
+    Candidate(("a", "dog,", "running"), -0.5, None, confidence=0.8125),
+    Candidate(("the", '"big"', "dog"), -0.75, None, confidence=0.5),
     Candidate(("ein", "hündchen"), -1.0, None),
 )
 
 
+def caption(*candidates: Candidate) -> Caption:
+    return Caption(**vars(candidates[0]), candidates=candidates, familiar=None if len(candidates) == 3 else True)
+
+
+CAPTION = caption(*CANDIDATES)
+
+
 def test_one_photo_gives_its_caption_alone():
-    assert make_writer("text", 1, single=True)(PHOTO, CANDIDATES) == "a dog, running\n"
+    assert make_writer("text", 1, single=True)(PHOTO, CAPTION) == "a dog, running\n"
 
 
 def test_several_photos_give_path_and_caption():
-    assert make_writer("text", 1, single=False)(PHOTO, CANDIDATES) == f"{PHOTO}\ta dog, running\n"
+    assert make_writer("text", 1, single=False)(PHOTO, CAPTION) == f"{PHOTO}\ta dog, running\n"
 
 
 def test_several_captions_give_a_line_each():
     alone = 'a dog, running\nthe "big" dog\nein hündchen\n'
-    assert make_writer("text", 3, single=True)(PHOTO, CANDIDATES) == alone
+    assert make_writer("text", 3, single=True)(PHOTO, CAPTION) == alone
     named = "".join(f"{PHOTO}\t{line}\n" for line in alone.splitlines())
-    assert make_writer("text", 3, single=False)(PHOTO, CANDIDATES) == named
-    assert make_writer("text", 9, single=True)(PHOTO, CANDIDATES[:2]) == 'a dog, running\nthe "big" dog\n'
+    assert make_writer("text", 3, single=False)(PHOTO, CAPTION) == named
+    assert make_writer("text", 9, single=True)(PHOTO, caption(*CANDIDATES[:2])) == 'a dog, running\nthe "big" dog\n'
 
 
 @pytest.mark.parametrize("single", [True, False])
 def test_json_is_a_line_a_photo(single):
-    line = make_writer("json", 2, single)(PHOTO, CANDIDATES[:2])
+    line = make_writer("json", 2, single)(PHOTO, caption(*CANDIDATES[:2]))
     assert line.endswith("\n")
     assert line.count("\n") == 1
     assert json.loads(line) == {
         "image": str(PHOTO),
         "caption": "a dog, running",
         "score": -0.5,
-        "candidates": [{"caption": "a dog, running", "score": -0.5}, {"caption": 'the "big" dog', "score": -0.75}],
+        "confidence": 0.8125,
+        "familiar": True,
+        "candidates": [
+            {"caption": "a dog, running", "score": -0.5, "confidence": 0.8125},
+            {"caption": 'the "big" dog', "score": -0.75, "confidence": 0.5},
+        ],
     }
-    assert "hündchen" in make_writer("json", 1, single)(PHOTO, CANDIDATES[2:])
+    assert "hündchen" in make_writer("json", 1, single)(PHOTO, caption(*CANDIDATES[2:]))
 
 
 def test_csv_quotes_what_needs_it():
-    line = make_writer("csv", 1, single=True)(Path('a,"b".jpg'), CANDIDATES[1:])
-    assert list(csv.reader(io.StringIO(line))) == [['a,"b".jpg', 'the "big" dog', "-0.7500"]]
-    assert line.endswith("-0.7500\n")
+    line = make_writer("csv", 1, single=True)(Path('a,"b".jpg'), caption(*CANDIDATES[1:]))
+    assert list(csv.reader(io.StringIO(line))) == [['a,"b".jpg', 'the "big" dog', "-0.7500", "0.50", "true"]]
+    assert line.endswith("-0.7500,0.50,true\n")
+
+
+def test_what_a_model_cannot_tell_is_left_empty():
+    unknown = Caption(**vars(CANDIDATES[2]), candidates=CANDIDATES[2:])
+
+    assert make_writer("csv", 1, single=True)(PHOTO, unknown) == f"{PHOTO},ein hündchen,-1.0000,,\n"
+    assert json.loads(make_writer("json", 1, single=True)(PHOTO, unknown))["familiar"] is None
 
 
 PHOTOS = [Path("x", "dog.jpg"), Path("y", "dog.png"), Path("cat.jpg"), Path("dog-2.jpg")]
@@ -130,7 +149,7 @@ def test_a_file_name_that_is_not_text_can_be_written(tmp_path, monkeypatch, to_f
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="utf-8"))
     photo = Path(os.fsdecode(b"\xff.jpg"))
     with opened(tmp_path / "out" if to_file else None) as file:
-        file.write(make_writer("json", 1, single=True)(photo, CANDIDATES))
+        file.write(make_writer("json", 1, single=True)(photo, CAPTION))
         file.flush()
     line = (tmp_path / "out").read_bytes() if to_file else written.getvalue()
     assert json.loads(line)["image"] == str(photo)

@@ -11,14 +11,15 @@ import pytest
 from captioner.cli.formats import STYLES, images_in, make_writer
 from captioner.cli.results import Table
 from captioner.errors import UsageError
-from captioner.runtime.caption import Candidate
+from captioner.runtime.caption import Candidate, Caption
 
 CANDIDATES = (Candidate(("a", "dog"), -0.5, None), Candidate(("the", '"dog",'), -1.0, None))
+CAPTION = Caption(**vars(CANDIDATES[0]), candidates=CANDIDATES)
 PHOTOS = [Path("a b.jpg"), Path('c,"d".jpg'), Path("ein/hündchen.jpg"), Path(os.fsdecode(b"\xff.jpg"))]
 
 
 def lines(style: str, photo: Path) -> str:
-    return make_writer(style, 2, single=False)(photo, CANDIDATES)
+    return make_writer(style, 2, single=False)(photo, CAPTION)
 
 
 def fill(path: Path, style: str, photos=PHOTOS) -> None:
@@ -33,7 +34,7 @@ def fill(path: Path, style: str, photos=PHOTOS) -> None:
 def test_a_table_knows_what_it_holds(tmp_path, style):
     path = tmp_path / "new" / "captions"
     fill(path, style)
-    assert path.read_text().count("image,caption,score") == (style == "csv")
+    assert path.read_text().count("image,caption,score,confidence,familiar") == (style == "csv")
     table = Table(path, style)
     assert all(photo in table for photo in PHOTOS)
     assert Path("other.jpg") not in table
@@ -99,12 +100,12 @@ def test_overwriting_starts_anew_with_the_first_line(tmp_path):
     assert path.read_text() == "something else"
     table.write(PHOTOS[0], lines("csv", PHOTOS[0]))
     table.close()
-    assert path.read_text() == f"image,caption,score\n{lines('csv', PHOTOS[0])}"
+    assert path.read_text() == f"image,caption,score,confidence,familiar\n{lines('csv', PHOTOS[0])}"
 
 
 def test_without_captions_only_the_columns_are_there_or_nothing_is(tmp_path):
     fill(tmp_path / "a.csv", "csv", [])
-    assert (tmp_path / "a.csv").read_text() == "image,caption,score\n"
+    assert (tmp_path / "a.csv").read_text() == "image,caption,score,confidence,familiar\n"
     Table(tmp_path / "b.csv", "csv").close()
     assert not (tmp_path / "b.csv").exists()
 
@@ -181,8 +182,8 @@ def run_at_once(path: Path, style: str, ranges: list[tuple[int, int]]) -> None:
 
 def check_rows(path: Path, style: str, count: int) -> None:
     text = path.read_text()
-    assert text.count("image,caption,score\n") == (style == "csv")
-    rows = text.removeprefix("image,caption,score\n")
+    assert text.count("image,caption,score,confidence,familiar\n") == (style == "csv")
+    rows = text.removeprefix("image,caption,score,confidence,familiar\n")
     wanted = [lines(style, Path(f"photo {number},\n.jpg")) for number in range(count)]
     assert len(rows) == sum(map(len, wanted))
     assert all(row in rows for row in wanted)
@@ -217,7 +218,7 @@ def test_a_run_sees_what_another_has_captioned_meanwhile(tmp_path):
         assert photo in second
         second.write(photo, lines("csv", photo))
     check = path.read_text()
-    assert check == "image,caption,score\n" + lines("csv", photo)
+    assert check == "image,caption,score,confidence,familiar\n" + lines("csv", photo)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -234,11 +235,15 @@ def test_half_a_line_that_a_killed_run_leaves_goes_with_the_next_row_of_another(
 def test_a_cut_row_whose_name_has_a_line_end_is_dropped(tmp_path):
     path, photo = tmp_path / "captions.csv", Path("x\ny.jpg")
     for size in range(1, len(lines("csv", photo))):
-        path.write_text("image,caption,score\n" + lines("csv", PHOTOS[0]) + lines("csv", photo)[:size])
+        path.write_text(
+            "image,caption,score,confidence,familiar\n" + lines("csv", PHOTOS[0]) + lines("csv", photo)[:size]
+        )
         with closing(Table(path, "csv")) as table:
             assert photo not in table
             table.write(photo, lines("csv", photo))
-        assert path.read_text() == "image,caption,score\n" + lines("csv", PHOTOS[0]) + lines("csv", photo)
+        assert path.read_text() == "image,caption,score,confidence,familiar\n" + lines("csv", PHOTOS[0]) + lines(
+            "csv", photo
+        )
 
 
 def test_overwriting_leaves_what_another_run_has_written_since(tmp_path):
@@ -263,7 +268,9 @@ def test_a_run_whose_table_another_overwrites_goes_on_in_the_new_one(tmp_path):
         first.write(PHOTOS[0], lines("csv", PHOTOS[0]))
         second.refresh()
         assert [photo in second for photo in PHOTOS] == [True, False, True, True]
-    assert path.read_text() == "image,caption,score\n" + "".join(lines("csv", PHOTOS[number]) for number in (2, 3, 0))
+    assert path.read_text() == "image,caption,score,confidence,familiar\n" + "".join(
+        lines("csv", PHOTOS[number]) for number in (2, 3, 0)
+    )
 
 
 def test_a_table_that_is_removed_meanwhile_is_made_again(tmp_path):
@@ -272,7 +279,7 @@ def test_a_table_that_is_removed_meanwhile_is_made_again(tmp_path):
         first.close()  # which made it for nothing, and removes it
         assert not path.exists()
         second.write(PHOTOS[0], lines("csv", PHOTOS[0]))
-    assert path.read_text() == "image,caption,score\n" + lines("csv", PHOTOS[0])
+    assert path.read_text() == "image,caption,score,confidence,familiar\n" + lines("csv", PHOTOS[0])
 
 
 def test_a_table_in_a_folder_that_is_read_only_grows(tmp_path):
@@ -283,7 +290,7 @@ def test_a_table_in_a_folder_that_is_read_only_grows(tmp_path):
         fill(path, "csv", PHOTOS[:1])
     finally:
         tmp_path.chmod(0o700)
-    assert path.read_text() == "image,caption,score\n" + lines("csv", PHOTOS[0])
+    assert path.read_text() == "image,caption,score,confidence,familiar\n" + lines("csv", PHOTOS[0])
 
 
 def test_where_the_file_system_knows_no_locks_one_run_works(tmp_path, monkeypatch):
@@ -292,7 +299,9 @@ def test_where_the_file_system_knows_no_locks_one_run_works(tmp_path, monkeypatc
 
     monkeypatch.setattr("captioner.locks.fcntl.flock", refuse)
     fill(tmp_path / "captions.csv", "csv", PHOTOS[:1])
-    assert (tmp_path / "captions.csv").read_text() == "image,caption,score\n" + lines("csv", PHOTOS[0])
+    assert (tmp_path / "captions.csv").read_text() == "image,caption,score,confidence,familiar\n" + lines(
+        "csv", PHOTOS[0]
+    )
 
 
 ALIKE = [

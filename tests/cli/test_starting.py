@@ -170,7 +170,7 @@ def test_closed_descriptors_never_become_files_of_ours(folder, caption):
     done = shell('"$@" a.jpg nothing.jpg --format csv --output o.csv <&- >&- 2>&-', folder)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
     heading, row = (folder / "o.csv").read_text(encoding="utf-8").splitlines()
-    assert heading == "image,caption,score"
+    assert heading == "image,caption,score,confidence,familiar"
     assert row.startswith(f"a.jpg,{caption.strip()},")
 
 

@@ -1,0 +1,121 @@
+"""A model learns how sure it is from photos, and keeps it where it should."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioner.calibrate import calibrate, calibrate_trained
+from captioner.cli.main import main
+from captioner.data.dataset import CaptionDataset, Example
+from captioner.data.model_directory import CALIBRATION, CaptionerDirectory, describe
+from captioner.data.shipped import shipped_model
+from captioner.errors import CaptionerError, UsageError
+from captioner.library import Captioner, require_calibration
+
+PHOTOS = 110
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> list[Path]:
+    """Patches of colour, from smooth to rough."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    paths = [folder / f"{number:03}.png" for number in range(PHOTOS)]
+    for number, path in enumerate(paths):
+        size = 2 + number % 9
+        pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC).save(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def dataset(photos) -> CaptionDataset:
+    examples = tuple(Example(path, ("a dog runs in the grass", "a man")) for path in photos)
+    return CaptionDataset("made", {"train": examples[:40], "dev": examples, "test": ()})
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    directory = tmp_path / "model"
+    shutil.copytree(shipped_model("compact"), directory)
+    return directory
+
+
+def without_calibration(directory: Path) -> Path:
+    model = CaptionerDirectory.read(directory)
+    describe(directory, model.config, [name for name in model.manifest if name != CALIBRATION], model.tensors)
+    return directory
+
+
+def test_a_model_is_fitted_to_the_photos_as_prediction_sees_them(model, dataset, photos):
+    before = without_calibration(model) and CaptionerDirectory.read(model)
+    assert not (model / CALIBRATION).exists()
+    assert calibrate(model, dataset, "imagenet")
+
+    after, captions = CaptionerDirectory.read(model), Captioner.load(model)(photos)
+    known = after.calibration()
+    assert {**after.manifest, CALIBRATION: ""} == {**before.manifest, CALIBRATION: ""}
+    assert (after.config, after.tensors) == (before.config, before.tensors)
+    assert known.config.photos == PHOTOS
+    assert known.config.directions == 40 // 8
+    assert np.mean([caption.familiar for caption in captions]) == pytest.approx(0.95, abs=0.01)
+    assert np.mean([caption.confidence < known.config.least for caption in captions]) <= 0.1
+    assert all(caption.doubtful for caption in captions if not caption.familiar)
+
+
+def test_too_few_dev_photos_teach_nothing(model, dataset):
+    few = dataset.limited(99)
+    assert not calibrate(without_calibration(model), few, "imagenet")
+    assert CaptionerDirectory.read(model).doubt is None
+    assert Captioner.load(model)(dataset.split("dev")[0].image).confidence is None
+
+
+def test_dev_photos_that_are_gone_are_told(model, dataset, tmp_path):
+    gone = tuple(Example(tmp_path / f"{number}.jpg", ("a dog",)) for number in range(100))
+    lost = CaptionDataset("lost", {**dataset.splits, "dev": (*dataset.split("dev")[:9], *gone)})
+    with pytest.raises(CaptionerError, match="only 9 of 109 dev photos can be read"):
+        calibrate(model, lost, "imagenet")
+
+
+def test_a_training_on_few_photos_keeps_what_its_parent_knew_with_the_same_encoder(model, dataset):
+    parent = shipped_model("compact")
+    calibrate_trained(without_calibration(model), dataset.limited(20), "imagenet", parent)
+    found, expected = CaptionerDirectory.read(model).calibration(), CaptionerDirectory.read(parent).calibration()
+
+    assert found.config == expected.config
+    assert all(np.array_equal(found.arrays[name], expected.arrays[name]) for name in expected.arrays)
+
+
+def test_a_training_of_another_encoder_keeps_nothing(model, dataset):
+    calibrate_trained(without_calibration(model), dataset.limited(20), "imagenet", shipped_model("flickr8k"))
+    assert CaptionerDirectory.read(model).doubt is None
+
+
+def test_what_a_training_has_fitted_stays(model, dataset):
+    before = (model / CALIBRATION).read_bytes()
+    calibrate_trained(model, dataset, "imagenet", None)
+    assert (model / CALIBRATION).read_bytes() == before
+
+
+def test_the_command_tells_what_it_found_and_what_is_too_few(model, photos, tmp_path, capsys):
+    rows = [f"{path.name},a dog runs,{'train' if number < 5 else 'val'}" for number, path in enumerate(photos)]
+    for count, status in ((PHOTOS, 0), (50, 1)):
+        data = tmp_path / f"data-{count}"
+        shutil.copytree(photos[0].parent, data)
+        (data / "captions.csv").write_text("\n".join(["image,caption,split", *rows[:count]]))
+        assert main(["calibrate", "--model", str(model), "--data", str(data)]) == status
+        said = capsys.readouterr().err
+        assert ("is sure from 0.67" if status == 0 else "45 dev photos are too few; expected at least 100") in said
+
+
+def test_a_damaged_file_is_told(model):
+    (model / CALIBRATION).write_bytes(b"no numbers")
+    with pytest.raises(CaptionerError, match=r"calibration\.npz is damaged"):
+        Captioner.load(model)
+
+
+def test_a_model_that_knows_nothing_is_told_how_it_learns(model):
+    with pytest.raises(UsageError, match="captioner calibrate --model"):
+        require_calibration(without_calibration(model))
