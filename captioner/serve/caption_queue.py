@@ -30,6 +30,9 @@ SHOWN = 1024
 COLOURS = 96
 """The side of a picture of attention; the page stretches it over the photo."""
 
+DIGITS = 4
+"""Of probabilities and confidence; the digits behind them differ from one machine to another."""
+
 AS_STARTED = CaptionOptions()
 
 LAST = 2.0
@@ -96,10 +99,10 @@ class CaptionQueue:
         """Caption the photo in a file's bytes; cancelled, it leaves the line.
 
         Returns:
-            `{"caption", "score", "words", "candidates": [{"caption", "score", "words"}]}`. With `attention` each
-            candidate, and the answer itself, has "attention" too: T rows of L weights. With `pictures` there is a
-            "photo", and each candidate has "pictures", one a word: data URLs. Where the file is odd and was captioned
-            all the same, "notes" tells why.
+            `{"caption", "score", "confidence", "certainty", "words", "probabilities", "familiar", "doubtful",
+            "candidates"}`; each candidate has all but the last three. With `attention` each candidate, and the answer
+            itself, has "attention" too: T rows of L weights. With `pictures` there is a "photo", and each candidate has
+            "pictures", one a word: data URLs. Where the file is odd and was captioned all the same, "notes" tells why.
 
         Raises:
             ApiError: the photo cannot be used (422) or has too many pixels (413); an option cannot be fulfilled
@@ -159,7 +162,8 @@ class CaptionQueue:
         except CaptionerError as error:  # there is no room for another process
             raise ApiError(503, "out_of_memory", str(error)) from None
         candidates = [_as_json(each, attention, pictures) for each in caption.candidates]
-        answer = _as_json(caption, attention, pictures=False) | {"candidates": candidates}
+        answer = _as_json(caption, attention, pictures=False)
+        answer |= {"familiar": caption.familiar, "doubtful": caption.doubtful, "candidates": candidates}
         if shown:
             answer["photo"] = _data_url(Image.fromarray(shown[0]), 85)
         return answer | {"notes": notes} if notes else answer
@@ -171,7 +175,15 @@ class CaptionQueue:
 
 
 def _as_json(candidate: Candidate, attention: bool, pictures: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"caption": candidate.text, "score": float(candidate.score), "words": list(candidate.words)}
+    sure = candidate.confidence
+    found: dict[str, Any] = {
+        "caption": candidate.text,
+        "score": float(candidate.score),
+        "confidence": None if sure is None else round(sure, DIGITS),
+        "certainty": candidate.certainty,
+        "words": list(candidate.words),
+        "probabilities": _rounded(candidate.probabilities),
+    }
     if attention:
         found["attention"] = np.round(candidate.attention.astype(float), 6).tolist()
     if pictures:
@@ -179,6 +191,10 @@ def _as_json(candidate: Candidate, attention: bool, pictures: bool) -> dict[str,
             _data_url(Image.fromarray(attention_colours(weights, COLOURS)), 80) for weights in candidate.attention
         ]
     return found
+
+
+def _rounded(probabilities: np.ndarray | None) -> list[float]:
+    return [] if probabilities is None else np.round(probabilities.astype(float), DIGITS).tolist()
 
 
 def _data_url(image: Image.Image, quality: int) -> str:

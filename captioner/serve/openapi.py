@@ -3,6 +3,7 @@
 from typing import Any
 
 from captioner import __version__
+from captioner.data.calibration import GUESS, PROBABLY, SURE
 from captioner.serve.limits import Limits
 from captioner.serve.request_options import parameters, properties
 
@@ -111,22 +112,21 @@ def _json(description: str, schema: str) -> JSON:
 
 
 def _schemas() -> JSON:
-    text, number = {"type": "string"}, {"type": "number"}
-    caption: JSON = {
-        "caption": {**text, "description": "The sentence."},
-        "score": {**number, "description": "Its log-probability by its length; nearer to 0 is surer."},
-        "words": {"type": "array", "items": text},
-        "attention": {
-            "type": "array",
-            "items": {"type": "array", "items": number},
-            "description": "With `attention`: a row of weights for each word, one weight for each place of the photo.",
-        },
-    }
+    text, number, caption = {"type": "string"}, {"type": "number"}, _caption_fields()
     url = {**text, "description": "A data URL of a JPEG."}
     candidate = {**caption, "pictures": {"type": "array", "items": url, "description": "With `pictures`: one a word."}}
     candidates = {"type": "array", "items": {"$ref": "#/components/schemas/Candidate"}}
     answer = {
         **caption,
+        "familiar": {
+            "type": ["boolean", "null"],
+            "description": "Whether the photo is like those that the model learned from; what it says of others is a "
+            "guess, whatever the confidence. Null where the model cannot tell.",
+        },
+        "doubtful": {
+            "type": "boolean",
+            "description": "Whether the photo is unfamiliar, or the caption less sure than nine of ten usually are.",
+        },
         "candidates": candidates,
         "photo": {**url, "description": "With `pictures`: the photo, upright."},
         "notes": {
@@ -135,7 +135,7 @@ def _schemas() -> JSON:
             "description": "Where the file is odd and was captioned all the same: why, such as a JPEG without its end.",
         },
     }
-    needed = ["caption", "score", "words"]
+    needed = ["caption", "score", "confidence", "certainty", "words", "probabilities"]
     health = {
         "status": {"const": "ok"},
         "model": {**text, "description": "The model's name."},
@@ -145,7 +145,39 @@ def _schemas() -> JSON:
     }
     return {
         "Candidate": {"type": "object", "required": needed, "properties": candidate},
-        "Answer": {"type": "object", "required": [*needed, "candidates"], "properties": answer},
+        "Answer": {"type": "object", "required": [*needed, "familiar", "doubtful", "candidates"], "properties": answer},
         "Health": {"type": "object", "required": list(health), "properties": health},
         "Error": {"type": "object", "required": ["error"], "properties": {"error": text}},
+    }
+
+
+def _caption_fields() -> JSON:
+    """Return the fields that an answer and its candidates have in common."""
+    text, number = {"type": "string"}, {"type": "number"}
+    return {
+        "caption": {**text, "description": "The sentence."},
+        "score": {**number, "description": "Its log-probability by its length; nearer to 0 is surer."},
+        "confidence": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 1,
+            "description": "The share of its words with a meaning that somebody who sees the photo would use too, as "
+            "it was for captions with this score. It holds for familiar photos. Null where the model has no table.",
+        },
+        "certainty": {
+            **text,
+            "enum": [SURE, PROBABLY, GUESS, ""],
+            "description": "The confidence in words; empty where there is none.",
+        },
+        "words": {"type": "array", "items": text},
+        "probabilities": {
+            "type": "array",
+            "items": {**number, "minimum": 0, "maximum": 1},
+            "description": "One for each word: how likely it was after the words before it.",
+        },
+        "attention": {
+            "type": "array",
+            "items": {"type": "array", "items": number},
+            "description": "With `attention`: a row of weights for each word, one weight for each place of the photo.",
+        },
     }

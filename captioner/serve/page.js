@@ -2,12 +2,15 @@ const find = (selector) => document.querySelector(`.captioner ${selector}`);
 const [drop, camera, result, seen, looked] = [".drop", ".camera", ".result", ".seen", ".looked"].map(find);
 const [error, status, sentence, captions] = [".error", ".status", ".sentence", ".captions"].map(find);
 const endpoint = "caption?pictures=true"; // beside the page, wherever a proxy has put it
+const SAID = { sure: "The model is sure.", probably: "This is probably right.", "a guess": "This is a guess." };
+const DOUBTED = 0.2; // good words share their probability with others that mean the same
 const NOT_REACHED = "The server cannot be reached. Is it still running?";
 
 let asked = null; // what is under way; a newer photo takes its place
 let preview = null;
 let megabytes = Infinity; // the server tells
 let caption = ""; // what is shown
+let familiar = null; // whether the photo is like those that the model learned from
 
 function show(part, visible) {
   part.hidden = !visible;
@@ -67,10 +70,13 @@ async function describe(file) {
     if (!response.ok) throw new Error(answer.error);
     seen.src = answer.photo;
     seen.alt = `Your photo: ${answer.caption}`;
+    familiar = answer.familiar ?? null;
+    show(find(".unfamiliar"), familiar === false);
     list(answer.candidates);
     result.classList.remove("waiting");
     drop.classList.add("done");
-    tell(`It says: ${answer.caption}`, false);
+    const sure = certainty(answer);
+    tell(`It says: ${answer.caption}${sure && ` (${sure})`}`, false);
     complain((answer.notes || []).join("; "));
   } catch (reason) {
     if (mine !== asked) return;
@@ -95,20 +101,49 @@ function press(pressed, among) {
   for (const each of among.querySelectorAll("[aria-pressed]")) each.setAttribute("aria-pressed", each === pressed);
 }
 
+// In words; empty where the model does not know. Of a photo unlike all that it has learned from, it can but guess.
+function certainty(candidate) {
+  return familiar === false ? "a guess" : candidate.certainty || "";
+}
+
+function score(candidate) {
+  return candidate.score.toFixed(2).replace("-", "−");
+}
+
+function percent(share) {
+  if (share > 0 && share < 0.005) return "<1\u00a0%";
+  if (share < 1 && share >= 0.995) return ">99\u00a0%";
+  return `${Math.round(100 * share)}\u00a0%`;
+}
+
 function list(candidates) {
   captions.replaceChildren();
+  show(find(".for-scores"), !candidates.some(certainty));
   for (const candidate of candidates) {
-    const row = button("caption", candidate.caption, candidate.score.toFixed(2).replace("-", "−"));
+    const row = button("caption", candidate.caption, certainty(candidate) || score(candidate));
+    row.title = `score ${score(candidate)}`;
     row.addEventListener("click", () => spell(candidate, row));
     captions.appendChild(document.createElement("li")).append(row);
   }
   spell(candidates[0], captions.querySelector(".caption"));
 }
 
+// How sure the chosen caption is, with the figures behind the words.
+function weigh(candidate) {
+  const sure = certainty(candidate);
+  const right = familiar !== false && candidate.confidence != null;
+  const share = right ? `Of what such captions name, about ${percent(candidate.confidence)} is right. ` : "";
+  find(".certainty strong").textContent = SAID[sure] || sure;
+  find(".certainty span").textContent = `${share}Score ${score(candidate)}; nearer to 0 is surer.`;
+  show(find(".certainty"), Boolean(sure));
+  show(find(".odds"), Boolean(candidate.probabilities?.length));
+}
+
 function spell(candidate, row) {
   press(row, captions);
   choose(null);
   caption = candidate.caption;
+  weigh(candidate);
   sentence.replaceChildren();
   let end = 0; // of the word before, in the sentence
   candidate.words.forEach((word, place) => {
@@ -116,6 +151,11 @@ function spell(candidate, row) {
     const start = candidate.caption.indexOf(word, end);
     made.classList.toggle("joined", place > 0 && start === end); // Chinese and others have no spaces
     end = start + word.length;
+    const likely = candidate.probabilities?.[place];
+    if (likely !== undefined) {
+      made.append(Object.assign(document.createElement("small"), { textContent: percent(likely) }));
+      made.classList.toggle("doubted", likely < DOUBTED);
+    }
     const again = () => made.getAttribute("aria-pressed") === "true";
     made.addEventListener("click", () => choose(again() ? null : made, candidate.pictures[place], word));
     sentence.append(made);

@@ -155,6 +155,7 @@ def test_the_docs_tell_what_the_document_tells(server):
     for each in caption["parameters"]:
         assert f"<code>{each['name']}={'true</code>' if 'enum' in each['schema'] else ''}" in text
     assert all(path in text or f'href="{path[1:]}"' in text for path in document["paths"])
+    assert all(f'"{name}": ' in text for name in document["components"]["schemas"]["Answer"]["required"])
     assert set(re.findall(r"captioner_\w+", text)) <= set(
         re.findall(r"captioner_\w+", server.ask("GET", "/metrics")[1])
     )

@@ -56,7 +56,7 @@ class Page:
 
     def sentence(self) -> str:
         self.tab.wait_for_selector(".result:not(.waiting) .word")
-        return " ".join(self.tab.locator(".word").all_inner_texts())
+        return " ".join(self.tab.locator(".word span").all_inner_texts())
 
     def wait_for(self, expression: str, argument: object = None) -> None:
         """Wait until it holds; Playwright's own way of doing so is what the page's policy forbids."""
@@ -104,7 +104,7 @@ def test_a_photo_goes_in_and_its_captions_come_out(page, server, photos, tmp_pat
     page.tab.screenshot(path=tmp_path / "page.png")
     page.tab.keyboard.press("ArrowRight")
     assert page.tab.get_attribute(".looked", "src") == pictures[1]
-    assert page.tab.locator(".word[aria-pressed=true]").all_inner_texts() == [expected["words"][1]]
+    assert page.tab.locator(".word[aria-pressed=true] span").all_inner_texts() == [expected["words"][1]]
     assert differing(page.tab.screenshot(), (tmp_path / "page.png").read_bytes()) > 0.001
     page.tab.click("[data-do=plain]")
     assert page.tab.is_hidden(".looked")
@@ -279,3 +279,70 @@ def test_words_of_scripts_without_spaces_stand_together_and_notes_are_shown(brow
     assert page.tab.get_attribute(".looked", "src") == pictures[6]
     page.tab.locator(".word").nth(1).click()
     assert page.tab.get_attribute(".looked", "src") == pictures[1]
+
+
+ANSWER = {
+    "caption": "a red dog",
+    "score": -1.234,
+    "confidence": 0.584,
+    "certainty": "probably",
+    "words": ["a", "red", "dog"],
+    "probabilities": [1.0, 0.1849, 0.9982],
+    "pictures": ["data:,"] * 3,
+}
+GUESSED = {**ANSWER, "caption": "a dog", "score": -2.5, "confidence": 0.2, "certainty": "a guess"}
+
+
+def answered(browser, server, photo: bytes, **more: object) -> Page:
+    """The page with an answer that a server with a calibrated model could give."""
+    answer = {**ANSWER, "familiar": True, "doubtful": False, "candidates": [ANSWER, GUESSED], "photo": "data:,"} | more
+    page = Page(browser, server)
+    page.tab.route("**/caption?*", lambda route: route.fulfill(json=answer))
+    page.upload(photo)
+    page.sentence()
+    return page
+
+
+def test_how_sure_the_caption_and_its_words_are(browser, server, photos):
+    page = answered(browser, server, photos[0])
+    assert page.tab.locator(".word small").all_inner_texts() == [
+        "100\N{NO-BREAK SPACE}%",
+        "18\N{NO-BREAK SPACE}%",
+        ">99\N{NO-BREAK SPACE}%",
+    ]
+    assert page.tab.locator(".doubted span").all_inner_texts() == ["red"]
+    assert page.tab.get_by_role("button", name="red 18 %").count() == 1  # as it is heard
+    assert page.tab.inner_text(".certainty strong") == "This is probably right."
+    assert page.tab.inner_text(".certainty span") == (
+        "Of what such captions name, about 58\N{NO-BREAK SPACE}% is right. "
+        "Score \N{MINUS SIGN}1.23; nearer to 0 is surer."
+    )
+    rows = page.tab.locator(".caption")
+    assert [row.split("\n")[-1] for row in rows.all_inner_texts()] == ["probably", "a guess"]
+    assert rows.nth(1).get_attribute("title") == "score \N{MINUS SIGN}2.50"
+    assert page.tab.inner_text(".status") == "It says: a red dog (probably)"
+    assert page.tab.is_hidden(".unfamiliar")
+    assert page.tab.is_hidden(".for-scores")
+    rows.nth(1).click()
+    assert page.tab.inner_text(".certainty strong") == "This is a guess."
+    page.context.close()
+
+
+def test_what_is_said_of_an_unfamiliar_photo_is_a_guess(browser, server, photos):
+    page = answered(browser, server, photos[0], familiar=False)
+    assert page.tab.inner_text(".unfamiliar") == (
+        "This photo is unlike the photos that the model learned from; the caption is a guess."
+    )
+    assert page.tab.inner_text(".certainty strong") == "This is a guess."
+    assert page.tab.inner_text(".certainty span").startswith("Score ")
+    assert [row.split("\n")[-1] for row in page.tab.locator(".caption").all_inner_texts()] == ["a guess", "a guess"]
+    page.context.close()
+
+
+def test_a_model_that_does_not_know_how_sure_it_is_shows_its_scores(page, server, photos):
+    page.upload(photos[0])
+    page.sentence()
+    assert page.tab.is_hidden(".certainty")
+    assert page.tab.is_hidden(".unfamiliar")
+    assert page.tab.is_visible(".for-scores")
+    assert page.tab.locator(".word small").count() == len(server.caption(photos[0])["words"])

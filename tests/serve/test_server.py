@@ -76,12 +76,39 @@ def test_the_endpoint_says_what_the_captioner_says(server, tiny, photos):
         assert found["score"] == pytest.approx(caption.score, rel=1e-5)
         assert found["words"] == list(caption.words)
         assert [each["caption"] for each in found["candidates"]] == [each.text for each in caption.candidates]
-        assert set(found) == {"caption", "score", "words", "candidates"}
+        assert (found["confidence"], found["certainty"], found["familiar"], found["doubtful"]) == (
+            None,
+            "",
+            None,
+            False,
+        )
+        for each, candidate in zip(found["candidates"], caption.candidates, strict=True):
+            assert each["probabilities"] == pytest.approx(candidate.probabilities, abs=6e-5)
+            assert len(each["probabilities"]) == len(each["words"])
         assert server.ask("POST", "/caption", *form(photo, name="anything")) == (200, found)
 
     found = server.caption(photos[0], "?attention=true")
     for each, candidate in zip([found, *found["candidates"]], [expected[0], *expected[0].candidates], strict=True):
         assert each["attention"] == [pytest.approx(row, abs=1e-5) for row in candidate.attention.tolist()]
+
+
+def test_the_endpoint_says_how_sure_it_is(start, tiny, photos, monkeypatch):
+    monkeypatch.setenv("TINY_CALIBRATED", "1")
+    server, captioner = start(), tiny.tiny_captioner()
+    captioner.calibration = tiny.tiny_calibration()
+    red = io.BytesIO()
+    Image.new("RGB", (40, 40), (250, 2, 2)).save(red, "PNG")
+    seen = set()
+    for photo in (*photos, red.getvalue()):
+        found, caption = server.caption(photo), captioner(photo)
+        assert (found["familiar"], found["doubtful"]) == (caption.familiar, caption.doubtful)
+        for each, candidate in zip([found, *found["candidates"]], [caption, *caption.candidates], strict=True):
+            assert each["confidence"] == pytest.approx(candidate.confidence, abs=1e-4)
+            assert each["certainty"] == candidate.certainty
+            seen.add(candidate.certainty)
+        seen.add(caption.familiar)
+    assert seen >= {"sure", "probably", "a guess", True, False}
+    assert server.stop(signal.SIGTERM)[0] == 0
 
 
 def fields(photo: bytes, **options: str) -> tuple:

@@ -11,7 +11,8 @@ import numpy as np
 
 from captioner import library
 from captioner.cli.main import main
-from captioner.config import DecoderConfig, DecodingConfig
+from captioner.config import CalibrationConfig, DecoderConfig, DecodingConfig
+from captioner.data.calibration import Calibration
 from captioner.runtime.captioner import Captioner
 from captioner.runtime.decoder import DecoderNetwork, weight_shapes
 from captioner.serve import connection
@@ -43,8 +44,22 @@ def tiny_captioner(seconds: float = 0) -> Captioner:
     return Captioner(vocabulary, Means(seconds), DecoderNetwork(config, weights), decoding, num_captions=3)
 
 
+def tiny_calibration() -> Calibration:
+    """What a tiny captioner might know of its doubt: captions of all kinds, and red photos unfamiliar."""
+    arrays = {
+        "scores": np.array([-6.0, -2.5]),
+        "shares": np.array([0.0, 1.0]),
+        "mean": np.zeros(3, np.float32),
+        "deviation": np.ones(3, np.float32),
+        "directions": np.array([[1.0, 0.0, 0.0]], np.float16),
+    }
+    return Calibration(CalibrationConfig(sure=0.6, guess=0.4, least=0.3, unfamiliar=3.0, length_penalty=0.7), arrays)
+
+
 if __name__ == "__main__":
     captioner, given = tiny_captioner(float(sys.argv[2])), json.loads(sys.argv[1])
+    if "TINY_CALIBRATED" in os.environ:
+        captioner.calibration = tiny_calibration()
     with mock.patch.multiple(library.Captioner, load=lambda *more, **settings: captioner):
         if "TINY_CONNECTIONS" in os.environ:
             connection.CONNECTIONS = int(os.environ["TINY_CONNECTIONS"])
