@@ -8,6 +8,7 @@ import numpy as np
 
 from captioner.checksums import checksum
 from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
+from captioner.data.calibration import Calibration
 from captioner.data.model_directory import CONFIG, CaptionerDirectory
 from captioner.decoding.limits import check_search
 from captioner.encoder_network import encoder_network, prepared_network
@@ -33,6 +34,7 @@ class PackedModel:
         sampling: how they are drawn at random; None where they are searched for.
         encoder: a network for LiteRT.
         decoder: the decoder's weights by name.
+        calibration: how sure captions are; None where the model does not know.
     """
 
     vocabulary: Vocabulary
@@ -43,11 +45,13 @@ class PackedModel:
     sampling: SamplingConfig | None
     encoder: bytes
     decoder: dict[str, np.ndarray]
+    calibration: Calibration | None
 
     def unpack(self) -> Captioner:
         """Load it."""
         network = DecoderNetwork(self.config.decoder, self.decoder)
         captioner = Captioner(self.vocabulary, LiteRTEncoder(self.encoder), network, self.decoding, self.num_captions)
+        captioner.calibration = self.calibration
         return captioner.with_settings(wording=self.wording, sampling=self.sampling)
 
 
@@ -98,7 +102,9 @@ def pack(
     decoding = search_settings(config.decoding, **search)
     check_wording(vocabulary, wording, decoding.max_length)
     check_search(config.decoder, replace(decoding, beam_width=max(decoding.beam_width, num_captions)), AT_ONCE)
-    return PackedModel(vocabulary, config, decoding, num_captions, wording, sampling, encoder, model.decoder())
+    return PackedModel(
+        vocabulary, config, decoding, num_captions, wording, sampling, encoder, model.decoder(), model.calibration()
+    )
 
 
 def _published(model: CaptionerDirectory) -> CaptionerDirectory:

@@ -18,17 +18,20 @@ from pyarrow.fs import FileType
 
 from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage, is_url
-from captioner.bulk.tally import Tally
+from captioner.bulk.tally import LEFT_OUT, Tally
 from captioner.data.feature_parts import DTYPE, LINES, NUMBERS, SETTINGS
 from captioner.data.photos import PhotoError
 from captioner.errors import CaptionerError, UsageError
 from captioner.locks import alone_in
 from captioner.prefetch import prefetch_map
-from captioner.runtime.caption import Caption
+from captioner.runtime.caption import Candidate, Caption
 
 FEATURES = "features"
 STYLES = {"parquet": "parquet", "json": LINES, FEATURES: LINES}
 """What a run can write, and the extension of its parts."""
+
+COLUMNS = "columns"
+"""The setting with the names of the columns: parts that differ in them are no one table."""
 
 PLAN = "_plan.jsonl"
 """Names with a bar in front are passed over by what reads a folder of parts as one table."""
@@ -47,11 +50,19 @@ SCHEMA = pa.schema(
         ("path", pa.string()),
         ("caption", pa.string()),
         ("score", pa.float64()),
-        ("candidates", pa.list_(pa.struct([("caption", pa.string()), ("score", pa.float64())]))),
+        ("confidence", pa.float64()),
+        ("familiar", pa.bool_()),
+        (
+            "candidates",
+            pa.list_(pa.struct([("caption", pa.string()), ("score", pa.float64()), ("confidence", pa.float64())])),
+        ),
         ("error", pa.string()),
         ("note", pa.string()),
     ]
 )
+
+FIRST_COLUMNS = ("path", "caption", "score", "candidates", "error", "note")
+"""The columns of parts whose settings name none."""
 
 _HALF = re.compile(r"\.\w+-(part-.*|_plan\.jsonl)")
 """Files that stand beside the place of another one, see `Storage.writing`."""
@@ -81,13 +92,24 @@ class Row:
         """Why there is neither a caption nor features."""
         return str(self.found) if isinstance(self.found, PhotoError) else None
 
-    def as_caption(self) -> dict[str, Any]:
-        """Return the fields of `SCHEMA`."""
-        row: dict[str, Any] = {"path": self.path, "caption": None, "score": None, "candidates": []}
+    def as_caption(self, min_confidence: float | None = None) -> dict[str, Any]:
+        """Return the fields of `SCHEMA`.
+
+        Captions less sure than `min_confidence` are left out. Where none remains the note tells why, before what is odd
+        about the file.
+        """
+        note, familiar = self.note, None
+        kept: tuple[Candidate, ...] = ()
         if isinstance(self.found, Caption):
-            row["caption"], row["score"] = self.found.text, float(self.found.score)
-            row["candidates"] = [{"caption": each.text, "score": float(each.score)} for each in self.found.candidates]
-        return {**row, "error": self.error, "note": self.note}
+            familiar, kept = self.found.familiar, self.found.candidates
+            if min_confidence is not None:
+                kept = self.found.sure_enough(min_confidence)
+                if not kept:
+                    note = "; ".join(filter(None, (_left_out(self.found, min_confidence), note)))
+        candidates = [_as_row(each) for each in kept]
+        best = candidates[0] if candidates else {"caption": None, "score": None, "confidence": None}
+        about = {"familiar": familiar, "candidates": candidates, "error": self.error, "note": note}
+        return {"path": self.path, **best, **about}
 
     def as_features(self, file: BinaryIO) -> dict[str, Any]:
         """Append the features to a file; return the fields of the line about them (`captioner.data.feature_parts`)."""
@@ -99,6 +121,19 @@ class Row:
         return line
 
 
+def _as_row(candidate: Candidate) -> dict[str, Any]:
+    """Return the fields of a candidate, those of its caption too."""
+    return {"caption": candidate.text, "score": float(candidate.score), "confidence": candidate.confidence}
+
+
+def _left_out(caption: Caption, min_confidence: float) -> str:
+    """Tell why no candidate was sure enough; what differs from photo to photo stands in brackets."""
+    if caption.familiar is False:
+        return f"{LEFT_OUT}the photo is unlike those that the model learned from"
+    surest = max(each.confidence or 0.0 for each in caption.candidates)
+    return f"{LEFT_OUT}less sure than {min_confidence:g} ({surest:.3f})"
+
+
 @dataclass(frozen=True)
 class Output:
     """The folder, by its path or URL.
@@ -107,11 +142,13 @@ class Output:
         place: the folder.
         storage: reads and writes it.
         style: one of `STYLES`: Parquet, a line of JSON a photo, or features (`captioner.data.feature_parts`).
+        min_confidence: captions less sure than this, and those of unfamiliar photos, are left out; None keeps all.
     """
 
     place: str
     storage: Storage
     style: str
+    min_confidence: float | None = None
 
     def check(self, settings: dict[str, Any], overwrite: bool, parts: Mapping[str, str] | None = None) -> None:
         """Refuse a folder that a run cannot go on with.
@@ -136,12 +173,13 @@ class Output:
                 f"--output {self.place}: holds parts without {SETTINGS}, which tells how they were made, or it is "
                 "damaged; name another folder, or give --overwrite"
             ) from error
-        if changed := [
-            f"{name} was {before.get(name)}, now {now}" for name, now in settings.items() if before.get(name) != now
-        ]:
+        changed = [name for name, now in settings.items() if before.get(name) != now]
+        if changed:
+            told = "; ".join(_changed(name, before.get(name), settings[name]) for name in changed)
+            again = "" if COLUMNS in changed else "say the same, "  # which does not change the version
             raise UsageError(
-                f"--output {self.place}: holds captions made otherwise ({'; '.join(changed)}); say the same, name "
-                "another folder, or give --overwrite"
+                f"--output {self.place}: holds captions made otherwise ({told}); {again}name another folder, or give "
+                "--overwrite"
             )
 
     def alone(self) -> AbstractContextManager[None]:
@@ -201,8 +239,9 @@ class Output:
         with SpooledTemporaryFile(SPOOLED) as content:
             with numbers as file, _writer(content, self.style) as write:
                 for row in rows:
-                    write(row.as_features(file) if file else row.as_caption())
-                    counted.add(Tally.of([row.error], [row.note]))
+                    line = row.as_features(file) if file else row.as_caption(self.min_confidence)
+                    write(line)
+                    counted.add(Tally.of([line["error"]], [line["note"]]))
             content.seek(0)
             with self.storage.writing(self.part(block)) as part:
                 shutil.copyfileobj(content, part)
@@ -233,6 +272,13 @@ class Output:
     def tally(self, block: Block) -> Tally:
         """Count what a finished part holds."""
         return Tally.of(*(self.read(self.part(block), field) for field in ("error", "note")))
+
+
+def _changed(name: str, before: Any, now: Any) -> str:
+    """Tell what differs from the run before."""
+    if name == COLUMNS and (missing := [each for each in now if each not in (before or FIRST_COLUMNS)]):
+        return f"by another version, without the columns {', '.join(missing)}"
+    return f"{name} was {before}, now {now}"
 
 
 @contextmanager

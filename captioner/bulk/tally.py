@@ -2,8 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+LEFT_OUT = "left out: "
+"""How the note of a photo begins whose caption was not sure enough; what is odd about its file follows behind "; "."""
 
 
 @dataclass
@@ -13,7 +16,7 @@ class Tally:
     Attributes:
         photos: all of them.
         errors: how many by kind.
-        notes: how many were odd and used all the same, by kind.
+        notes: how many were odd and used all the same, and how many captions were left out, by kind.
     """
 
     photos: int = 0
@@ -22,8 +25,13 @@ class Tally:
 
     @property
     def good(self) -> int:
-        """How many photos nothing was wrong with."""
-        return self.photos - self.errors.total()
+        """How many photos have what was wanted: nothing was wrong with them, and no caption was left out."""
+        return self.photos - self.errors.total() - self.left_out.total()
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """Those of the notes that tell why a caption was left out."""
+        return Counter({kind: count for kind, count in self.notes.items() if kind.startswith(LEFT_OUT)})
 
     @classmethod
     def of(cls, errors: Iterable[str | None], notes: Iterable[str | None] = ()) -> "Tally":
@@ -32,7 +40,7 @@ class Tally:
         return cls(
             len(found),
             Counter(kind_of(error) for error in found if error),
-            Counter(kind_of(note) for note in notes if note),
+            Counter(kind_of(each) for note in notes if note for each in _parts(note)),
         )
 
     def add(self, other: "Tally") -> None:
@@ -40,6 +48,15 @@ class Tally:
         self.photos += other.photos
         self.errors += other.errors
         self.notes += other.notes
+
+
+def _parts(note: str) -> Iterator[str]:
+    """Part why a caption was left out from what is odd about the file."""
+    if note.startswith(LEFT_OUT):
+        left_out, _, note = note.partition("; ")
+        yield left_out
+    if note:
+        yield note
 
 
 def kind_of(error: str) -> str:

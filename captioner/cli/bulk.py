@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from captioner.cli.arguments import (
     add_encoder_weights,
+    add_min_confidence,
     add_model,
     add_precision,
     add_quiet,
@@ -34,7 +35,7 @@ INTERRUPTED = "stopped; finished parts are kept, and the same command resumes af
 
 OF_CAPTIONS = (
     *("format", "num_captions", "beam_width", "length_penalty", "no_repeat_ngram_size"),
-    *("max_length", "begin", "exclude", "temperature", "top_k", "top_p", "seed"),
+    *("max_length", "begin", "exclude", "temperature", "top_k", "top_p", "seed", "min_confidence"),
 )
 """Options about captions, which there are none of with `--features`."""
 
@@ -46,9 +47,10 @@ reads). Download photos from the web first, for instance with img2dataset, which
   Parquet     a column with the bytes of photos, or with their paths
   a tar file  shards of WebDataset: .tar, .tar.gz
 
-OUT is a folder of parts. Each photo has a row with path, caption, score and candidates, or with the error if it could
-not be used. The column "note" tells what is odd about a file that was used all the same. After an interruption, run the
-same command again: it resumes, and skips photos that OUT already holds.
+OUT is a folder of parts. Each photo has a row with path, caption, score, confidence, familiar and candidates, or with
+the error if it could not be used. The column "note" tells what is odd about a file that was used all the same, or why
+--min-confidence left the caption out. After an interruption, run the same command again: it resumes, and skips photos
+that OUT already holds.
 Workers need only this package and its requirements: the model comes from the machine that runs this command.
 Needs Ray: pip install -r requirements-cluster.txt
 
@@ -57,6 +59,7 @@ examples:
   python -m captioner bulk s3://museum/photos --output s3://museum/captions --ray-address auto
   python -m captioner bulk shards/*.tar --output captions/ --format json --num-captions 3
   python -m captioner bulk table.parquet --column photo --output captions/
+  python -m captioner bulk photos/ --output captions/ --min-confidence 0.6
   python -m captioner bulk photos/ --output features/ --features    # for train.py --features features/
   python -c "import pandas; print(pandas.read_parquet('captions/'))"
 """
@@ -101,6 +104,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "without a value: published)",
     )
     output.add_argument("--num-captions", metavar="N", type=_count, help="captions per photo (default: 1)")
+    add_min_confidence(output)
     output.add_argument("--overwrite", action="store_true", help="remove the parts in OUT and start from scratch")
     model = parser.add_argument_group("model")
     add_model(model)
@@ -128,7 +132,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     from captioner.bulk.output import FEATURES, Output
     from captioner.bulk.run import Job, bulk
     from captioner.bulk.storage import Storage, is_url, reason
-    from captioner.library import default_model
+    from captioner.library import default_model, require_calibration
 
     complaints: list[str] = []
     parsed = [Storage.parse(each) for each in arguments.inputs]
@@ -143,7 +147,7 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     if arguments.features and (idle := [name for name in OF_CAPTIONS if getattr(arguments, name) is not None]):
         raise UsageError(f"{flags(idle)}: with --features no captions are made; leave out one or the other")
     sampling = given_sampling(vars(arguments))
-    output = Output(place, storage, style)
+    output = Output(place, storage, style, arguments.min_confidence)
     inputs = Inputs(
         [place for _, place in parsed], Storage(*options), arguments.column, output.place, complaints.append
     )
@@ -151,6 +155,8 @@ def _run(arguments: argparse.Namespace, bar: "_Bar") -> int:
     published = arguments.features == "published"
     precision = "float32" if arguments.features else arguments.precision  # as a training reads photos
     directory = arguments.model or default_model(arguments.encoder_weights)
+    if arguments.min_confidence is not None:
+        require_calibration(directory)
 
     def load() -> PackedModel:
         with stderr_closed():
@@ -199,7 +205,9 @@ def _sum_up(summary: "Summary", what: str) -> None:
         )
         for kind, count in tally.errors.most_common():
             complain(f"{count:,} left out: {kind}")
-        for kind, count in tally.notes.most_common():
+        for kind, count in tally.left_out.most_common():
+            note(f"{count:,} {kind}")
+        for kind, count in (tally.notes - tally.left_out).most_common():
             complain(f"{count:,} used all the same: {kind}")
 
 
@@ -207,9 +215,12 @@ def _settings(arguments: argparse.Namespace, style: str) -> dict[str, object]:
     """Return what the runs that write to one folder must have in common."""
     if arguments.features:
         return {"format": style}
+    from captioner.bulk.output import COLUMNS, SCHEMA
+
     settings = {name: getattr(arguments, name) for name in OF_CAPTIONS}
     return {
         **settings,
+        COLUMNS: SCHEMA.names,
         "format": style,
         "num_captions": arguments.num_captions or 1,
         "precision": arguments.precision,

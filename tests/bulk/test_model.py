@@ -1,7 +1,13 @@
+import pickle
+import shutil
+
 import numpy as np
+import pytest
 
 from captioner.bulk.model import find_encoder, pack
-from captioner.config import SamplingConfig, WordingConfig
+from captioner.config import CalibrationConfig, SamplingConfig, WordingConfig
+from captioner.data.calibration import Calibration, calibration_shapes
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.data.shipped import shipped_model
 from captioner.library import Captioner
 
@@ -28,3 +34,20 @@ def test_workers_caption_as_the_library_does():
     ]
     assert texts[0] == texts[1]
     assert all(text.startswith("a dog") for caption in texts[0] for text in caption)
+
+
+def test_workers_know_how_sure_they_are(tmp_path):
+    shutil.copytree(shipped_model("compact"), tmp_path / "model")
+    directory = CaptionerDirectory.read(tmp_path / "model")
+    config = CalibrationConfig(sure=0.9, guess=0.5, unfamiliar=1e9, length_penalty=1.0, points=2, directions=1)
+    shapes = calibration_shapes(config, directory.config.decoder.channels)
+    arrays = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    arrays |= {"scores": np.array([-4.0, 0.0]), "shares": np.array([0.0, 1.0])}
+    directory.calibrate(Calibration(config, arrays))
+    photo = np.random.default_rng(1).integers(256, size=(60, 80, 3)).astype(np.uint8)
+
+    caption = pickle.loads(pickle.dumps(pack(*find_encoder(tmp_path / "model", "imagenet", "auto")))).unpack()(photo)
+    expected = Captioner.load(tmp_path / "model")(photo)
+
+    assert 0 < caption.confidence == pytest.approx(expected.confidence)
+    assert (caption.certainty, caption.familiar) == (expected.certainty, True)

@@ -57,7 +57,7 @@ def test_each_photo_becomes_a_row_in_its_order(work, captioner, photos, style):
     assert [row["path"] for row in rows] == [*names, "gone.jpg"]
     for row in rows:
         if row["path"].endswith(("broken.jpg", "gone.jpg")):
-            assert (row["caption"], row["score"], row["candidates"]) == (None, None, [])
+            assert (row["caption"], row["score"], row["confidence"], row["candidates"]) == (None, None, None, [])
         else:
             check(row, captioner, row["path"])
     errors = {Path(row["path"]).name: row["error"] for row in rows if row["error"]}

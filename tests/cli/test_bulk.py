@@ -1,3 +1,5 @@
+import json
+import shutil
 import sys
 
 import pytest
@@ -94,6 +96,7 @@ class TestWithRay:
         ("argv", "complaint"),
         [
             (["--features", "--begin", "a", "--temperature", 1], "--begin, --temperature: with --features no captions"),
+            (["--features", "--min-confidence", 0.5], "--min-confidence: with --features no captions are made"),
             (["--seed", 1], "--seed: for captions that are drawn at random; add --temperature"),
         ],
     )
@@ -101,6 +104,24 @@ class TestWithRay:
         status, err = call(capsys, "photos", "--output", tmp_path / "out", "--model", MODEL, *argv)
         assert status == 2
         assert complaint in err
+
+    @pytest.mark.parametrize("made", [True, False])
+    def test_a_model_that_does_not_know_how_sure_it_is_is_refused_before_the_work(self, capsys, tmp_path, made):
+        model = tmp_path / "model"
+        if made:
+            shutil.copytree(MODEL, model)
+            about = json.loads((MODEL / "config.json").read_text())
+            about["manifest"].pop("calibration.npz", None)
+            about.pop("calibration", None)
+            (model / "config.json").write_text(json.dumps(about))
+        argv = ("photos", "--output", tmp_path / "out", "--model", model, "--min-confidence", 0.5)
+        status, err = call(capsys, *argv)
+        if made:
+            asked = f"run `python -m captioner calibrate --model {model}`"
+            assert (status, err) == (2, f"captioner: {model} does not know how sure it is; {asked}\n")
+        else:
+            assert (status, err.count("\n")) == (1, 1)
+        assert not (tmp_path / "out").exists()
 
     def test_a_url_that_leads_nowhere(self, capsys, tmp_path):
         status, err = call(capsys, "sftp://host/photos", "--output", tmp_path / "out", "--model", MODEL)
