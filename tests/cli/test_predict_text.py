@@ -1,6 +1,7 @@
 import json
 import math
 import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -162,22 +163,64 @@ def test_the_page_of_surprise(predict, tmp_path):
     (tmp_path / "text.txt").write_text("ab\ncd")
     page = tmp_path / "page.html"
     assert predict("--score", tmp_path / "text.txt", "--surprise", page)[0] == 0
-    assert page.read_text().count("<i class=") == 11 + 5
+    assert page.read_text().count("<i class=") == 5
     status, *_ = predict("--prompt", "ab", "--length", 7, "--seed", 1, "--surprise", page)
     assert status == 0
-    assert page.read_text().count("<i class=") == 11 + 9
+    assert page.read_text().count("<i class=") == 9
 
 
 def test_what_a_page_shows():
     page = surprisal_page("a<\n\x07", [math.log(2) * bits for bits in (0.4, 3.0, 25.0, 1.0)])
-    body = page.split("<main>")[1]
+    body = page.split('<main lang="">')[1]
     assert '<i class="b0" title="0.4">a</i>' in body
     assert '<i class="b3" title="3.0">&lt;</i>' in body
     assert '<i class="b10" title="25.0">\u21b5\n</i>' in body
     assert '<i class="b1" title="1.0">\u2407</i>' in body
     assert "4 characters, " in page
-    assert "7.350 bits a character" in page
+    assert "7.350 bits a character, from 0.4 to 25.0 bits" in page
     assert "no characters" in surprisal_page("", [])
+
+
+def test_the_scale_of_surprise_has_its_ends_in_numbers():
+    page = surprisal_page("a", [math.log(2)])
+    steps = re.findall(r'<li class="b(\d+)"><b>([^<]+)</b> <small>([^<]+)</small></li>', page)
+    assert [int(shade) for shade, *_ in steps] == list(range(11))
+    assert steps[0] == ("0", "0", "certain")
+    assert steps[3] == ("3", "3", "1 in 8")  # 2 ** -3
+    assert steps[10] == ("10", "10 and more", "1 in 1,024 or less")
+    for shade, *_ in steps:
+        assert f".b{shade} {{ background: " in page
+
+
+class _Tags(HTMLParser):
+    """Checks that what is opened is closed, in its order, and keeps the text of some elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.found, self.attributes = [], {}, {}
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes.setdefault(tag, []).append(dict(attrs))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open:
+            self.found[self.open[-1]] = self.found.get(self.open[-1], "") + data
+
+
+def test_the_page_of_surprise_is_whole_and_fits_a_phone():
+    tags = _Tags()
+    tags.feed(surprisal_page("a<b>&", [0.5] * 5))
+    assert tags.open == []
+    assert tags.found["i"] == "a<b>&"
+    assert tags.found["title"] == tags.found["h1"] == "The surprise of each character"
+    assert tags.attributes["html"] == [{"lang": "en"}]
+    assert tags.attributes["main"] == [{"lang": ""}]  # the language of the text is unknown
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in tags.attributes["meta"]
 
 
 def test_into_a_file(predict, tmp_path):
