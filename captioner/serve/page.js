@@ -3,7 +3,7 @@ const [drop, camera, result, seen, looked] = [".drop", ".camera", ".result", ".s
 const [error, status, sentence, captions] = [".error", ".status", ".sentence", ".captions"].map(find);
 const endpoint = "caption?pictures=true"; // beside the page, wherever a proxy has put it
 const SAID = { sure: "The model is sure.", probably: "This is probably right.", "a guess": "This is a guess." };
-const DOUBTED = 0.2; // good words share their probability with others that mean the same
+const DOUBTED = 0.2; // about one word in six; good ones share their probability with others that mean the same
 const NOT_REACHED = "The server cannot be reached. Is it still running?";
 
 let asked = null; // what is under way; a newer photo takes its place
