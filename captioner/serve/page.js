@@ -2,7 +2,7 @@ const find = (selector) => document.querySelector(`.captioner ${selector}`);
 const [drop, camera, result, seen, looked] = [".drop", ".camera", ".result", ".seen", ".looked"].map(find);
 const [error, status, sentence, captions] = [".error", ".status", ".sentence", ".captions"].map(find);
 const endpoint = "caption?pictures=true"; // beside the page, wherever a proxy has put it
-const SAID = { sure: "The model is sure.", probably: "This is probably right.", "a guess": "This is a guess." };
+const SAID = { sure: "Sure.", probably: "Probably.", "a guess": "A guess." };
 const DOUBTED = 0.2; // about one word in six; good ones share their probability with others that mean the same
 const NOT_REACHED = "The server cannot be reached. Is it still running?";
 
@@ -111,9 +111,9 @@ function score(candidate) {
 }
 
 function percent(share) {
-  if (share > 0 && share < 0.005) return "<1\u00a0%";
-  if (share < 1 && share >= 0.995) return ">99\u00a0%";
-  return `${Math.round(100 * share)}\u00a0%`;
+  if (share > 0 && share < 0.005) return "<1%";
+  if (share < 1 && share >= 0.995) return ">99%";
+  return `${Math.round(100 * share)}%`;
 }
 
 function list(candidates) {
@@ -132,7 +132,7 @@ function list(candidates) {
 function weigh(candidate) {
   const sure = certainty(candidate);
   const right = familiar !== false && candidate.confidence != null;
-  const share = right ? `Of what such captions name, about ${percent(candidate.confidence)} is right. ` : "";
+  const share = right ? `In captions like this, about ${percent(candidate.confidence)} of the words are right. ` : "";
   find(".certainty strong").textContent = SAID[sure] || sure;
   find(".certainty span").textContent = `${share}Score ${score(candidate)}; nearer to 0 is surer.`;
   show(find(".certainty"), Boolean(sure));

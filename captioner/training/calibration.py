@@ -19,7 +19,7 @@ PHOTOS_PER_DIRECTION = 8
 SURE = 2 / 3
 """The confidence from which a caption is sure."""
 
-GUESS = 0.4
+GUESS = 0.5
 """The confidence below which a caption is a guess, unless that is so of most dev captions: then it is their median."""
 
 LOWEST_TENTH, FAMILIAR_SHARE = 0.1, 0.95
