@@ -5,11 +5,16 @@ BIN := .venv/bin
 
 .PHONY: demo serve test soak lint format figures gallery notebook constraints clean
 
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+QUIET := --quiet
+INSTALL = $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
 
-# The light base and the photos of this repository; nothing else is needed to caption.
-demo: .venv/.predict
-	@$(BIN)/python predict.py photos/
+# The light base, the better model's weights where they can be had, and the photos of this repository.
+demo:
+	@begun=$$(date +%s); \
+	$(MAKE) --no-print-directory QUIET= .venv/.predict && \
+	{ test -n "$$CAPTIONER_ENCODER_WEIGHTS" || $(BIN)/python -m captioner download encoder || true; } && \
+	$(BIN)/python predict.py photos/ && \
+	echo "Done in $$(($$(date +%s) - begun)) seconds. .venv has $$(du -sm .venv | cut -f1) MB; make clean removes it."
 
 # A page in the browser, until Ctrl-C.
 serve: .venv/.serve
