@@ -39,12 +39,16 @@ class Hypotheses(NamedTuple):
     Attributes:
         tokens: int32 (B, N, T), 0 behind the end of a caption.
         lengths: int32 (B, N), the tokens of each, without the end token.
-        scores: float64 (B, N), -inf where the search found fewer than N.
+        finished: bool (B, N), whether the end token was produced, and so is part of the log-probability.
+        log_probs: float64 (B, N), natural log-probability of all tokens; -inf where the search found fewer than N.
+        scores: float64 (B, N), log_probs / length ** length_penalty, an end token counted; -inf as above.
         attention: float32 (B, N, T, L), the attention that chose each token; 0 behind the end of a caption.
     """
 
     tokens: Any
     lengths: Any
+    finished: Any
+    log_probs: Any
     scores: Any
     attention: Any
 
@@ -162,7 +166,7 @@ def _best(steps: _Trail, alive: Any, length_penalty: Any, num_captions: Any) -> 
     lengths = tf.cast(tf.range(1, T + 1), tf.float64)[:, None, None]  # (T, 1, 1), an end token counted
     scores = steps.log_prob / lengths**length_penalty  # (T, B, K)
     scores = tf.where(rank < _NOTHING, scores, -float("inf"))
-    rank, scores = _an_image_a_row(rank), _an_image_a_row(scores)  # (B, T*K), in the order in which they ended
+    rank, scores, log_probs = map(_an_image_a_row, (rank, scores, steps.log_prob))  # (B, T*K), as they ended
 
     # By score, then stably by rank: a sentence without its end is no sentence, and lacks the price of ending.
     scores, order = tf.math.top_k(scores, k=T * K)
@@ -173,12 +177,14 @@ def _best(steps: _Trail, alive: Any, length_penalty: Any, num_captions: Any) -> 
         tf.reduce_all(rank[:, 0] < _NOTHING), ["the captions of an image can neither go on nor end; check `banned`"]
     )
     last, slot = order // K, order % K  # (B, N)
+    log_probs = tf.where(rank < _NOTHING, _pick(log_probs, order), -float("inf"))
     lengths = tf.where(tf.equal(rank, _NOTHING), 0, last + tf.cast(tf.equal(rank, _CUT), tf.int32))
     tokens, attention = _trace(steps, last, slot)  # (T, B, N), (T, B, N, L)
     tokens = tf.transpose(tokens, (1, 2, 0))[:, :, : tf.reduce_max(lengths)]
     attention = tf.transpose(attention, (1, 2, 0, 3))[:, :, : tf.reduce_max(lengths)]
     mask = tf.sequence_mask(lengths, tf.shape(tokens)[2])  # (B, N, T)
-    return Hypotheses(tf.where(mask, tokens, 0), lengths, scores, tf.where(mask[..., None], attention, 0.0))
+    tokens, attention = tf.where(mask, tokens, 0), tf.where(mask[..., None], attention, 0.0)
+    return Hypotheses(tokens, lengths, tf.equal(rank, _FINISHED), log_probs, scores, attention)
 
 
 def _trace(steps: _Trail, last: Any, slot: Any) -> tuple[Any, Any]:

@@ -12,8 +12,11 @@ import keras
 import tensorflow as tf
 
 from captioner.config import LONGEST_SEARCH, DecodingConfig, ModelConfig
+from captioner.data.calibration import Calibration
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.decoding.wording import SPECIAL
 from captioner.export.beam import Search, beam_search
+from captioner.export.calibration import CalibrationGraph
 from captioner.export.photos import read_photos
 from captioner.export.savedmodel import save, scalar_inputs
 from captioner.models.captioner import CaptionModel
@@ -35,7 +38,8 @@ def export_caption_savedmodel(model: Path, encoder_weights: str, output: Path) -
         OSError: `output` cannot be made.
     """
     saved, encoder = load_networks(model, encoder_weights)
-    module = CaptionSavedModel(saved.config, saved.vocabulary, saved.network, encoder)
+    known = CaptionerDirectory.read(model, quiet=True).calibration()
+    module = CaptionSavedModel(saved.config, saved.vocabulary, saved.network, encoder, known)
     save(module, module.signatures(), output, model="captioner")
 
 
@@ -48,7 +52,8 @@ class CaptionSavedModel(tf.Module):
     Signatures:
         serving_default: `photos`, string (B,), the bytes of JPEG and PNG files of any sizes -> `caption`, string (B,),
             and `score`, float32 (B,). A server may join the rows of several requests in one batch and part the answer
-            again, since there is no other input, and what is said of a photo does not depend on those beside it.
+            again, since there is no other input, and what is said of a photo does not depend on those beside it. Where
+            `known` is given, `confidence`, float32 (B,), and `familiar`, bool (B,), too.
         caption_files: `photos`, as above.
         caption_images: `images`, float32 (B, S, S, 3) in [-1, 1], as `captioner.data.photos.preprocess` gives them.
 
@@ -63,16 +68,25 @@ class CaptionSavedModel(tf.Module):
         words: string (B, N, T), the captions' words, "" behind the last.
         attention: float32 (B, N, T, L), where the model looked before each word: weights that sum to 1 over L, 0
             behind the last word.
+        confidence: float32 (B, N), the share of content words that is to be expected right, NaN where there are fewer
+            than N captions; where `known` is given.
+        familiar: bool (B,), whether the photo is like those that the model learned from; where `known` is given.
 
     Args:
         config: the size of the images, and how to search.
         vocabulary: the words behind the numbers.
         network: the decoder.
         encoder: images (B, S, S, 3) to features (B, L, D).
+        known: what the model knows of its own doubt; None where it knows nothing.
     """
 
     def __init__(
-        self, config: ModelConfig, vocabulary: Vocabulary, network: CaptionModel, encoder: keras.Model
+        self,
+        config: ModelConfig,
+        vocabulary: Vocabulary,
+        network: CaptionModel,
+        encoder: keras.Model,
+        known: Calibration | None = None,
     ) -> None:
         super().__init__(name="captioner")
         # Functions, since TensorFlow would save a Keras model with all that it is made of; its variables are enough.
@@ -84,6 +98,7 @@ class CaptionSavedModel(tf.Module):
         self.words = tf.constant([word.encode("utf-8", errors="surrogatepass") for word in spoken])  # (V,)
         self._false_spaces = FALSE_SPACES if any(map(is_unspaced, spoken)) else ()
         self._decoding = config.decoding
+        self.calibration = CalibrationGraph(known) if known else None
         self.caption_files = self._captions_of("photos", (None,), tf.string, lambda files: read_photos(files, size))
         self.caption_images = self._captions_of("images", (None, size, size, 3), tf.float32, tf.identity)
         photos = tf.TensorSpec((None,), tf.string, "photos")
@@ -100,7 +115,9 @@ class CaptionSavedModel(tf.Module):
     def _best_captions(self, photos: Any) -> dict[str, Any]:
         """Return the best caption of each photo, string (B,), under the model's own settings."""
         found = self.caption_files(photos)
-        return {"caption": found["captions"][:, 0], "score": found["scores"][:, 0]}
+        names = {"caption": "captions", "score": "scores", "confidence": "confidence"}
+        best = {name: found[each][:, 0] for name, each in names.items() if each in found}
+        return best | {name: found[name] for name in ("familiar",) if name in found}
 
     def _captions_of(self, name: str, shape: tuple[int | None, ...], kind: tf.DType, read: Callable[[Any], Any]) -> Any:
         """Make the function that captions what `read` makes images (B, S, S, 3) of."""
@@ -153,9 +170,14 @@ class CaptionSavedModel(tf.Module):
         captions = tf.strings.strip(tf.strings.reduce_join(words, axis=-1, separator=" "))
         for pattern in self._false_spaces:
             captions = tf.strings.regex_replace(captions, pattern, r"\1\2")
-        return {
+        about = {
             "captions": captions,
             "scores": tf.cast(found.scores, tf.float32),
             "words": words,
             "attention": found.attention,
         }
+        if self.calibration:
+            counted = found.lengths + tf.cast(found.finished, tf.int32)
+            about["confidence"] = self.calibration.confidence(found.log_probs, counted)
+            about["familiar"] = self.calibration.is_familiar(features)
+        return about

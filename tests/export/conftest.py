@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config import CalibrationConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.data.calibration import Calibration
+from captioner.data.model_directory import CaptionerDirectory
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import save_model
 from captioner.text import Vocabulary
@@ -67,11 +69,30 @@ def network(config) -> Callable[[str], CaptionModel]:
 
 
 @pytest.fixture(scope="session")
+def known() -> Calibration:
+    """What a model whose features have 6 channels knows of its own doubt; its penalty is not that of the search."""
+    draw = np.random.default_rng(23)
+    arrays = {
+        "scores": np.float32([-3, -1, -0.5, 0]),
+        "shares": np.float32([0, 0.25, 0.75, 1]),
+        "mean": draw.normal(size=6).astype(np.float32) / 50,
+        "deviation": draw.uniform(0.02, 0.05, 6).astype(np.float32),
+        "directions": np.linalg.qr(draw.normal(size=(6, 2)))[0].T.astype(np.float16),
+    }
+    settings = CalibrationConfig(
+        sure=0.6, guess=0.3, least=0.2, unfamiliar=40.0, length_penalty=0.4, points=4, directions=2, photos=100
+    )
+    return Calibration(settings, arrays)
+
+
+@pytest.fixture(scope="session")
 def save_captioner(config, vocabulary, network) -> Callable[[Path], Path]:
     """Write a model directory."""
 
-    def save(directory: Path, cell: str = "lstm", seed: int = 1) -> Path:
+    def save(directory: Path, cell: str = "lstm", seed: int = 1, known: Calibration | None = None) -> Path:
         save_model(directory, config(cell), vocabulary, network(cell, seed))
+        if known:
+            CaptionerDirectory.read(directory).calibrate(known)
         return directory
 
     return save

@@ -73,10 +73,13 @@ def assert_same(found, beams, number, atol):
     for image, beam in enumerate(beams):
         for n, (tokens, score) in enumerate(spoken(found, image)):
             if n >= len(beam):
-                assert (tokens, score) == ((), -math.inf)
+                assert (tokens, score, found.log_probs[image, n]) == ((), -math.inf, -math.inf)
+                assert not found.finished[image, n]
                 continue
             assert tokens == beam[n].tokens, (image, n)
             assert score == pytest.approx(beam[n].score, abs=atol)
+            assert found.log_probs[image, n].numpy() == pytest.approx(beam[n].log_prob, abs=len(tokens) * atol + atol)
+            assert found.finished[image, n].numpy() == beam[n].finished
             length = len(tokens)
             np.testing.assert_allclose(found.attention[image, n, :length], beam[n].attention, atol=atol)
             assert not found.attention[image, n, length:].numpy().any()

@@ -39,6 +39,21 @@ def test_what_was_written_comes_back(ready, model):
         assert (found.decoder()[name] == values).all()
 
 
+def test_what_the_model_knows_of_its_own_doubt_goes_along(tmp_path, save_captioner, known):
+    model = CaptionerDirectory.read(save_captioner(tmp_path / "model", known=known))
+    export_bundle(model, NETWORK, NETWORK, tmp_path / "ready")
+    found = CaptionerDirectory.read(tmp_path / "ready").calibration()
+    assert found.config == known.config
+    assert set(found.arrays) == set(known.arrays)
+    for name, values in known.arrays.items():
+        assert (found.arrays[name] == values).all()
+    assert (tmp_path / "ready" / "calibration.npz").read_bytes() == (model.path / "calibration.npz").read_bytes()
+
+
+def test_a_model_that_knows_nothing_of_its_doubt_stays_so(ready):
+    assert CaptionerDirectory.read(ready).calibration() is None
+
+
 @pytest.mark.parametrize("name", ["encoder.tflite", "decoder.npz"])
 @pytest.mark.parametrize("damage", ["flipped", "cut", "missing"])
 def test_a_damaged_file_is_named(ready, name, damage):

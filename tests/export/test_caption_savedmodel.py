@@ -16,6 +16,7 @@ from PIL import Image
 
 from captioner.config import CELLS
 from captioner.data.photos import open_photo, preprocess
+from captioner.decoding.captions import generate
 from captioner.errors import CaptionerError
 from captioner.export.caption_savedmodel import CaptionSavedModel, export_caption_savedmodel
 from captioner.models import networks
@@ -46,16 +47,18 @@ def exported(tmp_path_factory, save_captioner, encoder):
     """Export the model with a cell, once, and load it; a reference must be kept."""
     kept = {}
 
-    def make(cell):
-        if cell not in kept:
+    def make(cell, known=None):
+        key = cell, bool(known)
+        if key not in kept:
             folder = tmp_path_factory.mktemp(cell)
+            model = save_captioner(folder / "model", cell, known=known)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(networks, "build_encoder", lambda config, weights: encoder)
-                export_caption_savedmodel(save_captioner(folder / "model", cell), "imagenet", folder / "export")
-            kept[cell] = tf.saved_model.load(str(folder / "export")), folder / "export"
-        return kept[cell][0]
+                export_caption_savedmodel(model, "imagenet", folder / "export")
+            kept[key] = tf.saved_model.load(str(folder / "export")), folder / "export"
+        return kept[key][0]
 
-    make.folder = lambda cell: (make(cell), kept[cell][1])[1]
+    make.folder = lambda cell, known=None: (make(cell, known), kept[cell, bool(known)][1])[1]
     return make
 
 
@@ -225,6 +228,72 @@ def spoken(exported, photos):
         {"caption": text.decode(), "score": pytest.approx(float(score), abs=1e-5)}
         for text, score in zip(found["caption"].numpy(), found["score"].numpy(), strict=True)
     ]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("search", [{}, {"length_penalty": 2.0, "beam_width": 4, "max_length": 4}, {"num_captions": 9}])
+def test_confidence_and_familiarity_are_those_of_the_library(exported, known, encoder, network, config, cell, search):
+    images = np.random.default_rng(3).uniform(-1, 1, (6, 75, 75, 3)).astype(np.float32)
+    images *= np.linspace(0.1, 1, 6, dtype=np.float32)[:, None, None, None]
+    number, settings = search.get("num_captions", 2), {key: search[key] for key in search if key != "num_captions"}
+    decoding = replace(config(cell).decoding, **settings)
+    features = encoder(images).numpy()
+    beams = generate(network(cell), features, replace(decoding, beam_width=max(decoding.beam_width, number)))
+    expected = np.full((6, number), np.nan)
+    for image, beam in enumerate(beams):
+        for n, each in enumerate(beam[:number]):
+            expected[image, n] = known.confidence(each.log_prob, each.length)
+    familiar = [known.is_familiar(each) for each in features]
+    found = exported(cell, known).caption_images(images, num_captions=number, **settings)
+
+    assert (found["confidence"].dtype, found["familiar"].dtype) == (tf.float32, tf.bool)
+    np.testing.assert_allclose(found["confidence"], expected, atol=1e-5)
+    assert found["familiar"].numpy().tolist() == familiar
+    assert len({*expected.ravel().tolist()}) > 3
+    assert set(familiar) == {True, False}
+
+
+def test_the_best_caption_has_its_confidence(exported, known, captioner, photos):
+    model = exported("rnn", known)
+    found, every = model.serving_default(tf.constant(photos)), model.caption_files(photos, num_captions=2)
+    assert found["confidence"].numpy().tolist() == every["confidence"].numpy()[:, 0].tolist()
+    assert found["familiar"].numpy().tolist() == every["familiar"].numpy().tolist()
+    plain = captioner("rnn")
+    plain.calibration = known
+    captions = plain(photos)
+    assert found["confidence"].numpy() == pytest.approx([each.confidence for each in captions], abs=FILES)
+    assert found["familiar"].numpy().tolist() == [each.familiar for each in captions]
+    nothing = model.serving_default(tf.constant([], tf.string))
+    assert {name: value.shape.as_list() for name, value in nothing.items()} == {
+        name: [0] for name in ("caption", "score", "confidence", "familiar")
+    }
+    none = model.caption_files(tf.constant([], tf.string), num_captions=3)
+    assert (none["confidence"].shape, none["familiar"].shape) == ((0, 3), (0,))
+
+
+def test_what_the_signatures_of_a_model_that_knows_its_doubt_give(exported, known):
+    signatures = exported("rnn", known).signatures
+    about = {
+        name: {each: (spec.dtype.name, spec.shape.as_list()) for each, spec in signature.structured_outputs.items()}
+        for name, signature in signatures.items()
+    }
+    assert about["serving_default"]["confidence"] == ("float32", [None])
+    assert about["caption_files"]["confidence"] == about["caption_images"]["confidence"] == ("float32", [None, None])
+    assert [each["familiar"] for each in about.values()] == [("bool", [None])] * 3
+
+
+def test_a_server_tells_how_sure_a_caption_is(exported, known, photos):
+    server = Server(exported.folder("rnn", known))
+    found = server.predict(json.dumps({"instances": list(map(b64, photos))}))["predictions"]
+    expected = exported("rnn", known).serving_default(tf.constant(photos))
+    assert [row["confidence"] for row in found] == pytest.approx(expected["confidence"].numpy().tolist(), abs=1e-5)
+    assert [row["familiar"] for row in found] == expected["familiar"].numpy().tolist()
+    assert {type(row["familiar"]) for row in found} == {bool}
+    assert {tuple(row) for row in found} == {tuple(found[0])}
+    assert set(found[0]) == {"caption", "score", "confidence", "familiar"}
+    first, second = ({"instances": list(map(b64, part))} for part in (photos[:2], photos[2:]))
+    joined = server.predict_batched(json.dumps(first), json.dumps(second))
+    assert [row["caption"] for part in joined for row in part["predictions"]] == [row["caption"] for row in found]
 
 
 def b64(photo):
