@@ -23,7 +23,7 @@ CELL_NAMES = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
 WIDTH = 9.0
 """Inches; a page of a git host shows them at about 860 pixels."""
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10.5,
     "axes.titlesize": 11.5,

@@ -73,7 +73,7 @@ def known() -> Calibration:
     """What a model whose features have 6 channels knows of its own doubt; its penalty is not that of the search."""
     draw = np.random.default_rng(23)
     arrays = {
-        "scores": np.float32([-3, -1, -0.5, 0]),
+        "scores": np.float32([-20, -8, -3, 0]),
         "shares": np.float32([0, 0.25, 0.75, 1]),
         "mean": draw.normal(size=6).astype(np.float32) / 50,
         "deviation": draw.uniform(0.02, 0.05, 6).astype(np.float32),

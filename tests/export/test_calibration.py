@@ -30,8 +30,8 @@ def test_confidence_by_hand():
 def test_confidence_is_that_of_numpy(known, penalty):
     known = replace(known, config=replace(known.config, length_penalty=penalty))
     draw = np.random.default_rng(4)
-    log_probs, lengths = -draw.exponential(3, (50, 3)), draw.integers(0, 9, (50, 3))
-    log_probs[:4, 0], lengths[:4, 0] = [-3, -1, -0.5, 0], 1  # the points themselves
+    log_probs, lengths = -draw.exponential(15, (50, 3)), draw.integers(0, 9, (50, 3))
+    log_probs[:4, 0], lengths[:4, 0] = [-20, -8, -3, 0], 1  # the points themselves
     expected = [known.confidence(*each) for each in zip(log_probs.flat, lengths.flat, strict=True)]
 
     np.testing.assert_allclose(confidence(known, log_probs, lengths).ravel(), expected, atol=1e-7)
@@ -49,7 +49,7 @@ def test_points_in_one_place_are_no_slope():
 
 
 def test_no_caption_has_no_confidence(known):
-    found = confidence(known, [[-0.5, -math.inf]], [[1, 0]])
+    found = confidence(known, [[-3.0, -math.inf]], [[1, 0]])
 
     assert found[0, 0] == pytest.approx(0.75)
     assert np.isnan(found[0, 1])

@@ -249,7 +249,7 @@ def test_confidence_and_familiarity_are_those_of_the_library(exported, known, en
     assert (found["confidence"].dtype, found["familiar"].dtype) == (tf.float32, tf.bool)
     np.testing.assert_allclose(found["confidence"], expected, atol=1e-5)
     assert found["familiar"].numpy().tolist() == familiar
-    assert len({*expected.ravel().tolist()}) > 3
+    assert len({*expected[np.isfinite(expected)]}) > 3
     assert set(familiar) == {True, False}
 
 
