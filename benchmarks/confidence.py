@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -51,16 +52,20 @@ HALVES, BINS = 10, 5
 SHAPE = (500, 375)
 """What Flickr8k's photos measure, most of them; where copies are squares of 224 pixels, this stretches them back."""
 
-SHARPENED = {
+
+def stretched(percent: int, photo: Image.Image) -> Image.Image:
+    """Return a photo in its shape, sharpened by so much."""
+    larger = photo.resize(SHAPE, Image.Resampling.LANCZOS)
+    return larger.filter(ImageFilter.UnsharpMask(radius=2, percent=percent, threshold=0)) if percent else larger
+
+
+SHARPENED: dict[str, Callable[[Image.Image], Image.Image]] = {
     "as they are": lambda photo: photo,
-    "stretched to 500 x 375": lambda photo: photo.resize(SHAPE, Image.Resampling.LANCZOS),
-    "stretched and sharpened": lambda photo: photo.resize(SHAPE, Image.Resampling.LANCZOS).filter(
-        ImageFilter.UnsharpMask(radius=2, percent=100, threshold=0)
-    ),
+    "stretched to 500 x 375": partial(stretched, 0),
+    "and sharpened": partial(stretched, 100),
+    "and sharpened hard": partial(stretched, 300),
 }
 """What is done to dev photos, for want of sharp ones of the same kind."""
-
-Alteration = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ def run(arguments: argparse.Namespace) -> None:
         kinds = {"dev": dev.distances}
         photographs = np.array([picture.is_photograph for picture in pictures])
         kinds |= {"photographs": foreign.distances[photographs], "pictures": foreign.distances[~photographs]}
-        panels[name] = (reliability(out_of_sample(dev, shares), shares), kinds)
+        panels[name] = (reliability(dev, shares), kinds)
     print(f"{draw_confidence(arguments.output, panels)}", file=sys.stderr)
 
 
@@ -199,15 +204,15 @@ def half_splits(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(order[: count // 2], order[count // 2 :]) for order in orders]
 
 
-def equal_bins(confidence: np.ndarray, shares: np.ndarray, count: int) -> np.ndarray:
-    """Return the means of confidence and share (count, 2) in equally filled bins, the least sure first."""
-    bins = np.array_split(np.argsort(confidence, kind="stable"), count)
+def equal_bins(scores: np.ndarray, confidence: np.ndarray, shares: np.ndarray, count: int = BINS) -> np.ndarray:
+    """Return the means of confidence and share (count, 2) in bins of equally many captions, by score, all (N,)."""
+    bins = np.array_split(np.argsort(scores, kind="stable"), count)
     return np.array([(confidence[each].mean(), shares[each].mean()) for each in bins])
 
 
-def calibration_error(confidence: np.ndarray, shares: np.ndarray) -> float:
+def calibration_error(scores: np.ndarray, confidence: np.ndarray, shares: np.ndarray) -> float:
     """Return by how much confidence and share differ, the mean of equally filled bins (Guo et al. 2017, equation 3)."""
-    return float(np.abs(np.diff(equal_bins(confidence, shares, BINS), axis=1)).mean())
+    return float(np.abs(np.diff(equal_bins(scores, confidence, shares), axis=1)).mean())
 
 
 def half_split_errors(scores: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -215,7 +220,7 @@ def half_split_errors(scores: np.ndarray, shares: np.ndarray) -> np.ndarray:
     errors = []
     for fitted, held in half_splits(len(scores)):
         confidence = np.interp(scores[held], *fit_table(scores[fitted], shares[fitted]))
-        errors.append(calibration_error(confidence, shares[held]))
+        errors.append(calibration_error(scores[held], confidence, shares[held]))
     return np.array(errors)
 
 
@@ -234,9 +239,10 @@ def out_of_sample(dev: Reading, shares: np.ndarray) -> np.ndarray:
     return confidence
 
 
-def reliability(confidence: np.ndarray, shares: np.ndarray) -> Mapping[int, np.ndarray]:
-    """Return the points (count, 2) of the diagram by their number."""
-    return {count: equal_bins(confidence, shares, count) for count in (BINS, 2 * BINS)}
+def reliability(dev: Reading, shares: np.ndarray) -> Mapping[int, np.ndarray]:
+    """Return the points (count, 2) of the diagram by their number, with a confidence that is out of sample."""
+    confidence = out_of_sample(dev, shares)
+    return {count: equal_bins(dev.scores, confidence, shares, count) for count in (BINS, 2 * BINS)}
 
 
 def auroc(inside: np.ndarray, outside: np.ndarray) -> float:
@@ -264,11 +270,11 @@ def print_confidence(known: Calibration, dev: Reading, shares: np.ndarray) -> No
         if (mine := shares[called == name]).size:
             print(f"| {name} | {mine.size / shares.size:.0%} | {mine.mean():.0%} | {(mine == 1).mean():.0%} |")
     print(f"| all | | {shares.mean():.0%} | {(shares == 1).mean():.0%} |\n")
-    errors, own = half_split_errors(dev.scores, shares), calibration_error(dev.confidence, shares)
+    errors, own = half_split_errors(dev.scores, shares), calibration_error(dev.scores, dev.confidence, shares)
     span = f"from {errors.min():.3f} to {errors.max():.3f}"
     print(f"- calibration error, {HALVES} random halves: {errors.mean():.3f}, {span}")
     print(f"- of the model's own table on all of dev: {own:.3f}")
-    for count, points in reliability(out_of_sample(dev, shares), shares).items():
+    for count, points in reliability(dev, shares).items():
         row = ", ".join(f"{x:.2f}: {y:.2f}" for x, y in points)
         print(f"- {count} bins, confidence out of sample: share: {row}")
 
@@ -298,9 +304,9 @@ def print_sharp(captioner: Captioner, paths: Sequence[Path]) -> None:
     sizes = {photo.size for photo in photos}
     for name, alter in SHARPENED.items():
         means = np.stack([each.mean(axis=0) for each in features(captioner, map(alter, photos))])
-        share = (distances(means, known.arrays) > known.config.unfamiliar).mean()
-        rows.append(f"{name} {share:.1%}")
-    print(f"- marked of {len(photos)} dev photos ({len(sizes)} sizes, {max(sizes)} the largest): {', '.join(rows)}")
+        found = distances(means, known.arrays) / known.config.unfamiliar
+        rows.append(f"{name} {(found > 1).mean():.1%} (median distance {np.median(found):.3f})")
+    print(f"- marked of {len(photos)} dev photos (the largest of {max(sizes)}): {', '.join(rows)}")
 
 
 def print_cost(captioner: Captioner, known: Calibration, file: Path, photo: Path) -> None:

@@ -14,6 +14,9 @@ MARKERS = ("o", "s")
 TICKS = (0.5, 1, 2, 4)
 """Of distances; 1 is the threshold of what is unfamiliar."""
 
+DOTS = 100
+"""Photos of a kind that are shown, about; more would make the file large."""
+
 Panel = tuple[Mapping[int, np.ndarray], Mapping[str, np.ndarray]]
 """Of a model: points (count, 2) of confidence and share by their number, and distances (N,) by kind of photo."""
 
@@ -45,7 +48,7 @@ def _draw_distances(axes: Axes, panels: Mapping[str, Panel]) -> None:
     labels: list[str] = []
     for (name, (_, kinds)), colour in zip(panels.items(), COLOURS, strict=False):
         for kind, found in kinds.items():
-            shown = found if len(found) <= 200 else found[:: len(found) // 200]
+            shown = found[:: max(1, len(found) // DOTS)]
             heights = -len(labels) + draw.uniform(-0.3, 0.3, len(shown))
             axes.plot(shown, heights, ".", markersize=4, color=colour, alpha=0.55)
             labels.append(f"{name}, {kind}")
