@@ -26,7 +26,7 @@ class CalibrationGraph(tf.Module):
         self._scores, self._shares = tf.constant(x), tf.constant(y)
         self._slopes = tf.constant(np.append(slopes, 0.0))  # (P,), from each point to the next; behind the last none
         self._mean, self._deviation = tf.constant(known.arrays["mean"]), tf.constant(known.arrays["deviation"])
-        # (R, D), in half precision as in the file; a constant would be written once for each signature
+        # (R, D), in half precision as in the file; a variable, so that it lies beside the weights and not in the graph
         self._directions = tf.Variable(known.arrays["directions"], trainable=False, name="directions")
 
     def confidence(self, log_probs: Any, lengths: Any) -> Any:
