@@ -1,25 +1,29 @@
-"""Teach a model to know its own doubt: caption dev photos as prediction does, and see how right it was."""
+"""Teach a model what it can know beside its networks: its neighbours among the training photos, and its own doubt."""
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from captioner.data.calibration import Calibration
+from captioner.data.calibration import projected
 from captioner.data.dataset import ENOUGH_PHOTOS, CaptionDataset, Example
 from captioner.data.model_directory import CALIBRATION, CaptionerDirectory
+from captioner.data.neighbours import Neighbours
 from captioner.data.photos import PhotoError
 from captioner.decoding.captions import generate
-from captioner.decoding.hypothesis import length_normalised
+from captioner.decoding.consensus import agreements, by_consensus
+from captioner.decoding.hypothesis import Hypothesis, length_normalised
 from captioner.errors import CaptionerError
 from captioner.library import Captioner
 from captioner.metrics.content_words import share_confirmed
 from captioner.progress import progress_bar
 from captioner.runtime.captioner import AT_ONCE
-from captioner.text import normalise
-from captioner.training.calibration import DevCaptions, fit_calibration
+from captioner.text import Vocabulary, normalise
+from captioner.training.calibration import DevCaptions, fit_calibration, principal_directions
+from captioner.training.neighbours import choose_weight, make_neighbours
 
 MOST_PHOTOS = 6000
 """Training photos that are read, spread evenly over all that there are."""
@@ -27,8 +31,23 @@ MOST_PHOTOS = 6000
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Photos:
+    """What was read of some photos.
+
+    Attributes:
+        means: of the features over the grid (N, D).
+        captions: of each, as words.
+        beams: what the search found for each, where it was asked for.
+    """
+
+    means: np.ndarray
+    captions: Sequence[Sequence[Sequence[str]]]
+    beams: Sequence[Sequence[Hypothesis]] = ()
+
+
 def calibrate(directory: Path, dataset: CaptionDataset, encoder_weights: str) -> bool:
-    """Add confidence and familiarity to a captioning model, fitted with the encoder that prediction uses by default.
+    """Add neighbours, confidence and familiarity to a captioning model, with the encoder that prediction uses.
 
     Args:
         directory: the model's.
@@ -46,19 +65,22 @@ def calibrate(directory: Path, dataset: CaptionDataset, encoder_weights: str) ->
     if len(dev) < ENOUGH_PHOTOS:
         log.info("%d dev photos are too few to fit confidence and familiarity, which takes 100", len(dev))
         return False
-    log.info("fitting confidence and familiarity")
-    captioner = Captioner.load(directory, encoder_weights)
+    log.info("fitting neighbours, confidence and familiarity")
+    captioner = Captioner.load(directory, encoder_weights, consensus=False)
+    searched = _read_dev(captioner, dev)
     numbers = np.linspace(0, len(train) - 1, min(MOST_PHOTOS, len(train))).round().astype(int)
-    dev_means, captions = _read_dev(captioner, dev)
-    means = _read_means(captioner, [train[number] for number in numbers])
-    CaptionerDirectory.read(directory).calibrate(fit_calibration(means, dev_means, captions))
+    known = _read_train(captioner, [train[number] for number in numbers])
+    neighbours, beams = _with_neighbours(known, searched, captioner.vocabulary)
+    captions = _judged(beams, searched.captions, captioner)
+    calibration = fit_calibration(known.means, searched.means, captions)
+    CaptionerDirectory.read(directory).calibrate(calibration, neighbours)
     return True
 
 
 def calibrate_trained(
     directory: Path, dataset: CaptionDataset, encoder_weights: str, parent: Path | None = None
 ) -> None:
-    """Do so at the end of a training, once; what is known of too few dev photos the model takes from its parent.
+    """Do so at the end of a training, once; with too few dev photos the model keeps what its parent knew.
 
     Args:
         directory: the model's.
@@ -71,58 +93,89 @@ def calibrate_trained(
         OSError: the directory cannot be written to.
     """
     model = CaptionerDirectory.read(directory)
-    if CALIBRATION in model.manifest:
+    if CALIBRATION in model.manifest or calibrate(directory, dataset, encoder_weights) or parent is None:
         return
-    if not calibrate(directory, dataset, encoder_weights) and parent and (kept := _kept(model, parent)):
+    before = CaptionerDirectory.read(parent)
+    if _encoder(before) == _encoder(model) and (kept := before.calibration()):
         log.info("those of %s stay", parent)
-        model.calibrate(kept)
+        model.calibrate(kept, before.neighbours())
 
 
-def _kept(model: CaptionerDirectory, path: Path) -> Calibration | None:
-    """Return what a parent knows of its doubt, where it reads photos with the same encoder."""
-    parent = CaptionerDirectory.read(path)
-    same = (parent.config.encoder, _encoder_files(parent)) == (model.config.encoder, _encoder_files(model))
-    return parent.calibration() if same else None
+def _encoder(model: CaptionerDirectory) -> tuple[object, ...]:
+    """Return what decides what a model sees in a photo."""
+    return model.config.encoder, model.tuned_checksum, model.manifest.get("encoder.tflite") if model.is_compact else ""
 
 
-def _encoder_files(model: CaptionerDirectory) -> tuple[str, str]:
-    return model.tuned_checksum, model.manifest.get("encoder.tflite", "") if model.is_compact else ""
-
-
-def _read_means(captioner: Captioner, examples: Sequence[Example]) -> np.ndarray:
-    """Return the means of the photos' features over the grid (N, D); photos that cannot be read are left out.
+def _read_train(captioner: Captioner, examples: Sequence[Example]) -> _Photos:
+    """Read training photos; those that cannot be read are left out.
 
     Raises:
         CaptionerError: none can be read.
     """
-    paths = [example.image for example in examples]
-    with progress_bar(captioner.features(paths), total=len(paths), desc="train", unit="photo", leave=False) as bar:
-        means = [found.mean(axis=0) for _, found in bar if not isinstance(found, PhotoError)]
+    captions = {example.image: [normalise(each) for each in example.captions] for example in examples}
+    means, kept = [], []
+    with progress_bar(
+        captioner.features(captions), total=len(captions), desc="train", unit="photo", leave=False
+    ) as bar:
+        for path, found in bar:
+            if not isinstance(found, PhotoError):
+                means.append(found.mean(axis=0))
+                kept.append(captions[path])
     if not means:
-        raise CaptionerError(f"none of {len(paths)} training photos can be read; look whether they are still there")
-    return np.stack(means)
+        raise CaptionerError(f"none of {len(captions)} training photos can be read; look whether they are still there")
+    return _Photos(np.stack(means), kept)
 
 
-def _read_dev(captioner: Captioner, examples: Sequence[Example]) -> tuple[np.ndarray, DevCaptions]:
-    """Return the means (N, D) of dev photos that can be read, and their captions.
+def _read_dev(captioner: Captioner, examples: Sequence[Example]) -> _Photos:
+    """Read dev photos that can be read, and search for their captions with the network alone.
 
     Raises:
         CaptionerError: fewer can be read than it takes.
     """
     captions = {example.image: [normalise(each) for each in example.captions] for example in examples}
-    decoding, means, scores, shares = captioner.decoding, [], [], []
+    means, kept, beams = [], [], []
     with progress_bar(captioner.features(captions), total=len(captions), desc="dev", unit="photo", leave=False) as bar:
         read = ((path, found) for path, found in bar if not isinstance(found, PhotoError))
         while group := list(islice(read, AT_ONCE)):
             paths, features = zip(*group, strict=True)
-            for path, found in zip(paths, generate(captioner.network, np.stack(features), decoding), strict=True):
-                best = found[0]
-                scores.append(length_normalised(best.log_prob, best.length, decoding.length_penalty))
-                shares.append(share_confirmed(captioner.vocabulary.decode(best.tokens), captions[path]))
+            found = generate(captioner.network, np.stack(features), captioner.decoding)
+            beams += [[replace(each, attention=None) for each in some] for some in found]
             means += [each.mean(axis=0) for each in features]
+            kept += [captions[path] for path in paths]
     if len(means) < ENOUGH_PHOTOS:
         raise CaptionerError(
             f"only {len(means)} of {len(captions)} dev photos can be read, but confidence takes {ENOUGH_PHOTOS}; look "
             "whether they are still there"
         )
-    return np.stack(means), DevCaptions(np.array(scores), np.array(shares), decoding.length_penalty)
+    return _Photos(np.stack(means), kept, beams)
+
+
+def _with_neighbours(
+    train: _Photos, dev: _Photos, vocabulary: Vocabulary
+) -> tuple[Neighbours | None, Sequence[Sequence[Hypothesis]]]:
+    """Return the neighbours, where these make captions of dev better, and the captions that are chosen with them."""
+    directions = principal_directions(train.means)
+    places = projected(dev.means, directions)
+    made = make_neighbours(train.captions, projected(train.means, directions), set(vocabulary.tokens))
+    weight = choose_weight(made, dev.beams, places, vocabulary, dev.captions)
+    if not weight:
+        log.info("captions of similar training photos do not help, so they are left out")
+        return None, dev.beams
+    neighbours = Neighbours(replace(made.config, weight=weight), made.arrays)
+    chosen = []
+    for beam, place in zip(dev.beams, places, strict=True):
+        words = [vocabulary.decode(each.tokens) for each in beam]
+        chosen.append(by_consensus(beam, agreements(words, neighbours.near(place), neighbours), weight))
+    return neighbours, chosen
+
+
+def _judged(
+    beams: Sequence[Sequence[Hypothesis]], references: Sequence[Sequence[Sequence[str]]], captioner: Captioner
+) -> DevCaptions:
+    """Return how sure the best captions are, and how right."""
+    penalty = captioner.decoding.length_penalty
+    best = [beam[0] for beam in beams]
+    scores = [length_normalised(each.log_prob, each.length, penalty) for each in best]
+    said = [captioner.vocabulary.decode(each.tokens) for each in best]
+    shares = [share_confirmed(*each) for each in zip(said, references, strict=True)]
+    return DevCaptions(np.array(scores), np.array(shares), penalty)

@@ -538,6 +538,27 @@ class CalibrationConfig:
     photos: int = setting(0, ge=0, le=2**31 - 1)
 
 
+@dataclass(frozen=True)
+class ConsensusConfig:
+    """How captions are chosen by what people said of training photos alike; `captioner.data.neighbours` has the arrays.
+
+    Attributes:
+        weight: of the agreement with them, beside the score.
+        neighbours: training photos that count.
+        sharpness: how much more the nearer of them count.
+        photos: training photos in all (N).
+        entries: n-grams of all photos (K).
+        common: n-grams that more than one photo has (M).
+    """
+
+    weight: float = setting(0.0, ge=0.0, le=1e6)
+    neighbours: int = setting(20, ge=1, le=10_000)
+    sharpness: float = setting(15.0, ge=0.0, le=1e3)
+    photos: int = setting(1, ge=1, le=2**31 - 1)
+    entries: int = setting(0, ge=0, le=2**31 - 1)
+    common: int = setting(0, ge=0, le=2**31 - 1)
+
+
 _CLASSES: Mapping[str, Iterable[Any]] = {
     CAPTION: (
         *(RunConfig, EncoderConfig, DecoderConfig, DecodingConfig),

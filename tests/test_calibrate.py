@@ -10,10 +10,13 @@ from PIL import Image
 from captioner.calibrate import calibrate, calibrate_trained
 from captioner.cli.main import main
 from captioner.data.dataset import CaptionDataset, Example
-from captioner.data.model_directory import CALIBRATION, CaptionerDirectory, describe
+from captioner.data.model_directory import CALIBRATION, NEIGHBOURS, CaptionerDirectory, describe
 from captioner.data.shipped import shipped_model
+from captioner.decoding.consensus import agreements, by_consensus
 from captioner.errors import CaptionerError, UsageError
+from captioner.export.bundle import export_bundle
 from captioner.library import Captioner, require_calibration
+from captioner.runtime.captioner import _Reading
 
 PHOTOS = 110
 
@@ -45,7 +48,12 @@ def model(tmp_path) -> Path:
 
 def without_calibration(directory: Path) -> Path:
     model = CaptionerDirectory.read(directory)
-    describe(directory, model.config, [name for name in model.manifest if name != CALIBRATION], model.tensors)
+    describe(
+        directory,
+        model.config,
+        [name for name in model.manifest if name not in (CALIBRATION, NEIGHBOURS)],
+        model.tensors,
+    )
     return directory
 
 
@@ -119,3 +127,40 @@ def test_a_damaged_file_is_told(model):
 def test_a_model_that_knows_nothing_is_told_how_it_learns(model):
     with pytest.raises(UsageError, match="captioner calibrate --model"):
         require_calibration(without_calibration(model))
+
+
+def test_captions_are_chosen_by_neighbours_where_these_help(model, dataset, photos, monkeypatch, tmp_path):
+    monkeypatch.setattr("captioner.calibrate.choose_weight", lambda *given: 24.0)
+    assert calibrate(without_calibration(model), dataset, "imagenet")
+    directory = CaptionerDirectory.read(model)
+    known, calibration = directory.neighbours(), directory.calibration()
+    assert (known.config.weight, known.config.photos) == (24.0, 40)
+
+    alone = Captioner.load(model, consensus=False, num_captions=3)
+    chosen = Captioner.load(model, num_captions=3)
+    changed = 0
+    for (_, features), caption in zip(alone.features(photos[:20]), chosen(photos[:20]), strict=True):
+        found = alone._hypotheses([_Reading(features, b"")])[0]
+        words = [alone.vocabulary.decode(each.tokens) for each in found]
+        near = known.near(calibration.projected(features))
+        order = by_consensus(found, agreements(words, near, known), 24.0)
+        assert [each.words for each in caption.candidates] == [
+            tuple(alone.vocabulary.decode(each.tokens)) for each in order
+        ]
+        assert caption.score == pytest.approx(order[0].score, rel=1e-5)  # the network's own
+        changed += order[0] is not found[0]
+    assert changed
+
+    network = directory.content("encoder.tflite")
+    export_bundle(directory, network, network, tmp_path / "bundle")
+    assert CaptionerDirectory.read(tmp_path / "bundle").neighbours().config == known.config
+
+
+def test_a_damaged_table_of_neighbours_is_told(model, dataset, monkeypatch):
+    monkeypatch.setattr("captioner.calibrate.choose_weight", lambda *given: 24.0)
+    calibrate(model, dataset, "imagenet")
+    content = (model / NEIGHBOURS).read_bytes()
+    (model / NEIGHBOURS).write_bytes(content[: len(content) // 2])
+    with pytest.raises(CaptionerError, match=r"neighbours\.npz is damaged"):
+        Captioner.load(model)
+    Captioner.load(model, consensus=False)

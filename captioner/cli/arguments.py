@@ -177,6 +177,17 @@ def _share(text: str) -> float:
     return value
 
 
+def add_consensus(group: argparse._ActionsContainer) -> None:
+    """Add `--no-consensus`, which says `consensus=False`."""
+    group.add_argument(
+        "--no-consensus",
+        dest="consensus",
+        action="store_false",
+        help="take the network's likeliest caption, not the one that agrees best with what people said of training "
+        "photos like this one",
+    )
+
+
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add `--quiet`, which `captioner.cli.main` heeds."""
     parser.add_argument("--quiet", action="store_true", help="print errors and results, but no notes and no progress")

@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner.cli.arguments import add_data, add_encoder_weights, add_model, add_precision, add_quiet, add_search
+from captioner.cli.arguments import (
+    add_consensus,
+    add_data,
+    add_encoder_weights,
+    add_model,
+    add_precision,
+    add_quiet,
+    add_search,
+)
 from captioner.cli.main import note
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
@@ -51,6 +59,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     add_encoder_weights(parser)
     add_search(parser)
+    add_consensus(parser)
     add_precision(parser, "float32")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the scores as one JSON object")
     parser.add_argument(
@@ -85,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         score_captions,
         write_predictions,
     )
+    from captioner.training.neighbours import with_neighbours
     from captioner.training.split import read_split
 
     prepare_devices("auto")
@@ -103,6 +113,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json(arguments.json, metrics, named=True)
     print(scores_table(metrics), flush=True)
+    if arguments.consensus and (chosen := with_neighbours(arguments.model, model.vocabulary, beams, split)):
+        print("\nwith captions of similar training photos:")
+        print(scores_table(score_captions(chosen, split, arguments.split, decoding)), flush=True)
     if arguments.gallery:
         _draw(arguments.gallery, describe_captions(captions, split, [])["examples"], dataset.split(arguments.split))
     return 0

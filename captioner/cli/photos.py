@@ -384,6 +384,7 @@ def _captions(
             **given(vars(arguments), WordingConfig),
             **given(vars(arguments), SamplingConfig),
             num_captions=arguments.num_captions,
+            consensus=arguments.consensus,
             precision=arguments.precision,
             backend=arguments.backend,
         )

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from captioner.cli.arguments import (
+    add_consensus,
     add_encoder_weights,
     add_min_confidence,
     add_model,
@@ -23,7 +24,7 @@ INTERRUPTED = "stopped; the captions made so far are written"
 
 CAPTION_OPTIONS = (
     *("encoder_weights", "backend", "beam_width", "length_penalty", "no_repeat_ngram_size", "num_captions"),
-    *("max_length", "begin", "exclude"),
+    *("max_length", "begin", "exclude", "consensus"),
     *("min_score", "min_confidence", "overwrite", "attention", "sidecar"),
     *("embed", "embed_all", "in_place", "append"),
 )
@@ -72,6 +73,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_model(model)
     add_encoder_weights(model, downloads=False)
     add_search(model)
+    add_consensus(model)
     add_precision(model)
     add_wording(parser.add_argument_group("captions"))
     model.add_argument(

@@ -74,9 +74,19 @@ class Calibration:
         """Return how far a photo with features (L, D) is from those that the model learned from."""
         return float(distances(features.mean(axis=0, dtype=np.float32)[None], self.arrays)[0])
 
+    def projected(self, features: np.ndarray) -> np.ndarray:
+        """Return a photo with features (L, D) along the principal directions of the training photos (R,)."""
+        return projected(features.mean(axis=0, dtype=np.float32)[None], self.arrays)[0]
+
     def is_familiar(self, features: np.ndarray) -> bool:
         """Tell whether a photo with features (L, D) is like those that the model learned from."""
         return self.distance(features) <= self.config.unfamiliar
+
+
+def projected(means: np.ndarray, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return photos whose features have these means over the grid (N, D) along the principal directions (N, R)."""
+    x = (np.asarray(means, np.float32) - arrays["mean"]) / arrays["deviation"]  # (N, D)
+    return np.asarray(x @ arrays["directions"].astype(np.float32).T)
 
 
 def distances(means: np.ndarray, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -10,6 +10,7 @@
 | `encoder.tflite` | the encoder as LiteRT runs it: of a compact one, which keeps its weights there, and of an export |
 | `encoder.int8.tflite` | a compact encoder once more, rounded to int8 |
 | `calibration.npz` | how sure a caption is by its score, and how the training photos vary |
+| `neighbours.npz` | what people said of training photos, as weights of n-grams |
 | `weights.npz` | a character model's weights by name |
 
 Nothing in it is executed: it is JSON, arrays whose sizes are compared before they get memory, and a network of LiteRT's
@@ -26,12 +27,13 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 
 from captioner.checksums import checksum_file, known_checksum
-from captioner.config import COMPACT, CalibrationConfig, CharModelConfig, ModelConfig
+from captioner.config import COMPACT, CalibrationConfig, CharModelConfig, ConsensusConfig, ModelConfig
 from captioner.config_io import DIGEST, check_digest, from_json, load_config, save_config
 from captioner.data import version_1
 from captioner.data.calibration import Calibration, calibration_shapes
 from captioner.data.decoder_weights import weight_shapes
 from captioner.data.exports import refuse_export
+from captioner.data.neighbours import Neighbours, neighbour_shapes
 from captioner.data.weights_file import read_weights, save_weights
 from captioner.errors import CaptionerError
 from captioner.files import atomic_write
@@ -39,8 +41,9 @@ from captioner.text import CharacterVocabulary, Vocabulary
 
 CONFIG, VOCABULARY = "config.json", "vocabulary.json"
 DECODER, TUNED, NETWORK, WEIGHTS = "decoder.npz", "encoder.npz", "encoder.tflite", "weights.npz"
-INT8_NETWORK, ROUNDINGS, CALIBRATION = "encoder.int8.tflite", "roundings.npz", "calibration.npz"
-FILES = (DECODER, TUNED, NETWORK, INT8_NETWORK, ROUNDINGS, CALIBRATION, WEIGHTS)
+INT8_NETWORK, ROUNDINGS = "encoder.int8.tflite", "roundings.npz"
+CALIBRATION, NEIGHBOURS = "calibration.npz", "neighbours.npz"
+FILES = (DECODER, TUNED, NETWORK, INT8_NETWORK, ROUNDINGS, CALIBRATION, NEIGHBOURS, WEIGHTS)
 
 CAPTIONER, CHAR_LM = "captioner", "char_lm"
 CALLED = {CAPTIONER: "a captioning model", CHAR_LM: "a character language model"}
@@ -58,6 +61,7 @@ class _Files:
     manifest: dict[str, str]
     tensors: dict[str, int] = field(default_factory=dict, metadata={"absent": {}})
     calibration: CalibrationConfig | None = field(default=None, metadata={"absent": None})
+    consensus: ConsensusConfig | None = field(default=None, metadata={"absent": None})
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class ModelDirectory(Generic[Settings, Words]):
             in `encoder.tflite`, or -1 for one of zeros that none does.
         version: of the format.
         doubt: what a captioning model knows of its own doubt; None where it knows nothing.
+        consensus: how it chooses captions by its training photos; None where it does not.
     """
 
     kind: ClassVar[str]
@@ -85,6 +90,7 @@ class ModelDirectory(Generic[Settings, Words]):
     tensors: dict[str, int]
     version: int
     doubt: CalibrationConfig | None = None
+    consensus: ConsensusConfig | None = None
 
     @classmethod
     def read(cls, path: str | Path, quiet: bool = False) -> Self:
@@ -112,7 +118,8 @@ class ModelDirectory(Generic[Settings, Words]):
         check_digest(where, value)
         if value["format_version"] == 1 and not quiet:
             _tell_of_upgrade(path)
-        return cls(path, config, files.manifest, files.tensors, value["format_version"], files.calibration)
+        version, known = value["format_version"], (files.calibration, files.consensus)
+        return cls(path, config, files.manifest, files.tensors, version, *known)
 
     def vocabulary(self) -> Words:
         """Read the words, or characters.
@@ -202,6 +209,11 @@ class CaptionerDirectory(ModelDirectory[ModelConfig, Vocabulary]):
         return INT8_NETWORK if INT8_NETWORK in self.manifest else NETWORK
 
     @property
+    def known(self) -> dict[str, Any]:
+        """The settings of what the model knows beside its networks, as `describe` takes them."""
+        return {"calibration": self.doubt, "consensus": self.consensus}
+
+    @property
     def tuned_checksum(self) -> str:
         """The checksum of the encoder's layers that were trained along, empty where none were."""
         return self.manifest.get(TUNED) or self.manifest.get(version_1.TUNED, "")
@@ -221,15 +233,34 @@ class CaptionerDirectory(ModelDirectory[ModelConfig, Vocabulary]):
         shapes = calibration_shapes(self.doubt, self.config.decoder.channels)
         return Calibration(self.doubt, self.arrays(CALIBRATION, shapes))
 
-    def calibrate(self, calibration: Calibration) -> None:
-        """Add what the model knows of its own doubt, in the place of what it knew.
+    def neighbours(self) -> Neighbours | None:
+        """Read what people said of its training photos; None where the model does not know.
+
+        Raises:
+            CaptionerError: the file is missing or damaged.
+        """
+        if self.consensus is None or self.doubt is None:
+            return None
+        shapes = neighbour_shapes(self.consensus, self.doubt.directions)
+        arrays = read_weights(self.file(NEIGHBOURS), shapes, np.number)
+        try:
+            return Neighbours(self.consensus, arrays)
+        except ValueError as error:
+            raise CaptionerError(f"{self.path / NEIGHBOURS} is damaged ({error}); copy it again") from error
+
+    def calibrate(self, calibration: Calibration, neighbours: Neighbours | None = None) -> None:
+        """Add what the model knows beside its networks, in the place of what it knew.
 
         Raises:
             OSError: the directory cannot be written to, or the disk is full.
         """
-        save_weights(self.path / CALIBRATION, calibration.arrays)
-        names = [*(name for name in self.manifest if name != CALIBRATION), CALIBRATION]
-        describe(self.path, self.config, names, self.tensors, calibration.config)
+        parts: dict[str, Calibration | Neighbours] = {CALIBRATION: calibration}
+        parts |= {NEIGHBOURS: neighbours} if neighbours else {}
+        for name, part in parts.items():
+            save_weights(self.path / name, part.arrays)
+        names = [*(name for name in self.manifest if name not in (CALIBRATION, NEIGHBOURS)), *parts]
+        known = {"calibration": calibration.config, "consensus": neighbours and neighbours.config}
+        describe(self.path, self.config, names, self.tensors, known)
 
     def check_features(self, shape: tuple[int, ...]) -> None:
         """Compare the features (L, D) that an encoder gives with those that the decoder was made for.
@@ -302,7 +333,7 @@ def describe(
     config: ModelConfig | CharModelConfig,
     names: list[str],
     tensors: Mapping[str, int] | None = None,
-    doubt: CalibrationConfig | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `config.json` for the files `names` that are there, and remove those of another model.
 
@@ -311,9 +342,9 @@ def describe(
     """
     kind = CAPTIONER if isinstance(config, ModelConfig) else CHAR_LM
     manifest = {name: checksum_file(path / name) for name in names}
-    more = {"tensors": dict(tensors or {}), "calibration": doubt}
-    known = {name: part for name, part in more.items() if part}
-    save_config(path / CONFIG, kind=kind, model=config, manifest=manifest, **known)
+    more = {"tensors": dict(tensors or {}), **(known or {})}
+    parts = {name: part for name, part in more.items() if part}
+    save_config(path / CONFIG, kind=kind, model=config, manifest=manifest, **parts)
     for name in {*FILES, *version_1.FILES} - set(names):
         (path / name).unlink(missing_ok=True)
 

@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,15 +23,20 @@ def save_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
         np.savez(file, **dict(sorted(weights.items())))  # type: ignore[arg-type]  # NumPy's stub takes every name for a flag's
 
 
-def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]], kind: Any = np.floating) -> dict[str, np.ndarray]:
     """Read the arrays that `shapes` names, and no more; the archive's own checksums are compared.
+
+    Args:
+        path: the file.
+        shapes: of the arrays, by name.
+        kind: what their numbers must be, one of NumPy's abstract types.
 
     Raises:
         CaptionerError: the file is missing or damaged, or holds arrays of other shapes, or what is no number.
     """
     try:
         with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
-            refuse_more_than(path, sum(_expect(archive, path, name, shape) for name, shape in shapes.items()))
+            refuse_more_than(path, sum(_expect(archive, path, name, shape, kind) for name, shape in shapes.items()))
             return {name: _read(archive, name) for name in shapes}
     except (
         OSError,
@@ -86,17 +92,17 @@ def _read(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     return values
 
 
-def _expect(archive: zipfile.ZipFile, path: Path, name: str, shape: tuple[int, ...]) -> int:
+def _expect(archive: zipfile.ZipFile, path: Path, name: str, shape: tuple[int, ...], kind: Any) -> int:
     """Look at what an array says it is, before it is given the memory that it asks for, and return its bytes.
 
     Raises:
-        CaptionerError: its shape is another one, or its numbers are no floats.
+        CaptionerError: its shape is another one, or its numbers are of another kind.
     """
     with archive.open(f"{name}.npy") as file:
         np.lib.format.read_magic(file)  # 1.0, as NumPy writes all but the oddest
-        found, _, kind = np.lib.format.read_array_header_1_0(file)
-    if found != shape or not np.issubdtype(kind, np.floating):
+        found, _, numbers = np.lib.format.read_array_header_1_0(file)
+    if found != shape or not np.issubdtype(numbers, kind):
         raise CaptionerError(
-            f"the weights {path}: {name} is {kind} {found}, but config.json expects {shape}; train again"
+            f"the weights {path}: {name} is {numbers} {found}, but config.json expects {shape}; train again"
         )
-    return int(math.prod(shape)) * kind.itemsize
+    return int(math.prod(shape)) * numbers.itemsize

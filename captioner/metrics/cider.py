@@ -92,7 +92,7 @@ class CiderD:
     def _vector(self, words: Sequence[str]) -> _Vector:
         weights = [
             {ngram: count * self._idf.get(ngram, self._log_images) for ngram, count in Counter(ngrams).items()}
-            for ngrams in _ngrams(words)
+            for ngrams in ngrams_of(words)
         ]
         norms = [math.sqrt(sum(weight * weight for weight in order.values())) for order in weights]
         return _Vector(weights, norms, max(0, len(words) - 1))
@@ -102,10 +102,11 @@ def count_documents(references: Sequence[Sequence[Sequence[str]]]) -> DocumentFr
     """Count for each n-gram, n = 1..4, the images that have it in at least one of their references."""
     counts: Counter[Ngram] = Counter()
     for refs in references:
-        counts.update({ngram for words in refs for ngrams in _ngrams(words) for ngram in ngrams})
+        counts.update({ngram for words in refs for ngrams in ngrams_of(words) for ngram in ngrams})
     return DocumentFrequency(len(references), counts)
 
 
-def _ngrams(words: Sequence[str]) -> list[list[Ngram]]:
+def ngrams_of(words: Sequence[str]) -> list[list[Ngram]]:
+    """Return the n-grams of a caption in order, for each n of `ORDERS`."""
     words = tuple(words)
     return [[words[start : start + n] for start in range(len(words) - n + 1)] for n in ORDERS]

@@ -16,9 +16,11 @@ from PIL import Image
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.cores import available_cores, one_blas_thread
 from captioner.data.calibration import Calibration
+from captioner.data.neighbours import Neighbours
 from captioner.data.photo_process import PhotoOpener, shared_opener
 from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate, sample
+from captioner.decoding.consensus import agreements, by_consensus
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.decoding.wording import worded
 from captioner.prefetch import prefetch_map
@@ -69,6 +71,8 @@ class Captioner:
         sampling: how captions are drawn at random; None, as at first, where they are searched for.
         wording: what captions must and must not say; nothing at first.
         calibration: how sure a caption is, and which photos are familiar; None, as at first, where nobody knows.
+        neighbours: what people said of training photos, by which captions are chosen among those that the search found;
+            None, as at first, for the network alone.
 
     Args:
         vocabulary: the words behind the decoder's numbers.
@@ -94,6 +98,7 @@ class Captioner:
         self.sampling: SamplingConfig | None = None
         self.wording = WordingConfig()
         self.calibration: Calibration | None = None
+        self.neighbours: Neighbours | None = None
         self._special, _ = worded(vocabulary, self.wording, decoding.max_length)
         self._opener: PhotoOpener | None = None
         self.on_note: Callable[[Photo, str], object] | None = None
@@ -273,10 +278,19 @@ class Captioner:
         features = np.stack([each.features for each in read])  # (B, L, D)
         with one_blas_thread():
             if self.sampling is None:
-                return generate(self.network, features, self.decoding, self._special)
+                found = generate(self.network, features, self.decoding, self._special)
+                return [self._chosen(*each) for each in zip(features, found, strict=True)]
             keys = [each.key for each in read]
             numbers = uniforms(self.sampling.seed, keys, self.num_captions, self.decoding.max_length)
             return sample(self.network, features, self.decoding, self._special, self.sampling, numbers)
+
+    def _chosen(self, features: np.ndarray, found: list[Hypothesis]) -> list[Hypothesis]:
+        """Put first what agrees with what people said of photos alike, where the model knows that."""
+        if self.neighbours is None or self.calibration is None:
+            return found
+        words = [self.vocabulary.decode(each.tokens) for each in found]
+        near = self.neighbours.near(self.calibration.projected(features))
+        return by_consensus(found, agreements(words, near, self.neighbours), self.neighbours.config.weight)
 
 
 def _is_photo(thing: object) -> TypeGuard[Photo]:

@@ -575,7 +575,7 @@ def test_what_captions_are_to_be_reaches_the_captioner(predict, folder, captione
     monkeypatch.setattr(library.Captioner, "load", lambda *more, **settings: given.update(settings) or captioner)
     assert predict(folder / "dog.jpg", *argv)[0] == 0
     assert {name: given[name] for name in expected} == expected
-    assert given.keys() == {*expected, "num_captions", "precision", "backend"}
+    assert given.keys() == {*expected, "num_captions", "consensus", "precision", "backend"}
 
 
 @pytest.mark.parametrize(
