@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test soak lint format figures gallery notebook constraints clean
+.PHONY: demo serve test soak lint format figures gallery notebook docs constraints clean
 
 QUIET := --quiet
 INSTALL = $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
@@ -50,8 +50,13 @@ gallery: .venv/.train
 notebook: .venv/.dev
 	$(BIN)/python notebooks/execute.py
 
+# The site of docs/, in build/docs; what is wrong, such as a link that leads nowhere, is an error.
+docs: .venv/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "open build/docs/index.html"
+
 # Writes down what was tested together; after `make test` has passed with new versions in the requirements.
-constraints: .venv/.dev
+constraints: .venv/.dev .venv/.docs
 	$(BIN)/python .ci/constraints.py > constraints.tmp
 	mv constraints.tmp constraints.txt
 
@@ -67,6 +72,10 @@ constraints: .venv/.dev
 	$(INSTALL) -r requirements-serve.txt
 	@touch $@
 
+.venv/.docs: .venv/bin/python constraints.txt requirements-docs.txt
+	$(INSTALL) -r requirements-docs.txt
+	@touch $@
+
 .venv/.train: .venv/bin/python constraints.txt requirements-predict.txt requirements.txt
 	$(INSTALL) -r requirements.txt
 	@touch $@
@@ -77,4 +86,4 @@ constraints: .venv/.dev
 	@touch $@ .venv/.predict .venv/.serve .venv/.train
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build

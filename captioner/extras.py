@@ -14,6 +14,7 @@ EXTRAS = {
     "heif": ("pi_heif",),
     "tensorboard": ("tensorboard",),
     "notebook": ("nbclient", "nbformat", "ipykernel"),
+    "docs": ("mkdocs", "material", "mkdocstrings", "latex2mathml", "ziamath", "fontTools"),
 }
 """The extras of `pyproject.toml`, and the modules that are imported of what they bring."""
 
@@ -21,7 +22,7 @@ NAMES = {"tensorflow": "TensorFlow", "keras": "Keras", "ray": "Ray", "pyarrow": 
 """What modules are called in a sentence, where that is not their name."""
 
 _FILES = {"train": "requirements.txt"} | {
-    extra: f"requirements-{extra}.txt" for extra in ("serve", "cluster", "export", "heif", "notebook")
+    extra: f"requirements-{extra}.txt" for extra in ("serve", "cluster", "export", "heif", "notebook", "docs")
 }
 _ONLY_BEFORE_3_14 = "tensorflow"
 

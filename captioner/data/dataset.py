@@ -32,7 +32,7 @@ class CaptionDataset:
     Attributes:
         name: "flickr8k", or the name of the folder that the data set was read from.
         splits: "train", "dev" and "test", always all three; a split may be empty.
-        holes: what is wrong with the files, one short phrase each; all else was read.
+        issues: what is wrong with the files, one short phrase each; all else was read.
     """
 
     name: str

@@ -68,7 +68,9 @@ class LanguageModel:
         Args:
             prompt: may be empty; characters outside the vocabulary are left out.
             length: characters to make.
-            temperature, top_k, top_p: see `next_distribution`.
+            temperature: below 1 is more careful, above 1 more daring; 0 always takes the likeliest character.
+            top_k: draw from so many likeliest characters; 0 means all.
+            top_p: draw from the likeliest characters that hold this probability together; 1 means all.
             rng: decides what is drawn.
         """
         rng = rng or np.random.default_rng()
