@@ -1,4 +1,4 @@
-"""The recurrences: the lecture's tanh cell, and the gated cells that swap in for it, by name.
+"""The recurrences: the vanilla tanh cell, and the gated cells that swap in for it, by name.
 
 Each cell splits its arithmetic in two. `project` depends on the inputs alone, so a caller that has a whole sentence
 multiplies all its steps at once; `advance` needs the state before, and is all that must wait its turn.

@@ -1,4 +1,4 @@
-"""The lecture's example: a network of four letters and three hidden units learns to write "hello"."""
+"""Karpathy's example (2015): a network of four letters and three hidden units learns to write "hello"."""
 
 import numpy as np
 

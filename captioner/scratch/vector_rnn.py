@@ -6,7 +6,7 @@ from captioner.scratch.activations import tanh
 
 
 class VectorRNN:
-    """The network of the lecture's second sketch: h = tanh(W_hh h + W_xh x), y = W_hy h; vectors are columns.
+    """The network as Karpathy (2015) writes it: h = tanh(W_hh h + W_xh x), y = W_hy h; vectors are columns.
 
     Two of them stack: `y1 = rnn1.step(x)`, `y2 = rnn2.step(y1)`. It only runs forward; to train its weights, transpose
     them into `rnn_layer.RNN`, which takes one step too, but has examples as rows, a bias, and a state that the caller

@@ -29,7 +29,7 @@ def draw(folder: Path) -> list[Path]:
         arrow(axes, (x, STATE), (x, 2.83), HIDDEN)
     box(axes, photo, 2.4, "attention\n$\\alpha$ = softmax(e)", BACKWARD, 2.3, 0.85)
     axes.text(4.5, 5.0, "$e_l = v \\cdot$ tanh($m_l W_k + h_{t-1} W_q$)", fontsize=11.5, color=BACKWARD, va="center")
-    axes.text(4.5, 4.5, "how well place l fits the state", fontsize=9.5, color=BACKWARD, va="center")
+    axes.text(4.5, 4.5, "how well region l fits the state", fontsize=9.5, color=BACKWARD, va="center")
     arrow(axes, (photo + 1.16, 2.4), (gate - 0.83, 2.4), BACKWARD)
     axes.text((photo + gate) / 2 + 0.15, 2.68, "$\\sum_l \\alpha_l m_l$", ha="center", color=BACKWARD, fontsize=11)
     box(axes, gate, 2.4, r"$\times\;\sigma(h_{t-1} W_g)$", BACKWARD, 1.62, 0.85)
@@ -42,7 +42,7 @@ def draw(folder: Path) -> list[Path]:
         for column in range(4):
             corner = (photo + (column - 2) * side, 0.55 + row * side)
             axes.add_patch(Rectangle(corner, side, side, facecolor="#F4F4F4", edgecolor=GREY, linewidth=0.8))
-    axes.text(photo, 0.25, "places $m_l$ of the photo", ha="center", va="center", fontsize=9.5)
+    axes.text(photo, 0.25, "regions $m_l$ of the photo", ha="center", va="center", fontsize=9.5)
     arrow(axes, (photo, 0.55 + 4 * side), (photo, 1.95), BACKWARD)
     return [save(figure, folder / "attention_step.svg")]
 

@@ -25,7 +25,7 @@ def draw(folder: Path) -> list[Path]:
     each, product = figure.subplots(2, 1, sharex=True)
     each.bar(places, probabilities, color=HIDDEN, width=0.8)
     each.axhline(1 / characters, color=GREY, linestyle="--", linewidth=1.2)
-    each.set(title="p(character | all before it)", ylim=(0, 1.05), xlim=(0, len(SENTENCE) + 1))
+    each.set(title="p(character | all before it)", ylim=(0, 1.05), xlim=(0, len(SENTENCE) + 1), ylabel="p")
     each.set_xticks(places, [_visible(character) for character in SENTENCE], family="DejaVu Sans Mono")
     each.tick_params(axis="x", labelbottom=True, length=0, labelsize=11)
     each.grid(visible=False, axis="x")

@@ -37,6 +37,7 @@ def draw(folder: Path) -> list[Path]:
     weights.plot(windows, counts, color=OUTPUT, label="feed-forward")
     weights.plot(windows, np.full(len(windows), recurrent), color=HIDDEN, label="recurrent")
     weights.set(title=f"Weights, {UNITS} hidden units", xlabel="letters that can matter", ylim=(0, None))
+    weights.set_ylabel("number of weights")
     weights.set_xticks([1, 5, 10, 15, 20])
     weights.legend()
 
@@ -54,7 +55,8 @@ def draw(folder: Path) -> list[Path]:
         marker, colour = ("o", HIDDEN) if is_recurrent else WINDOWS[window]
         letters = f"feed-forward, {window} letter{'s' * (window > 1)}"
         losses.plot(REPEATS, middle, marker=marker, color=colour, label="recurrent" if is_recurrent else letters)
-    losses.set(title='Loss after training on "hel…lo"', xlabel="number of l's", ylabel="nats a word", ylim=(-0.1, None))
+    losses.set(title='Loss after training on "hel…lo"', xlabel="number of l's", ylim=(-0.1, None))
+    losses.set_ylabel("nats per word")
     losses.legend(fontsize=9)
     table = write_csv(folder / "feed_forward.csv", ("network", "ls", "median_nats_a_word", "least", "most"), rows)
     return [save(figure, folder / "feed_forward.svg"), table]

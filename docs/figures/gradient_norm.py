@@ -1,4 +1,4 @@
-"""How much of a gradient is left k steps back: the RNN, the GRU and the LSTM, as they start.
+"""How much of a gradient is left k steps back: the RNN, the GRU and the LSTM, at initialisation.
 
 The loss is that of the last step alone, the sum of u . h_T with a random unit vector u for each example. Measured is
 the norm of its gradient by the state that step T-k hands to step T-k+1: h, for the LSTM h and c together.
@@ -53,7 +53,7 @@ def draw(folder: Path) -> list[Path]:
                 curves = [_cell_norms(cell, size, seed, bar.update) for seed in range(DRAWS)]
                 _plot(axes, curves, CELL_COLOURS[cell], CELL_NAMES[cell], marker=CELL_MARKERS[cell])
                 rows += _rows(f"{cell}, inputs {size}", curves)
-            axes.set_title(f"As they start,\ninputs of size {size:g}")
+            axes.set_title(f"At initialisation,\ninputs of size {size:g}")
         for name, start in WEIGHTS.items():
             ours, keras_curves = zip(*(_rnn_norms(start, seed, bar.update) for seed in range(DRAWS)), strict=True)
             _plot(panels[2], ours, INK if name != "orthogonal" else CELL_COLOURS["rnn"], name, linestyle=LINES[name])
@@ -61,19 +61,22 @@ def draw(folder: Path) -> list[Path]:
             panels[2].plot(k, _middle(keras_curves)[k], "x", color=GREY, markersize=6, label="_")
             rows += _rows(f"rnn, {name}, NumPy", ours) + _rows(f"rnn, {name}, Keras", keras_curves)
     panels[2].plot([], [], "x", color=GREY, label="the same in Keras")
-    panels[2].set_title("RNN in NumPy, inputs 0.1,\nby how $W_h$ starts")
+    panels[2].set_title("RNN in NumPy, inputs 0.1,\nby initial $W_h$")
     for axes in panels:
         axes.set(yscale="log", xlabel="steps back, k", xlim=(0, STEPS))
     panels[0].set_ylabel("norm of the gradient")
-    panels[0].set_ylim(1e-10, 1e2)
-    panels[0].legend(loc="lower left")
+    panels[0].set_ylim(1e-12, 1e2)  # all that was measured
+    for axes in panels[:2]:
+        axes.legend(loc="lower left")
     panels[2].legend(loc="lower left", fontsize=8.5)
+    for axes in panels[1:]:
+        axes.tick_params(labelleft=True)
     table = write_csv(folder / "gradient_norm.csv", ("network", "k", "norm", "least", "most"), rows)
     return [save(figure, folder / "gradient_norm.svg"), table]
 
 
 def _cell_norms(cell: str, size: float, seed: int, seen: Callable[[], object]) -> np.ndarray:
-    """Return the norm at k = 0 ... STEPS, the geometric mean over the examples, for a cell as it starts."""
+    """Return the norm at k = 0 ... STEPS, the geometric mean over the examples, for a cell at initialisation."""
     keras.utils.set_random_seed(seed)
     layer = make_cell(cell, UNITS)
     layer.build((None, INPUTS))

@@ -1,4 +1,4 @@
-"""The lecture's "hello": one-hot letters (4), hidden units (3), probabilities (4), before and after training."""
+"""Karpathy's "hello": one-hot letters (4), hidden units (3), probabilities (4), before and after training."""
 
 from pathlib import Path
 

@@ -86,8 +86,8 @@ def draw(folder: Path) -> list[Path]:
     accuracy.set(title="Who is greeted?", xlabel="words from name to blank", ylabel="share of right answers")
     accuracy.set(ylim=(0, 1.04), xticks=distances)
     figure.legend(*accuracy.get_legend_handles_labels(), fontsize=9.5, loc="outside lower center", ncols=5)
-    gradient.set(title=f"Gradient left, trained on {NEAREST} words", xlabel="steps back, k", ylabel="norm")
-    gradient.set(yscale="log", xlim=(0, STEPS))
+    gradient.set(title=f"Gradient left, trained on {NEAREST} words", xlabel="steps back, k")
+    gradient.set(yscale="log", xlim=(0, STEPS), ylabel="norm of the gradient")
     table = write_csv(folder / "long_dependency.csv", ("cell", "inputs", "distance", "mean", "least", "most"), rows)
     return [save(figure, folder / "long_dependency.svg"), table]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from captioner.errors import CaptionerError
 
-LECTURE = (
+RNN = (
     "feed_forward",
     "unfolding",
     "uses",
@@ -31,7 +31,7 @@ LECTURE = (
 README = ("captioner", "attention_photo")
 """Those of the README; the last needs InceptionV3's weights."""
 
-FIGURES = (*LECTURE, *README)
+FIGURES = (*RNN, *README)
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def draw(folder: Path) -> list[Path]:
         if epoch in SHOWN:
             model = LanguageModel(vocabulary, CharNetwork(config, network.named_weights()))
             name = "before training" if epoch == 0 else f"after {epoch} times through the text"
-            samples.append((f"{name}: {history[-1][1]:.2f} nats a character on what it learns from", _written(model)))
+            samples.append((f"{name}: {history[-1][1]:.2f} nats per character on what it learns from", _written(model)))
     shipped = LanguageModel.load(ROOT / "saved_models" / "char-lm")
     samples.append(("the shipped model, saved_models/char-lm, which read a longer text", _written(shipped)))
 
@@ -69,7 +69,7 @@ def draw(folder: Path) -> list[Path]:
     curve.plot(epochs, unseen, color=BACKWARD, linestyle="--", label="the last tenth, held out")
     curve.plot(SHOWN, [learnt[epoch] for epoch in SHOWN], "o", color=HIDDEN, label="a sample below")
     curve.set(title=f"{corpus.name}: {len(corpus.text):,} characters", xlabel="times through the text", ylim=(0, None))
-    curve.set(ylabel="nats a character", xlim=(-0.8, EPOCHS + 0.8))
+    curve.set(ylabel="nats per character", xlim=(-0.8, EPOCHS + 0.8))
     curve.legend(ncols=3, loc="upper right", fontsize=9.5)
     texts.set(xlim=(0, 1), ylim=(0, 1))
     texts.axis("off")

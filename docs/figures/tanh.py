@@ -17,7 +17,7 @@ def draw(folder: Path) -> list[Path]:
     values.plot(x, tanh(x), color=HIDDEN, label=r"$\tanh(x)$")
     values.plot(x, sigmoid(x), color=BACKWARD, linestyle="--", label=r"$\sigma(x)$")
     values.plot(few, 2 * sigmoid(2 * few) - 1, "o", color=INK, markersize=3.5, label=r"$2\,\sigma(2x) - 1$")
-    values.set(title="Values", xlabel="x", ylim=(-1.1, 1.1))
+    values.set(title="Values", xlabel="x", ylabel="y", ylim=(-1.1, 1.1))
     values.legend(loc="upper left")
     slopes.plot(x, tanh_derivative(x), color=HIDDEN, label=r"$\tanh'(x) = 1 - \tanh^2(x)$")
     slopes.plot(
@@ -27,7 +27,7 @@ def draw(folder: Path) -> list[Path]:
         linestyle="--",
         label=r"$\sigma'(x) = \sigma(x)\,(1 - \sigma(x))$",
     )
-    slopes.set(title="Derivatives", xlabel="x", ylim=(0, 1.38), yticks=[0, 0.25, 0.5, 0.75, 1])
+    slopes.set(title="Derivatives", xlabel="x", ylabel="dy/dx", ylim=(0, 1.38), yticks=[0, 0.25, 0.5, 0.75, 1])
     for height in (1.0, 0.25):
         slopes.axhline(height, color=GREY, linewidth=0.9, linestyle=":")
     slopes.legend(loc="upper left")

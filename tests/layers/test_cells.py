@@ -117,7 +117,7 @@ def by_hand(kind, *weights):
     return cell
 
 
-def test_the_lecture_cell_by_hand():
+def test_the_tanh_cell_by_hand():
     cell = by_hand(RNNCell, 0.5, 0.25, 0.1)
     output, states = cell(np.float32([[2.0]]), [np.float32([[-0.4]])])
     # tanh(2 * 0.5 - 0.4 * 0.25 + 0.1) = tanh(1)
