@@ -8,6 +8,8 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,13 @@ os.environ.update(
     ORT_DISABLE_TELEMETRY="1",
     CUDA_VISIBLE_DEVICES="-1",  # numbers are compared to 1e-6, which a GPU's matrix products do not hold
 )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        module, _, name = mark.args[0].rpartition(".")
+        if not find_spec(module) or not hasattr(import_module(module), name):
+            pytest.skip(f"this system has no {mark.args[0]}")
 
 
 @pytest.fixture(autouse=True)

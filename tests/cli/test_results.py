@@ -293,6 +293,7 @@ def test_a_table_in_a_folder_that_is_read_only_grows(tmp_path):
     assert path.read_text() == "image,caption,score,confidence,familiar\n" + lines("csv", PHOTOS[0])
 
 
+@pytest.mark.needs("fcntl.flock")
 def test_where_the_file_system_knows_no_locks_one_run_works(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

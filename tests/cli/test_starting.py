@@ -1,7 +1,6 @@
 """Commands start however they are called: without a home, a current directory, or open descriptors."""
 
 import os
-import pty
 import shutil
 import signal
 import stat
@@ -259,8 +258,9 @@ def test_a_pipe_in_a_folder_is_not_read(folder, caption):
     assert done.stderr == "captioner: pipe.jpg: not a regular file\n"
 
 
+@pytest.mark.needs("os.openpty")
 def test_a_terminal_is_not_waited_for(folder):
-    ours, theirs = pty.openpty()
+    ours, theirs = os.openpty()
     try:
         done = subprocess.run([*PREDICT, *MODEL, "-"], stdin=theirs, capture_output=True, text=True, timeout=60)
     finally:

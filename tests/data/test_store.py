@@ -190,11 +190,13 @@ def test_no_photos_need_no_room(directory):
     assert FeatureStore(directory, (0, 2, 3), ABOUT).shape == (0, 2, 3)
 
 
+@pytest.mark.needs("os.posix_fallocate")
 def test_the_room_is_taken_before_the_work(directory):
     FeatureStore(directory, (100, 64, 128), ABOUT)
     assert (directory / "features.npy").stat().st_blocks * 512 >= 2 * 100 * 64 * 128
 
 
+@pytest.mark.needs("os.posix_fallocate")
 def test_a_disk_without_room_says_how_much_is_needed(directory, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")

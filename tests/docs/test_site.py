@@ -45,6 +45,7 @@ def clone(tmp_path, monkeypatch):
     for name in ("photos", "notebooks", "saved_models", "README.md"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name not in (TRAINS, "index.md")])
@@ -106,3 +107,12 @@ def test_the_menu_has_every_page():
         if name.startswith("files/"):
             inside = name.removeprefix("files/")
             assert (ROOT / inside).is_file() or (ROOT / inside.removesuffix(".md")).is_file(), name
+
+
+def test_the_front_page_prints_a_caption(clone, capsys, monkeypatch):
+    monkeypatch.delenv("CAPTIONER_ENCODER_WEIGHTS", raising=False)
+    monkeypatch.setenv("HOME", str(clone))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clone / "cache"))
+    ((code, _),) = BLOCK.findall((ROOT / "docs" / "index.md").read_text(encoding="utf-8"))
+    exec(compile(code, "index.md", "exec"), {})
+    assert len(capsys.readouterr().out.split()) > 3

@@ -198,6 +198,7 @@ def full(*arguments):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.needs("os.posix_fallocate")
 def test_a_full_disk_under_the_cache_is_told_before_the_work(command, train_arguments, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(os, "posix_fallocate", full)

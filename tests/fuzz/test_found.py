@@ -1,6 +1,5 @@
 """What fuzzing has found, with every change: what once went wrong, and one file for each way through the readers."""
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +37,8 @@ print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is told in /proc")
 def test_photos_take_little_memory_and_time():
+    import resource
+
     paths = sorted((FOUND / "photo").iterdir())
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(

@@ -173,6 +173,7 @@ def test_remove_forgets_everything_and_may_be_repeated(trained, make_network):
     assert checkpoint.resume(compiled(make_network, seed=2)).epoch == 0
 
 
+@pytest.mark.needs("os.posix_fallocate")
 @pytest.mark.parametrize("at_write", [1, 2])
 def test_a_full_disk_is_an_os_error_and_leaves_the_state_before(trained, make_network, monkeypatch, at_write):
     network, checkpoint, _ = trained
@@ -197,6 +198,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_the_state_before(trained, make_ne
     assert_same(state(fresh), before)
 
 
+@pytest.mark.needs("os.posix_fallocate")
 def test_as_much_room_is_asked_for_as_the_weights_take(trained, monkeypatch):
     network, checkpoint, _ = trained
     asked = []

@@ -179,6 +179,7 @@ def test_features_that_say_nothing_are_refused(photos, layer):
         extract_features(photos, make_encoder(layer), "mixed10")
 
 
+@pytest.mark.needs("os.posix_fallocate")
 def test_a_full_disk_is_said_before_the_work_begins(photos, opened, monkeypatch):
     def full(*arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
