@@ -2,7 +2,8 @@
 
 import argparse
 import re
-from typing import NoReturn
+import sys
+from typing import Any, NoReturn
 
 from captioner.printable import in_a_line
 
@@ -19,6 +20,14 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit with status 2."""
         super().error(in_a_line(message))
+
+    def print_help(self, file: Any = None) -> None:
+        """Write the help; unlike argparse, which is silent where it cannot be written.
+
+        Raises:
+            OSError: there is nowhere to write it.
+        """
+        (file or sys.stdout).write(self.format_help())
 
     def format_help(self) -> str:
         """Return the help, in which commands begin as this one did."""

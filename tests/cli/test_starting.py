@@ -219,7 +219,7 @@ def test_a_photo_comes_through_a_pipe(folder, caption, line):
 def test_pipes_among_files_keep_their_order_and_are_named(folder, caption):
     shutil.copy(folder / "a.jpg", folder / "b.jpg")
     os.mkfifo(folder / "pipe")
-    done = shell('cat a.jpg > pipe & "$@" b.jpg - pipe < a.jpg', folder)
+    done = shell('cat a.jpg > pipe & "$@" b.jpg - pipe --quiet < a.jpg', folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"b.jpg\t{caption}stdin\t{caption}pipe\t{caption}"
 
