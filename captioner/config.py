@@ -310,6 +310,13 @@ class SelfCriticalConfig:
         ge=2,
         le=1000,
     )
+    self_critical_temperature: float = _critical(
+        1.0,
+        "temperature that these captions are sampled at; below 1 they are likelier ones, closer to those of a search",
+        ge=0.01,
+        le=100.0,
+        absent=1.0,
+    )
     caption_weight: float = _critical(
         0.2,
         "weight of the references' cross-entropy beside the reward",

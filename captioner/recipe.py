@@ -120,6 +120,15 @@ def unmet_need(name: str, values: Mapping[str, Any]) -> str | None:
     return needs if needs and not values.get(needs, settings[needs].default) else None
 
 
+def earlier_settings(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run did whose version did not have some settings yet: those that matter to it, as it behaved."""
+    return {
+        name: about.metadata["absent"]
+        for name, about in task_settings(_task(recorded)).items()
+        if "absent" in about.metadata and name not in recorded and not unmet_need(name, recorded)
+    }
+
+
 def _task(values: Mapping[str, Any]) -> Any:
     return values.get("task", CAPTION)
 
@@ -156,7 +165,7 @@ def _read_metrics(path: Path) -> Recipe:
         values["teachers"] = [teacher]
     if "sequence_length" in values:
         values["task"] = CHAR_LM
-    return Recipe(path, {}, (values,), recorded=True)
+    return Recipe(path, {}, ({**values, **earlier_settings(values)},), recorded=True)
 
 
 def check_settings(values: Mapping[str, Any], task: str, where: str) -> dict[str, Any]:

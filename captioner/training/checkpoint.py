@@ -16,6 +16,7 @@ from captioner.checksums import checksum_file
 from captioner.config_io import digest
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import atomic_write, read_json, write_json
+from captioner.recipe import earlier_settings, unmet_need
 
 SCHEDULE = ("epochs", "patience")
 """Settings that may change while a run goes on."""
@@ -229,7 +230,9 @@ def _damaged(path: Path) -> CaptionerError:
 
 def refuse_changes(before: dict[str, Any], now: dict[str, Any], where: Path) -> None:
     """Raise UsageError, naming each setting, when a run in `where` was started with others than those of a schedule."""
-    changed = [key for key in now if key not in SCHEDULE and before.get(key) != now[key]]
+    before = {**before, **earlier_settings(before)}
+    without_effect = {key for key in now if key not in before and unmet_need(key, now)}
+    changed = [key for key in now if key not in (*SCHEDULE, *without_effect) and before.get(key) != now[key]]
     if changed:
         raise UsageError(
             f"{where} holds a run with other settings: {_differences(before, now, changed)}. Give the settings it was "

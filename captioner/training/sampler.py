@@ -12,18 +12,20 @@ from captioner.training.shards import shard_bounds
 
 
 class Sampler:
-    """A compiled sampler of captions, word by word with the probabilities that a network gives.
+    """A compiled sampler of captions, word by word with the probabilities that a network gives, p ** (1 / temperature).
 
     Args:
         network: the model.
         samples: captions for each image (K).
         max_length: the most tokens of a caption, its end included (T).
+        temperature: of the probabilities; below 1 likely words become likelier.
     """
 
-    def __init__(self, network: CaptionModel, samples: int, max_length: int) -> None:
+    def __init__(self, network: CaptionModel, samples: int, max_length: int, temperature: float = 1.0) -> None:
         self.network = network
         self.samples = samples
         self.max_length = max_length
+        self.temperature = temperature
         words = network.config.vocabulary_size
         self._allowed = np.where(np.isin(np.arange(words), BANNED), -np.inf, 0.0).astype(np.float32)  # (V,)
         self._graph = tf.function(self._sharded, reduce_retracing=True, autograph=False)
@@ -54,7 +56,8 @@ class Sampler:
             time: tf.Tensor, tokens: tf.Tensor, generated: tf.Tensor, *states: tf.Tensor
         ) -> tuple[tf.Tensor, ...]:
             log_probs, after, _ = step(tokens, list(states))  # (B, K, V)
-            rows = tf.reshape(tf.cast(log_probs, tf.float32) + self._allowed, (-1, len(self._allowed)))  # (B*K, V)
+            tempered = tf.cast(log_probs, tf.float32) / self.temperature + self._allowed
+            rows = tf.reshape(tempered, (-1, len(self._allowed)))  # (B*K, V)
             own = tf.random.experimental.stateless_fold_in(seed, time)
             drawn = tf.random.stateless_categorical(rows, 1, own, tf.int32)
             ended = (tokens == Vocabulary.end) | (tokens == Vocabulary.pad)

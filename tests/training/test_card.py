@@ -64,7 +64,7 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     assert "Teachers" not in card
     taught = {"epochs": 0, "teachers": ["models/one", "models/two"], "distillation": 0.5, "init_from": "models/zero"}
     own = {"self_critical_epochs": 3, "self_critical_rate": 1e-4, "samples": 5, "caption_weight": 0.2}
-    settings = stages | taught | own | {"bleu_weight": 0.25}
+    settings = stages | taught | own | {"bleu_weight": 0.25, "self_critical_temperature": 0.5}
     write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(epochs=0), metrics | {"settings": settings})
     card = " ".join((tmp_path / "README.md").read_text().split())
     assert "from the first epoch on the encoder's layers behind `mixed6`" in card
@@ -72,9 +72,8 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     assert "scores included. Its first weights were those of `zero`." in card
     assert "itself had learned" not in card
     assert "AdamW with up to 200 warm-up steps" in card  # at a rate that the stages tell
-    assert (
-        "then up to 3 epochs at 0.0001, 5 captions of its own a photo, rewarded by CIDEr-D and, by 25%, BLEU-4" in card
-    )
+    assert "then up to 3 epochs at 0.0001, 5 captions of its own a photo, drawn at temperature 0.5, rewarded" in card
+    assert "rewarded by CIDEr-D and, by 25%, BLEU-4;" in card
 
 
 def test_the_card_tells_how_the_model_it_started_from_had_learned(tmp_path):
@@ -87,6 +86,7 @@ def test_the_card_tells_how_the_model_it_started_from_had_learned(tmp_path):
     card = " ".join((tmp_path / "README.md").read_text().split())
     assert "`pupil` itself had learned in 26 epochs, the best being number 24, 49 minutes, with seed 3:" in card
     assert "**Self-critical training**: up to 4 epochs" in card
+    assert "captions of its own a photo, rewarded by CIDEr-D;" in card
     assert card.index("- **Self-critical training**") < card.index("itself had") < card.index("- **Fine-tuning**")
     assert "show every epoch; `metrics.json`" in card
     write_card(

@@ -111,6 +111,15 @@ def test_a_setting_that_the_older_run_did_not_know_is_refused():
     refuse_changes({"dropout": 0.4, "gone": 1}, {"dropout": 0.4}, "somewhere")
 
 
+def test_a_run_that_is_older_than_a_setting_goes_on_as_it_was_begun():
+    before, now = {"self_critical_epochs": 2}, {"self_critical_epochs": 2, "self_critical_temperature": 1.0}
+    refuse_changes(before, now, "somewhere")
+    with pytest.raises(UsageError, match=r"self_critical_temperature was 1\.0, now 0\.5"):
+        refuse_changes(before, {**now, "self_critical_temperature": 0.5}, "somewhere")
+    without = {"self_critical_epochs": 0}  # the setting has no effect
+    refuse_changes(without, {**without, "self_critical_temperature": 0.5}, "somewhere")
+
+
 @pytest.mark.parametrize("improved", [False, True])
 def test_a_kill_before_the_last_write_leaves_the_state_before(trained, make_network, monkeypatch, improved):
     network, checkpoint, best = trained

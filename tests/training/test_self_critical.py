@@ -13,11 +13,12 @@ from captioner.training import loop
 from captioner.training.checkpoint import Checkpoint
 from captioner.training.context import Context
 from captioner.training.loop import run_stage
+from captioner.training.loss import SmoothedCrossEntropy
 from captioner.training.profile import Profile
 from captioner.training.sampler import Sampler
 from captioner.training.stages import self_critical
 from captioner.training.stages.cross_entropy import CrossEntropy
-from captioner.training.stages.self_critical import Reward, SelfCritical, advantages
+from captioner.training.stages.self_critical import PolicyLoss, Reward, SelfCritical, advantages
 
 CAPTIONS = [[["red", "dog", "runs"], ["a", "dog", "runs"]], [["blue", "cat", "sits"], ["a", "cat", "sits"]]]
 
@@ -42,14 +43,15 @@ def test_the_reward_may_be_bleu_too():
     assert halves == pytest.approx(5 + Reward(CAPTIONS)(0, ["red", "dog", "runs"], True) / 2)
 
 
-def test_words_are_drawn_with_the_probabilities_of_the_model(make_network, make_split, vocabulary):
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_words_are_drawn_with_the_probabilities_of_the_model(make_network, make_split, vocabulary, temperature):
     network, features = make_network(len(vocabulary), seed=2), make_split(3, seed=1).features
-    sampler = Sampler(network, 4000, 5)
+    sampler = Sampler(network, 4000, 5, temperature)
     said = sampler(features, [1, 2])
     assert said.shape == (3, 4000, 5)
     step, states = network.start(features)
     log_probs, _, _ = step(np.full((3, 1), Vocabulary.start, np.int32), states)
-    allowed = np.exp(log_probs[:, 0])
+    allowed = np.exp(log_probs[:, 0]) ** (1 / temperature)
     allowed[:, [Vocabulary.pad, Vocabulary.start, Vocabulary.unknown]] = 0
     allowed /= allowed.sum(axis=1, keepdims=True)
     for image in range(3):
@@ -63,14 +65,52 @@ def test_words_are_drawn_with_the_probabilities_of_the_model(make_network, make_
     assert (sampler(features, [1, 3]) != said).mean() > 0.1
 
 
-def test_the_gradient_is_that_of_the_formula(make_network, make_split, vocabulary, monkeypatch):
+def test_captions_at_a_low_temperature_are_those_of_the_likeliest_words(make_network, make_split, vocabulary):
+    network, features = make_network(len(vocabulary), seed=2), make_split(3, seed=1).features
+    step, states = network.start(features)
+    tokens, written = np.full((3, 1), Vocabulary.start, np.int32), []
+    for _ in range(5):
+        log_probs, states, _ = step(tokens, states)  # (3, 1, V)
+        log_probs[:, :, [Vocabulary.pad, Vocabulary.start, Vocabulary.unknown]] = -np.inf
+        ended = (tokens == Vocabulary.end) | (tokens == Vocabulary.pad)
+        tokens = np.where(ended, Vocabulary.pad, log_probs.argmax(axis=-1)).astype(np.int32)
+        written.append(tokens)
+    expected = np.stack(written, axis=2)  # (3, 1, 5)
+    np.testing.assert_array_equal(Sampler(network, 1, 5, 0.01)(features, [1, 2]), expected)
+
+
+def test_temperature_1_changes_no_bit(make_network, make_split, vocabulary):
+    network, features = make_network(len(vocabulary), seed=2), make_split(3, seed=1).features
+    log_probs = network.begin(features)[0](tf.fill((3, 1), Vocabulary.start), network.begin(features)[1])[0]
+    allowed = np.zeros(len(vocabulary), np.float32)
+    allowed[[Vocabulary.pad, Vocabulary.start, Vocabulary.unknown]] = -np.inf
+    seed = tf.random.experimental.stateless_fold_in(tf.constant([1, 2]), 0)  # of the first shard
+    seed = tf.random.experimental.stateless_fold_in(seed, 0)  # of the first word
+    rows = tf.repeat(tf.reshape(log_probs + allowed, (3, -1)), 50, axis=0)
+    expected = tf.reshape(tf.random.stateless_categorical(rows, 1, seed, tf.int32), (3, 50))
+    np.testing.assert_array_equal(Sampler(network, 50, 5)(features, [1, 2])[:, :, 0], expected)
+
+    tokens = np.array([[[Vocabulary.start, 4, 5], [Vocabulary.start, 6, 0]]] * 3, np.int32)
+    batch = {"features": features, "tokens": tokens, "positions": np.array([0, 1, 3, 6, 7, 9, 12, 13, 15], np.int32)}
+    logits = network({**batch, "active": np.array([2, 2, 1])})
+    targets, advantages = np.array([4, 5, 6] * 3, np.int32), np.linspace(-1, 2, 9).astype(np.float32)
+    plain = SmoothedCrossEntropy(0.0, reduction=None)(targets, logits)
+    words = {"targets": targets, "advantages": advantages, "from_people": np.zeros(9, np.float32)}
+    sums, _ = PolicyLoss(network, 0.1, 0.2, 1.0).sums({**batch, **words}, [], training=False)
+    np.testing.assert_array_equal(sums[0], tf.tensordot(advantages, plain, 1))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0])
+def test_the_gradient_is_that_of_the_formula(make_network, make_split, vocabulary, monkeypatch, temperature):
     """One step of plain gradient descent against the formula, caption by caption, without packing or shards."""
     network, split = make_network(len(vocabulary), seed=2), make_split(4, seed=1)
     before = [weight.numpy() for weight in network.trainable_variables]
     optimizer = keras.optimizers.SGD(1.0)
     optimizer.build(network.trainable_variables)
     monkeypatch.setattr(self_critical, "make_optimizer", lambda variables, config, steps: optimizer)
-    config = SelfCriticalConfig(1, samples=3, caption_weight=0.5, captions_beside=2)
+    config = SelfCriticalConfig(
+        1, samples=3, self_critical_temperature=temperature, caption_weight=0.5, captions_beside=2
+    )
     context = Context(vocabulary, split, split, TrainingConfig(label_smoothing=0.1), DecodingConfig(max_length=5))
     training = SelfCritical(context.with_data(split, split), network, config)
     images = np.arange(4)
@@ -95,18 +135,18 @@ def test_the_gradient_is_that_of_the_formula(make_network, make_split, vocabular
         for image in images:
             memory = network.decoder.memory(split.features[image : image + 1])
 
-            def log_probs(caption, memory=memory):
+            def log_probs(caption, divisor, memory=memory):
                 tokens = np.array([[[Vocabulary.start, *caption[:-1]]]], np.int32)
-                return tf.nn.log_softmax(network.decoder.predict(memory, tokens))[0, 0]  # (T, V)
+                return tf.nn.log_softmax(network.decoder.predict(memory, tokens) / divisor)[0, 0]  # (T, V)
 
             for number, each in enumerate(sampled[image]):
                 caption = [int(token) for token in each if token != Vocabulary.pad]
                 advantage = rewards[image, number] - np.delete(rewards[image], number).mean()
-                said = tf.gather(log_probs(caption), caption, batch_dims=1)
+                said = tf.gather(log_probs(caption, temperature), caption, batch_dims=1)
                 policy, words = policy - advantage * tf.reduce_sum(said), words + len(caption)
             for each in split.captions[image]:
                 caption = vocabulary.encode(each, 5)
-                found = log_probs(caption)
+                found = log_probs(caption, 1)
                 target = 0.9 * np.eye(len(vocabulary), dtype=np.float32)[caption] + np.float32(0.1 / len(vocabulary))
                 smoothed, of_data = smoothed - tf.reduce_sum(target * found), of_data + len(caption)
         loss = policy / words + 0.5 * smoothed / of_data

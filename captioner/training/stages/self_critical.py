@@ -56,17 +56,23 @@ class PolicyLoss(CaptionLoss):
 
         mean over the samples' words of advantage * -log p(word)  +  caption_weight * smoothed cross-entropy
 
+    p is the distribution that the samples were drawn from, softmax(logits / temperature). The cross-entropy has no
+    temperature.
+
     Args:
         network: what is trained.
         label_smoothing: of the cross-entropy.
         caption_weight: of the cross-entropy.
+        temperature: that the samples were drawn at.
     """
 
     names: ClassVar[tuple[str, ...]] = ("policy", "smoothed", "cross_entropy", "words")
 
-    def __init__(self, network: CaptionModel, label_smoothing: float, caption_weight: float) -> None:
+    def __init__(
+        self, network: CaptionModel, label_smoothing: float, caption_weight: float, temperature: float
+    ) -> None:
         super().__init__(network, label_smoothing)
-        self._caption_weight = caption_weight
+        self._caption_weight, self._temperature = caption_weight, temperature
 
     def sums(self, batch: Batch, states: States, training: bool) -> tuple[list[tf.Tensor], States]:
         """Return the sums over a batch whose words have `advantages` (N,), and 1 or 0 as `from_people` (N,)."""
@@ -75,7 +81,8 @@ class PolicyLoss(CaptionLoss):
             targets, advantages, people = (own.pop(name) for name in ("targets", "advantages", "from_people"))
             logits = self.network(own, training=training)
             smoothed, plain = self._smoothed(targets, logits), self._plain(targets, logits)
-            pairs = ((advantages, plain), (people, smoothed), (people, plain))
+            tempered = plain if self._temperature == 1 else self._plain(targets, logits / self._temperature)
+            pairs = ((advantages, tempered), (people, smoothed), (people, plain))
             parts.append([*(tf.tensordot(*each, 1) for each in pairs), tf.reduce_sum(people)])
         return [tf.add_n(each) for each in zip(*parts, strict=True)], states
 
@@ -95,7 +102,7 @@ class SelfCritical(CaptionStage):
     Args:
         context: what all stages share, with features.
         network: a trained network.
-        config: epochs, rate, samples.
+        config: epochs, rate, samples and their temperature.
     """
 
     monitor = "reward"
@@ -110,8 +117,9 @@ class SelfCritical(CaptionStage):
         self.variables = network.trainable_variables
         self.optimizer = make_optimizer(self.variables, self.context.training, self.epochs * len(self))
         self.reward = Reward(context.train.captions, config.bleu_weight)
-        self.sampler = Sampler(network, config.samples, context.decoding.max_length)
-        loss = PolicyLoss(network, context.training.label_smoothing, config.caption_weight)
+        temperature = config.self_critical_temperature
+        self.sampler = Sampler(network, config.samples, context.decoding.max_length, temperature)
+        loss = PolicyLoss(network, context.training.label_smoothing, config.caption_weight, temperature)
         self.step = Step(loss, self.optimizer, self.variables, context.profile)
         self.scored = in_float32(network)
         self.evaluator = Evaluator(self.context, self.scored, lambda: self.context.dev)
