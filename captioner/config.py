@@ -311,7 +311,7 @@ class SelfCriticalConfig:
         le=1000,
     )
     self_critical_temperature: float = _critical(
-        1.0,
+        0.5,
         "temperature that these captions are sampled at; below 1 they are likelier ones, closer to those of a search",
         ge=0.01,
         le=100.0,
