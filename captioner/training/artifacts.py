@@ -1,5 +1,7 @@
 """The files beside the weights for people to read: the epochs as table and curve, and a first card."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +12,49 @@ from captioner.training.checkpoint import Progress
 HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"
 
 
-def write_epochs(output: Path, progress: Progress) -> None:
-    """Write table and curve of the epochs of a captioning model, if there are any."""
+def write_epochs(output: Path, progress: Progress, imitation: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Write table and curve of the epochs of a captioning model, if there are any.
+
+    Args:
+        output: the model directory.
+        progress: the epochs on captions.
+        imitation: the epochs before them in which a compact encoder imitated its teacher; for the curve alone.
+    """
     if progress.history:
         write_history(output, progress)
-        draw_training_curve(output / CURVE, progress.history, progress.best_epoch)
+        draw_training_curve(output / CURVE, progress.history, progress.best_epoch, imitation)
 
 
 def write_history(output: Path, progress: Progress) -> None:
     """Write the figures of the epochs as a table."""
     import pandas as pd
 
+    table = pd.DataFrame(progress.history)
+    names = sorted(table.columns, key=lambda name: (name != "epoch", name != "stage"))  # otherwise as they come
     with atomic_write(output / HISTORY) as temporary:
-        pd.DataFrame(progress.history).to_csv(temporary, index=False, float_format="%.6g")
+        table[names].to_csv(temporary, index=False, float_format="%.6g")
+
+
+def read_history(path: Path, needed: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the table of epochs that a training wrote: whole numbers of epochs, names of stages, otherwise figures.
+
+    Args:
+        path: the table.
+        needed: the columns that it must have.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such table.
+    """
+    import pandas as pd
+
+    table = pd.read_csv(path, dtype=defaultdict(lambda: "float64", stage="object"))
+    if missing := [name for name in needed if name not in table.columns]:
+        raise ValueError(f"it has no column {', '.join(missing)}")
+    rows = table.astype({"epoch": int}).to_dict("records")
+    return [
+        {str(name): value for name, value in row.items() if name != "stage" or isinstance(value, str)} for row in rows
+    ]
 
 
 def write_draft_card(output: Path, metrics: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from captioner.training.checkpoint import Progress
 from captioner.training.context import Context
 from captioner.training.devices import choose_strategy
 from captioner.training.distillation import load_teacher, refuse_other_encoder
+from captioner.training.epoch_stages import CROSS_ENTROPY, FINE_TUNING, SELF_CRITICAL
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
 from captioner.training.feature_extractor import grid_extractor
 from captioner.training.initialise import init_from, make_vocabulary, word_counts
@@ -36,6 +37,7 @@ from captioner.training.split import Split, log_data, read_split
 from captioner.training.stages.cross_entropy import CrossEntropy
 from captioner.training.stages.fine_tuning import FineTuning
 from captioner.training.stages.self_critical import SelfCritical
+from captioner.training.versions import versions
 
 WHOLE_VIEWS = 2
 """The whole photo and its mirror image, which come first."""
@@ -50,7 +52,7 @@ class CaptionTraining(Training):
         config: what to train.
     """
 
-    later_stages: ClassVar[tuple[str, ...]] = ("fine_tuning", "self_critical")
+    later_stages: ClassVar[tuple[str, ...]] = (FINE_TUNING, SELF_CRITICAL)
 
     def __init__(self, config: CaptionRun) -> None:
         self.config = config.with_precision()
@@ -99,12 +101,12 @@ class CaptionTraining(Training):
                 self.context = self.context.with_data(*self._read_grids())
             joined = TunedModel.of(self.model, self.tuned, self.network, dtype=config.training.precision)
             log.info("fine-tuning the encoder behind %s", after)
-            yield "fine_tuning", FineTuning(self.context, joined, config.fine_tuning, teachers)
+            yield FINE_TUNING, FineTuning(self.context, joined, config.fine_tuning, teachers)
             self.tuned.set_weights(joined.layers_behind.get_weights())
             self.network, self.context = joined.captioner, self._tuned_context(self.tuned)
         if config.self_critical.self_critical_epochs:
             log.info("learning from captions of its own")
-            yield "self_critical", SelfCritical(self.context, self.network, config.self_critical)
+            yield SELF_CRITICAL, SelfCritical(self.context, self.network, config.self_critical)
 
     def _load_encoder(self, run: TrainingRun) -> None:
         """Load the encoder, and the model that the training starts from."""
@@ -167,8 +169,8 @@ class CaptionTraining(Training):
     def progress(self, histories: Mapping[str, Progress]) -> Progress:
         """Return the epochs of all stages as one history."""
         progress = Progress()
-        for history in histories.values():
-            progress = progress.followed_by(history)
+        for name, history in histories.items():
+            progress = progress.followed_by(history.in_stage(name or CROSS_ENTROPY))
         return progress
 
     def write_epochs(self, progress: Progress) -> None:
@@ -218,6 +220,8 @@ class CaptionTraining(Training):
             "tuned_parameters": self.tuned.count_params() if self.tuned is not None else 0,
             "training_seconds": round(progress.seconds),
             "settings": self.settings(),
+            "trained_on": self.config.dataset.name,
+            "versions": versions(),
             "before": self.parent,
             "epochs_before": self.parent_progress.epoch,
         }

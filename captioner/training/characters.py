@@ -28,6 +28,7 @@ from captioner.training.precision import choose_precision
 from captioner.training.run import Training, TrainingRun
 from captioner.training.stages.char_lm import CharLM, EncodedText
 from captioner.training.text_windows import TextWindows
+from captioner.training.versions import versions
 
 PARTS = ("train", "validation", "test")
 
@@ -153,6 +154,8 @@ class CharTraining(Training):
             "parameters": self.network.count_params(),
             "training_seconds": round(progress.seconds),
             "settings": self.settings(),
+            "trained_on": self.config.corpus.name,
+            "versions": versions(),
         }
         self.write_epochs(progress)
         write_char_card(self.output / CARD, self.config.corpus.name, self.model, training, metrics)

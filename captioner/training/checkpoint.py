@@ -38,10 +38,10 @@ class Progress:
 
     epoch: int = 0
     best_epoch: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def best(self) -> dict[str, float]:
+    def best(self) -> dict[str, Any]:
         """The figures of the best epoch."""
         return next(row for row in self.history if row["epoch"] == self.best_epoch)
 
@@ -49,6 +49,10 @@ class Progress:
     def seconds(self) -> float:
         """The time of all epochs."""
         return sum(row["seconds"] for row in self.history)
+
+    def in_stage(self, name: str) -> "Progress":
+        """Return this progress with the name of the stage in each row, as `history.csv` has it."""
+        return Progress(self.epoch, self.best_epoch, [{**row, "stage": name} for row in self.history])
 
     def followed_by_epoch(self, row: dict[str, float], improved: bool) -> "Progress":
         """Return the progress after one more epoch, which is the best if it `improved`."""

@@ -25,10 +25,11 @@ from captioner.training.captions import fitted
 from captioner.training.card import write_card
 from captioner.training.checkpoint import Progress
 from captioner.training.context import Context
+from captioner.training.epoch_stages import JOINT
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
 from captioner.training.feature_extractor import photo_extractor
 from captioner.training.initialise import make_vocabulary, word_counts
-from captioner.training.loop import Stage
+from captioner.training.loop import Row, Stage
 from captioner.training.normalized_mse import NormalizedMSE
 from captioner.training.roundings import model_roundings
 from captioner.training.run import Training, TrainingRun
@@ -36,6 +37,7 @@ from captioner.training.split import log_data, read_pixel_split
 from captioner.training.stages.imitation import Imitation, ImitationData
 from captioner.training.stages.joint import DistillationTargets, Joint
 from captioner.training.teacher_regions import TaughtImages, Teacher, read_teacher_regions
+from captioner.training.versions import versions
 from captioner.training.views import Views
 
 STORED = 4 / 3
@@ -69,6 +71,7 @@ class CompactTraining(Training):
         self.output = config.output
         self.starts_trained = config.sources.init_from is not None
         self._learned: dict[str, Any] = {}
+        self._imitated: list[Row] = []
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that decide the outcome in one dictionary, by the names that users know."""
@@ -102,6 +105,7 @@ class CompactTraining(Training):
             if not base:
                 begin_with_the_mean(self.network, data.mse)
             yield "imitation", Imitation(self.network, data, config.training, config.imitation)
+            self._imitated = run.histories["imitation"].history
             taught = data.train
             targets = DistillationTargets(self._in_precision(teacher.decoder), data.mse, config.imitation)
         else:
@@ -196,11 +200,11 @@ class CompactTraining(Training):
 
     def progress(self, histories: Mapping[str, Progress]) -> Progress:
         """Return the epochs on captions; those of the imitation have other figures."""
-        return histories.get("", Progress())
+        return histories.get("", Progress()).in_stage(JOINT)
 
     def write_epochs(self, progress: Progress) -> None:
-        """Write table and curve of the epochs."""
-        write_epochs(self.output, progress)
+        """Write table and curve of the epochs, with the curve of the imitation before them."""
+        write_epochs(self.output, progress, self._imitated)
 
     def save_draft(self, stage: Stage) -> None:
         """Write the model that the stage has trained so far, with the search settings of the configuration."""
@@ -231,6 +235,8 @@ class CompactTraining(Training):
             "training_seconds": round(sum(each.seconds for each in [*imitated, progress])),
             "imitation": [row for each in imitated for row in each.history],
             "settings": self.settings(),
+            "trained_on": self.config.dataset.name,
+            "versions": versions(),
         }
         photos = [example.image for example in self.config.dataset.split("train")]
         save_compact(self.output, model, context.vocabulary, captioner, encoder, model_roundings(encoder, photos))

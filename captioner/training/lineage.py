@@ -6,8 +6,9 @@ from typing import Any
 from captioner.errors import CaptionerError
 from captioner.files import read_json
 from captioner.plots import LOSSES, SCORES
-from captioner.training.artifacts import HISTORY
+from captioner.training.artifacts import HISTORY, read_history
 from captioner.training.checkpoint import Progress
+from captioner.training.epoch_stages import of_parent, with_stages
 from captioner.training.run import METRICS
 
 
@@ -41,19 +42,13 @@ def parent_history(base: Path, metrics: dict[str, Any] | None, data: str) -> Pro
     """
     if metrics is None or metrics["settings"].get("data") != data or not (base / HISTORY).is_file():
         return Progress()
-    import pandas as pd
-
     try:
-        table = pd.read_csv(base / HISTORY, dtype=float)
-        missing = [name for name in ("epoch", *LOSSES, *SCORES) if name not in table.columns]
-        if missing:
-            raise ValueError(f"it has no column {', '.join(missing)}")
-        rows = table.astype({"epoch": int}).to_dict("records")
+        history = read_history(base / HISTORY, ("epoch", *LOSSES, *SCORES))
     except (OSError, ValueError) as error:
         raise CaptionerError(
             f"{base / HISTORY} should be the table of epochs that a training wrote, but: {error}. Put the original "
             "back, or remove it to go on without"
         ) from error
-    history = [{str(name): value for name, value in row.items()} for row in rows]
-    epochs = max((int(row["epoch"]) for row in history), default=0)
+    epochs = max((row["epoch"] for row in history), default=0)
+    history = of_parent(with_stages(history, metrics), base.resolve().name)
     return Progress(epochs, epochs - metrics["epochs"] + metrics["best_epoch"], history)

@@ -18,6 +18,9 @@ from captioner.training.profile import Profile
 
 METRICS = "metrics.json"
 
+NOT_FIGURES = ("epoch", "stage", "learning_rate")
+"""What a row of `history.csv` has besides the figures of its epoch."""
+
 LESS = "lower --batch-size, --views or --max-length, choose smaller sizes, or close other programs"
 """What to do where memory does not suffice."""
 
@@ -183,7 +186,7 @@ class TrainingRun:
         if improved:
             self.training.save_draft(stage)
         self.training.write_epochs(progress)
-        figures = {name: value for name, value in progress.best.items() if name not in ("epoch", "learning_rate")}
+        figures = {name: value for name, value in progress.best.items() if name not in NOT_FIGURES}
         metrics = {
             "finished": False,
             **figures,

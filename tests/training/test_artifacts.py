@@ -1,8 +1,9 @@
 import csv
+import math
 
 import pytest
 
-from captioner.training.artifacts import write_history
+from captioner.training.artifacts import read_history, write_history
 from captioner.training.checkpoint import Progress
 
 HISTORY = [
@@ -20,3 +21,17 @@ def test_the_history_is_a_table(tmp_path):
     assert [float(row["learning_rate"]) for row in rows] == [1e-3, 2.5e-5]
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[0]["bleu1"]) == pytest.approx(50.1235, abs=1e-3)
+
+
+def test_stages_stand_beside_their_epochs_and_are_read_again(tmp_path):
+    stages = Progress(2, 1, HISTORY).in_stage("cross_entropy").history[:1]
+    write_history(tmp_path, Progress(2, 1, [*stages, HISTORY[1] | {"reward": 0.5}]))
+    with (tmp_path / "history.csv").open() as file:
+        assert file.readline().startswith("epoch,stage,seconds,learning_rate,")
+    first, second = read_history(tmp_path / "history.csv", ("epoch", "cider"))
+    assert first["stage"] == "cross_entropy"
+    assert "stage" not in second
+    assert (second["epoch"], second["reward"], second["cider"]) == (2, 0.5, 35.0)
+    assert math.isnan(first["reward"])
+    with pytest.raises(ValueError, match="no column perplexity"):
+        read_history(tmp_path / "history.csv", ("epoch", "perplexity"))

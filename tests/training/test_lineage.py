@@ -33,6 +33,22 @@ def test_the_epochs_before_come_first_and_those_after_count_on(tmp_path):
     assert (worse.epoch, worse.best_epoch) == (3, 1)
 
 
+def test_the_epochs_before_tell_whose_they_were(tmp_path):
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "history.csv").write_text(
+        f"{HEADER.replace('epoch', 'epoch,stage')}\n1,old: joint,3.5,3.25,3.5,50,10,40,35\n2,joint,3,3,3,5,1,4,3\n"
+        "3,,3,3,3,5,1,4,3\n"
+    )
+    history = parent_history(base, TOLD, "0123").history
+    assert [row["stage"] for row in history] == ["old: joint", "base: joint", "base"]
+    (base / "history.csv").write_text(f"{HEADER}\n1,3.5,3.25,3.5,50,10,40,35\n2,3.25,3,3.25,52,12,41,37.5\n")
+    told = TOLD | {"settings": {"data": "0123", "epochs": 2}}
+    history = parent_history(base, told, "0123").history
+    assert [row["stage"] for row in history] == ["base: cross_entropy"] * 2
+    assert all(type(row["epoch"]) is int for row in history)
+
+
 @pytest.mark.parametrize("told", [None, {"settings": {}}, {"settings": {"data": "4567"}}])
 def test_epochs_on_other_photos_are_not_comparable(tmp_path, told):
     (tmp_path / "history.csv").write_text(f"{HEADER}\n1,3.5,3.25,3.5,50,10,40,35\n")
