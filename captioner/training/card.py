@@ -5,14 +5,141 @@ from pathlib import Path
 from typing import Any
 
 from captioner.config import CAPTION, COMPACT, ModelConfig, TrainingConfig
+from captioner.data.encoder_weights import INCEPTION
 from captioner.files import write_text
+from captioner.printable import in_a_line, to_json
+from captioner.training.card_sections import CELLS, CITATION, filled, place, reproduce
+from captioner.training.front_matter import ENGLISH, front_matter, licence, model_index
 from captioner.training.settings_table import settings_table
 
 LICENCES = {
     "flickr8k": "The model was trained on Flickr8k, whose photos and captions are for non-commercial research and "
-    "education; cite M. Hodosh, P. Young and J. Hockenmaier, Framing Image Description as a Ranking Task, "
-    "Journal of Artificial Intelligence Research 47 (2013)."
+    f"education; {CITATION}"
 }
+SCORES = (
+    ("bleu", "BLEU-1", "bleu1"),
+    ("bleu", "BLEU-2", "bleu2"),
+    ("bleu", "BLEU-3", "bleu3"),
+    ("bleu", "BLEU-4", "bleu4"),
+    ("rouge", "ROUGE-L", "rouge_l"),
+    ("cider", "CIDEr-D", "cider"),
+)
+"""Scores as hubs name them, as cards name them, and as metrics.json does."""
+
+
+def _front_matter(name: str, data: str, model: ModelConfig, metrics: dict[str, Any]) -> str:
+    """Return what hubs index the model by. Scores are of the dev split, on which epoch and search were chosen."""
+    scores = [(kind, called, metrics[key]) for kind, called, key in SCORES]
+    return front_matter(
+        {
+            "language": "en" if data in ENGLISH else None,
+            **licence(data),
+            "library_name": "captioner",
+            "pipeline_tag": "image-to-text",
+            "tags": ["image-captioning", "attention", model.decoder.cell, "keras", "litert"],
+            "datasets": [data],
+            "metrics": ["bleu", "rouge", "cider"],
+            "model-index": model_index(name, ("image-to-text", "Image captioning"), data, {metrics["split"]: scores}),
+        }
+    )
+
+
+def _introduction(name: str, data: str, model: ModelConfig) -> str:
+    """Say what the model is."""
+    encoder = model.encoder
+    eyes = "a small residual network" if encoder.network == COMPACT else encoder.network
+    tuned = ", whose last layers learned along," if encoder.fine_tune_after else ""
+    known = "one English sentence" if data in ENGLISH else "one sentence"
+    of = "Flickr8k" if data == "flickr8k" else f"`{data}`"
+    return filled(
+        f"`{name}` writes {known} about a photo. {eyes[0].upper()}{eyes[1:]}{tuned} turns the photo into a grid of "
+        f"{model.decoder.locations} regions. Before each word, attention chooses the regions to look at, and a "
+        f"{CELLS[model.decoder.cell]} writes the word. The model learned from the photos and captions of {of}."
+    )
+
+
+def _use(name: str, model: ModelConfig) -> str:
+    """Say how to caption a photo."""
+    network = model.encoder.network
+    if network == COMPACT:
+        needs = "All that the model needs is in its directory."
+    elif network == INCEPTION:
+        needs = (
+            "The model needs InceptionV3's weights (87 MB), which are not in its directory. "
+            "`python -m captioner download encoder` fetches them once."
+        )
+    else:
+        needs = f"The model needs {network}'s weights, which are not in its directory. Keras downloads them once."
+    return f"""{filled(f"Install Captioner, and name the directory of the model. {needs}")}
+
+```sh
+python predict.py photo.jpg --model {place(name)}
+python predict.py photos/ --model {place(name)} --format csv --output captions.csv
+```
+
+From Python:
+
+```python
+from captioner import Captioner
+
+captioner = Captioner.load({to_json(f"saved_models/{name}")})
+caption = captioner("photo.jpg")
+print(caption.text, caption.confidence, caption.familiar)
+```"""
+
+
+def _limits(name: str, data: str, metrics: dict[str, Any]) -> str:
+    """Say what the model is for, which of its captions to trust, and what it gets wrong."""
+    shown = "Flickr8k's photos show mostly people and dogs. " if data == "flickr8k" else ""
+    source = "" if data == "flickr8k" else " --data DIR"
+    return f"""{
+        filled(
+            "The model is for learning, for research, and for captions that a person reads before they are used. "
+            "People who cannot see the photo should not rely on them."
+        )
+    }
+
+{
+        filled(
+            f"{shown}Of what its training photos did not show, the model says what looks closest. Two figures help you "
+            "judge a caption. `confidence` is the share of its meaningful words that somebody who saw the photo would "
+            "use, from 0 to 1. `familiar` says whether the photo looks like the training photos. Where both are "
+            f"empty, `python -m captioner calibrate --model {place(name)}{source}` fits them. `docs/captions.md` "
+            'explains them under "Which captions to trust".'
+        )
+    }
+
+{_gets_wrong(metrics)}"""
+
+
+def _scores(model: ModelConfig, metrics: dict[str, Any]) -> str:
+    """Lay the scores out as a table, and say how they came about."""
+    decoding = model.decoding
+    heading = (
+        f"{metrics['images']} {metrics['split']} photos, beam {decoding.beam_width}, "
+        f"length penalty {decoding.length_penalty}"
+        + (f", no {decoding.no_repeat_ngram_size}-gram twice" if decoding.no_repeat_ngram_size else "")
+    )
+    int8 = metrics.get("int8")
+    in_int8 = (
+        f"With the encoder in int8, as `predict` has it, BLEU-4 is {int8['bleu4']:.1f} and CIDEr-D "
+        f"{int8['cider']:.1f}.\n\n"
+        if int8
+        else ""
+    )
+    return f"""| {heading} | |
+|---|---|
+| BLEU-1, 2, 3, 4 | {metrics["bleu1"]:.1f}, {metrics["bleu2"]:.1f}, {metrics["bleu3"]:.1f}, {metrics["bleu4"]:.1f} |
+| ROUGE-L | {metrics["rouge_l"]:.1f} |
+| CIDEr-D | {metrics["cider"]:.1f} |
+
+{in_int8}{
+        filled(
+            "Scores x 100, corpus level, all references, end token and punctuation not counted. Beam width and length "
+            "penalty were chosen on these same photos, and so was the epoch: expect a little less on photos that had "
+            "no say."
+        )
+    }"""
 
 
 def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
@@ -116,7 +243,10 @@ def _where_all_stands(metrics: dict[str, Any]) -> str:
         return "`metrics.json` all settings."
     earlier = metrics.get("epochs_before")
     first = f", the first {earlier} those of `{Path(metrics['settings']['init_from']).name}`" if earlier else ""
-    return f"`history.csv` and `training.png` show every epoch{first}; `metrics.json` all settings."
+    return (
+        f"![Losses and dev scores by epoch](training.png)\n\n"
+        f"`history.csv` and `training.png` show every epoch{first}; `metrics.json` all settings."
+    )
 
 
 def _says(metrics: dict[str, Any]) -> str:
@@ -129,13 +259,13 @@ def _says(metrics: dict[str, Any]) -> str:
 
 
 _PREJUDICE = (
-    "It says what its training photos showed, with their words and their prejudices, and takes what is not in them for "
-    "something that is. Read what it says before you publish it."
+    "The model says what its training photos showed, with their words and their prejudices, and takes what is not in "
+    "them for something that is. Read what it says before you publish it."
 )
 
 
 def _gets_wrong(metrics: dict[str, Any]) -> str:
-    if not metrics["name_any"]:
+    if metrics.get("name_any") == 0:  # older metrics do not count them
         return textwrap.fill(
             "None of these captions has an English word for a colour, a number, male or female, so nothing was counted "
             f"here. {_PREJUDICE}",
@@ -160,47 +290,62 @@ def _examples(examples: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def write_card(path: Path, data: str, model: ModelConfig, training: TrainingConfig, metrics: dict[str, Any]) -> None:
-    """Write the model card as Markdown; `metrics` are those of metrics.json."""
-    decoder, decoding = model.decoder, model.decoding
-    cell = {"rnn": "vanilla tanh RNN", "gru": "GRU", "lstm": "LSTM"}[decoder.cell]
-    heading = (
-        f"{metrics['images']} {metrics['split']} photos, beam {decoding.beam_width}, "
-        f"length penalty {decoding.length_penalty}"
-        + (f", no {decoding.no_repeat_ngram_size}-gram twice" if decoding.no_repeat_ngram_size else "")
-    )
+    """Write the model card as Markdown with front matter for hubs.
+
+    Args:
+        path: the card; the name of its directory is the model's.
+        data: the name of the training data.
+        model: encoder, decoder and search.
+        training: epochs, rates, seed.
+        metrics: those of metrics.json. Three are told only where they are there: `versions`, see
+            `captioner.training.versions`; `recipe`, the file that made the model; and `int8`, with `bleu4` and `cider`
+            as prediction has them.
+    """
+    name, data = in_a_line(path.parent.name), in_a_line(data)
+    decoder = model.decoder
+    cell = CELLS[decoder.cell]
+    source = "" if data == "flickr8k" else "--data DIR"
     write_text(
         path,
-        f"""# {path.parent.name}: captions of photos, {cell}, trained on {data}
+        f"""{_front_matter(name, data, model, metrics)}
+# {name}: captions of photos, {cell}, trained on {data}
 
-| {heading} | |
-|---|---|
-| BLEU-1, 2, 3, 4 | {metrics["bleu1"]:.1f}, {metrics["bleu2"]:.1f}, {metrics["bleu3"]:.1f}, {metrics["bleu4"]:.1f} |
-| ROUGE-L | {metrics["rouge_l"]:.1f} |
-| CIDEr-D | {metrics["cider"]:.1f} |
+{_introduction(name, data, model)}
 
-Scores x 100, corpus level, all references, end token and punctuation not counted. Beam width and length penalty were
-chosen on these same photos, and so was the epoch: expect a little less on photos that had no say.
+## How to use
+
+{_use(name, model)}
+
+## Intended use and limits
+
+{_limits(name, data, metrics)}
+
+## Scores
+
+{_scores(model, metrics)}
+
+{_says(metrics)}
+
+{_examples(metrics["examples"])}
+
+## How it was made
 
 {_encoder(model, metrics)}
 - **Decoder**: {cell} of {decoder.hidden_size} units with Bahdanau attention ({decoder.attention_dim}), word vectors of
   {decoder.embedding_dim}, {decoder.vocabulary_size} words; {metrics["parameters"]:,} parameters.
 {_training(model, training, metrics)}
 {_stages(metrics["settings"])}{_before(metrics)}
-## What it says
+{_where_all_stands(metrics)}
 
-{_says(metrics)}
+## Reproduce
 
-{_examples(metrics["examples"])}
+{reproduce(name, metrics, source)}
 
-## What it gets wrong
-
-{_gets_wrong(metrics)}
-
-## Settings
+### Settings
 
 {settings_table(CAPTION, metrics["settings"])}
 
-{_where_all_stands(metrics)}
+## Licence
 
 {LICENCES.get(data, f"The model was trained on {data}; the terms of that data apply to it.")}
 """,

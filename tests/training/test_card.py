@@ -1,3 +1,8 @@
+import ast
+import re
+import shlex
+from pathlib import Path
+
 import pytest
 
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
@@ -27,7 +32,8 @@ def test_the_card_says_how_good_and_from_what(tmp_path, data, licence):
     model = ModelConfig(decoder=DecoderConfig("gru", 300, vocabulary_size=2500), decoding=DecodingConfig(3, 0.9, 20))
     write_card(tmp_path / "mine" / "README.md", data, model, TrainingConfig(seed=7), METRICS)
     card = (tmp_path / "mine" / "README.md").read_text()
-    assert card.startswith("# mine: ")
+    assert card.startswith("---\n")
+    assert f"\n---\n\n# mine: captions of photos, GRU, trained on {data}\n\n`mine` writes one " in card
     for expected in ("61.2, 43.0, 30.0, 20.1", "1000 dev photos, beam 3, length penalty 0.9", "GRU of 300 units"):
         assert expected in card
     card = " ".join(card.split())
@@ -107,3 +113,106 @@ def test_the_card_tells_of_the_imitation_what_was_kept(tmp_path):
         "In 2 epochs it first learned to see what a teacher sees, of whose variance on dev photos it then explained 30%"
         in card
     )
+
+
+def written(path: Path, data: str = "flickr8k", model: ModelConfig | None = None, **metrics) -> str:
+    """Write a card of a model that is named after its directory, and return it in one line."""
+    write_card(path / "README.md", data, model or ModelConfig(), TrainingConfig(), METRICS | metrics)
+    return " ".join((path / "README.md").read_text().split())
+
+
+def fields(path: Path) -> dict:
+    """What a hub reads of a card."""
+    yaml = pytest.importorskip("yaml")
+    (path,) = path.glob("README.md")
+    return yaml.safe_load(path.read_text().split("---\n")[1])
+
+
+def test_a_hub_finds_what_it_indexes(tmp_path):
+    written(tmp_path / "mine")
+    found = fields(tmp_path / "mine")
+    (model,) = found.pop("model-index")
+    assert found.pop("tags") == ["image-captioning", "attention", "rnn", "keras", "litert"]
+    assert found == {
+        "language": "en",
+        "license": "other",
+        "license_name": "flickr8k-non-commercial-research-and-education",
+        "library_name": "captioner",
+        "pipeline_tag": "image-to-text",
+        "datasets": ["flickr8k"],
+        "metrics": ["bleu", "rouge", "cider"],
+    }
+    assert model["name"] == "mine"
+    (result,) = model["results"]
+    assert result["task"]["type"] == "image-to-text"
+    assert result["dataset"] == {"type": "flickr8k", "name": "flickr8k, dev", "split": "dev"}
+    told = {each["name"]: each["value"] for each in result["metrics"]}
+    assert told["BLEU-4 (dev)"] == 20.06
+    assert told["CIDEr-D (dev)"] == 52.0
+    assert len(told) == 6
+    assert "test" not in str(result)
+
+
+@pytest.mark.parametrize("name", ['ho: "li" #day', "'; rm -rf x; '", "강아지", "two\n---\nlicense: mit"])
+def test_names_of_strangers_are_quoted(tmp_path, name):
+    model = tmp_path / "a b"
+    card = written(model, data=name)
+    found = fields(model)
+    assert "language" not in found
+    assert found["license_name"] == "the-terms-of-the-training-data"
+    assert found["datasets"] == [name.replace("\n", "\\n")]
+    assert "\nlicense: mit" not in (model / "README.md").read_text()
+    assert "--model 'saved_models/a b'" in card
+    assert "--data DIR --output 'saved_models/a b-again'" in card
+
+
+def test_its_commands_and_its_program_can_be_read(tmp_path):
+    directory = tmp_path / "it's"
+    written(directory)
+    card = (directory / "README.md").read_text()
+    commands = [line for block in re.findall(r"```sh\n(.*?)```", card, re.DOTALL) for line in block.splitlines()]
+    words = [shlex.split(command) for command in commands]
+    assert words[0] == ["python", "predict.py", "photo.jpg", "--model", "saved_models/it's"]
+    assert words[-1][1:] == ["train.py", "saved_models/it's/metrics.json", "--output", "saved_models/it's-again"]
+    (program,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert "saved_models/it's" in {
+        each.value for each in ast.walk(ast.parse(program)) if isinstance(each, ast.Constant)
+    }
+
+
+def test_the_card_says_what_the_encoder_needs(tmp_path):
+    assert "download encoder` fetches them once" in written(tmp_path)
+    card = written(tmp_path, model=ModelConfig(EncoderConfig("VGG16", "block5_conv3", 224)))
+    assert "The model needs VGG16's weights, which are not in its directory. Keras downloads them once." in card
+    compact = ModelConfig(EncoderConfig("compact", "grid", 144))
+    assert "All that the model needs is in its directory" in written(
+        tmp_path, model=compact, imitation=[], encoder_parameters=1
+    )
+
+
+def test_the_card_says_how_far_to_trust_a_caption(tmp_path):
+    card = written(tmp_path / "mine", data="holiday")
+    assert "`python -m captioner calibrate --model saved_models/mine --data DIR` fits them" in card
+    assert "Flickr8k's photos" not in card
+    assert (
+        card.index("## Intended use and limits")
+        < card.index("Of the captions that name a colour")
+        < card.index("## Scores")
+    )
+
+
+def test_what_made_it_is_told_where_it_is_known(tmp_path):
+    card = written(tmp_path / "mine")
+    assert "This model was made with" not in card
+    assert "in int8" not in card
+    assert "which must be there" not in card
+    made = {"captioner": "1.2", "keras": "3.0", "tensorflow": "2.0", "python": "3.11.1", "cores": 2}
+    settings = {"init_from": "models/zero", "teachers": ["models/one", "models/zero"]}
+    card = written(tmp_path / "mine", versions=made, int8={"bleu4": 20.14, "cider": 51.96}, settings=settings)
+    assert "captioner 1.2, Keras 3.0, TensorFlow 2.0 and Python 3.11.1 on 2 processor cores." in card
+    assert "With the encoder in int8, as `predict` has it, BLEU-4 is 20.1 and CIDEr-D 52.0." in card
+    assert "The training builds on `zero`, `one`, which must be there." in card
+    assert "on 1 processor core. With" in written(tmp_path / "mine", versions=made | {"cores": 1})
+    card = written(tmp_path / "mine", recipe="recipes/mine.toml", settings=settings)
+    assert "```sh python train.py recipes/mine.toml ```" in card
+    assert "metrics.json --output" not in card

@@ -2,12 +2,14 @@ import csv
 import json
 from dataclasses import replace
 
+import keras
 import pytest
 
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus
 from captioner.errors import CaptionerError, UsageError
 from captioner.metrics.likelihood import likelihood
+from captioner.recipe import plan_runs, read_recipe
 from captioner.runtime.char_lm import LanguageModel
 from captioner.training.characters import CharRun, CharTraining
 from captioner.training.run import train
@@ -60,8 +62,27 @@ def test_a_run_leaves_a_model_that_works(run, caplog):
     assert float(rows[1]["nats_per_char"]) < float(rows[0]["nats_per_char"])
     assert (run.output / "training.png").read_bytes().startswith(b"\x89PNG")
     card = (run.output / "README.md").read_text()
-    assert card.startswith("# model: the next character, vanilla tanh RNN, trained on 훈민정음")
+    assert "\n---\n\n# model: the next character, vanilla tanh RNN, trained on 훈민정음\n" in card
     assert f"| {metrics['nats_per_char']:.4f} | {metrics['bits_per_char']:.4f} | {metrics['perplexity']:.3f} |" in card
+
+
+def test_the_card_has_what_hubs_index_and_how_to_make_the_model_again(run):
+    metrics = train(CharTraining(replace(run, training=replace(TRAINING, split="90/5/5"))))
+    card = (run.output / "README.md").read_text()
+    yaml = pytest.importorskip("yaml")
+    found = yaml.safe_load(card.split("---\n")[1])
+    assert (found["pipeline_tag"], found["license"], found["datasets"]) == ("text-generation", "other", ["훈민정음"])
+    (model,) = found["model-index"]
+    values = {each["name"]: each["value"] for result in model["results"] for each in result["metrics"]}
+    assert values["perplexity of a character (validation)"] == round(metrics["perplexity"], 4)
+    assert values["bits a character (test)"] == round(metrics["test"]["bits_per_char"], 4)
+    assert "python train.py saved_models/model/metrics.json --text FILE --output saved_models/model-again" in card
+    made = metrics["versions"]
+    assert made["keras"] == keras.__version__
+    assert f"made with captioner {made['captioner']}, Keras {made['keras']}, TensorFlow" in " ".join(card.split())
+    (again,) = plan_runs(read_recipe(run.output / "metrics.json"), {})
+    assert again.task == "char-lm"
+    assert again.values["hidden_size"] == 8
 
 
 def test_a_finished_run_is_not_trained_again_unless_asked(run, caplog):
