@@ -90,7 +90,7 @@ print(caption.text, caption.confidence, caption.familiar)
 
 def _limits(name: str, data: str, metrics: dict[str, Any]) -> str:
     """Say what the model is for, which of its captions to trust, and what it gets wrong."""
-    shown = "Flickr8k's photos show mostly people and dogs. " if data == "flickr8k" else ""
+    shown = "Flickr8k's photos show mostly dogs, children and sports. " if data == "flickr8k" else ""
     source = "" if data == "flickr8k" else " --data DIR"
     return f"""{
         filled(
