@@ -39,7 +39,6 @@ from captioner.data.flickr8k import find_or_download
 from captioner.data.model_directory import CALIBRATION
 from captioner.data.photos import PhotoError
 from captioner.data.shipped import model_directory
-from captioner.decoding.captions import generate
 from captioner.errors import CaptionerError
 from captioner.metrics.content_words import share_confirmed
 from captioner.progress import progress_bar
@@ -172,13 +171,13 @@ def read(captioner: Captioner, photos: Sequence[Photo], name: str) -> Reading:
     Raises:
         PhotoError: one cannot be read.
     """
-    known, decoding = calibration_of(captioner), captioner.decoding
+    known = calibration_of(captioner)
     words, means, found = [], [], []
     with progress_bar(features(captioner, photos), total=len(photos), desc=name, unit="photo") as bar:
         each_of = iter(bar)
         while group := list(islice(each_of, AT_ONCE)):
             means += [each.mean(axis=0) for each in group]
-            for best, *_ in generate(captioner.network, np.stack(group), decoding):
+            for best, *_ in captioner.search(np.stack(group)):
                 words.append(captioner.vocabulary.decode(best.tokens))
                 score = best.log_prob / max(1, best.length) ** known.config.length_penalty
                 found.append((score, known.confidence(best.log_prob, best.length)))

@@ -16,7 +16,6 @@ from captioner.decoding.consensus import agreements, by_consensus
 from captioner.errors import CaptionerError, UsageError
 from captioner.export.bundle import export_bundle
 from captioner.library import Captioner, require_calibration
-from captioner.runtime.captioner import _Reading
 
 PHOTOS = 110
 
@@ -65,7 +64,7 @@ def test_a_model_is_fitted_to_the_photos_as_prediction_sees_them(model, dataset,
 
     after, captions = CaptionerDirectory.read(model), Captioner.load(model)(photos)
     known = after.calibration()
-    assert {**after.manifest, CALIBRATION: ""} == {**before.manifest, CALIBRATION: ""}
+    assert after.manifest.items() >= before.manifest.items()
     assert (after.config, after.tensors) == (before.config, before.tensors)
     assert known.config.photos == PHOTOS
     assert known.config.directions == 40 // 8
@@ -141,7 +140,7 @@ def test_captions_are_chosen_by_neighbours_where_these_help(model, dataset, phot
     chosen = Captioner.load(model, num_captions=3)
     changed = 0
     for (_, features), caption in zip(alone.features(photos[:20]), chosen(photos[:20]), strict=True):
-        found = alone._hypotheses([_Reading(features, b"")])[0]
+        found = alone.search(features[None])[0]
         words = [alone.vocabulary.decode(each.tokens) for each in found]
         near = known.near(calibration.projected(features))
         order = by_consensus(found, agreements(words, near, known), 24.0)

@@ -175,9 +175,7 @@ def test_settings_that_a_shipped_captioner_recorded_are_given_back(name):
     recorded = json.loads(path.read_text())["settings"]
     assert run.given == {"seed"}
     assert run.values["seed"] == 5
-    assert run.values.get("self_critical_temperature") == (
-        1.0 if name == "flickr8k" else None
-    )  # older than the setting
+    assert run.values.get("self_critical_temperature") == (0.5 if name == "flickr8k" else None)
     for key in ("learning_rate", "dropout", "min_count", "distillation", "network", "epochs"):
         assert run.values[key] == recorded[key]
     expected = recorded.get("teachers") or [recorded["teacher"]] if "teacher" in recorded else []
@@ -189,7 +187,7 @@ def test_the_shipped_captioner_of_a_recipe_would_train_as_recorded(tmp_path, mon
     recorded = json.loads((ROOT / "saved_models/flickr8k/metrics.json").read_text())["settings"]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "saved_models").mkdir()
-    (tmp_path / "saved_models" / "pupil-3").symlink_to(ROOT / "saved_models" / "flickr8k")
+    (tmp_path / "saved_models" / "rewarded").symlink_to(ROOT / "saved_models" / "flickr8k")
     (run,) = plan_runs(read_recipe(ROOT / "saved_models/flickr8k/metrics.json"), {})
     model, training = configure(run)
     for part in (model.encoder, model.decoder, training):

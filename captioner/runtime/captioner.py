@@ -276,13 +276,22 @@ class Captioner:
 
     def _hypotheses(self, read: Sequence[_Reading]) -> list[list[Hypothesis]]:
         features = np.stack([each.features for each in read])  # (B, L, D)
+        if self.sampling is None:
+            return self.search(features)
         with one_blas_thread():
-            if self.sampling is None:
-                found = generate(self.network, features, self.decoding, self._special)
-                return [self._chosen(*each) for each in zip(features, found, strict=True)]
             keys = [each.key for each in read]
             numbers = uniforms(self.sampling.seed, keys, self.num_captions, self.decoding.max_length)
             return sample(self.network, features, self.decoding, self._special, self.sampling, numbers)
+
+    def search(self, features: np.ndarray) -> list[list[Hypothesis]]:
+        """Search for the captions of photos with features (B, L, D): for each, the best first.
+
+        Raises:
+            CaptionerError: the network gives no probabilities, or none to any word that is allowed.
+        """
+        with one_blas_thread():
+            found = generate(self.network, features, self.decoding, self._special)
+            return [self._chosen(*each) for each in zip(features, found, strict=True)]
 
     def _chosen(self, features: np.ndarray, found: list[Hypothesis]) -> list[Hypothesis]:
         """Put first what agrees with what people said of photos alike, where the model knows that."""

@@ -1,10 +1,11 @@
 """The picture at the top of the README: a photo, its caption, and where the model looked before each word.
 
-The photo is `photos/camera.jpg`, a cameraman by Lav Varshney, CC0. Caption and attention are those of
+The photo is `photos/dog.jpg`, a dog by Hans Kemperman, in the public domain. Caption and attention are those of
 `saved_models/flickr8k`, which needs InceptionV3's weights.
 """
 
 import io
+import textwrap
 from pathlib import Path
 
 from PIL import Image
@@ -15,8 +16,8 @@ from captioner.pictures import ATTENTION_OPACITY, attention_colours
 from docs.figures.style import INK, new_figure
 
 ROOT = Path(__file__).parents[2]
-PHOTO = ROOT / "photos" / "camera.jpg"
-COLUMNS, ROWS = 3, 2
+PHOTO = ROOT / "photos" / "dog.jpg"
+COLUMNS, ROWS = 5, 2
 """The grid of words, beside a photo as tall as the grid."""
 
 QUALITY, DPI = 80, 130
@@ -28,11 +29,11 @@ def draw(folder: Path) -> list[Path]:
     if len(caption.words) > COLUMNS * ROWS:
         raise ValueError(f"expected at most {COLUMNS * ROWS} words, found {caption.text!r}")
     photo = open_photo(PHOTO)
-    figure = new_figure(3.98)
+    figure = new_figure(2.75)
     grid = figure.add_gridspec(ROWS, COLUMNS + ROWS, wspace=0.02, hspace=0.02)
     whole = figure.add_subplot(grid[:, :ROWS])
     whole.imshow(photo)
-    whole.set_title(caption.text, fontsize=14, loc="center", color=INK)
+    whole.set_title(textwrap.fill(caption.text, 22), fontsize=13, loc="center", color=INK)
     whole.axis("off")
     for number, (word, weights) in enumerate(zip(caption.words, caption.attention, strict=True)):
         row, column = divmod(number, COLUMNS)
