@@ -522,48 +522,28 @@ class GenerationConfig:
 
 @dataclass(frozen=True)
 class CalibrationConfig:
-    """What a captioning model knows of its own doubt; `captioner.data.calibration` has the arrays.
+    """What a captioning model knows of its own doubt; `captioner.data.calibration` has the arrays."""
 
-    Attributes:
-        sure: the confidence from which a caption is called sure.
-        guess: the confidence below which it is called a guess.
-        least: the confidence that nine of ten dev captions reach.
-        unfamiliar: the distance above which a photo is called unfamiliar.
-        length_penalty: of the scores that confidence is read from, whatever a search was ranked by.
-        points: in the table from scores to confidence (P).
-        directions: that the training photos vary in (R).
-        photos: dev photos that all of this was fitted on.
-    """
-
-    sure: float = setting(1.0, ge=0.0, le=1.0)
-    guess: float = setting(0.0, ge=0.0, le=1.0)
-    least: float = setting(0.0, ge=0.0, le=1.0)
-    unfamiliar: float = setting(0.0, ge=0.0, le=1e9)
-    length_penalty: float = setting(0.0, ge=0.0, le=10.0)
-    points: int = setting(2, ge=2, le=1000)
-    directions: int = setting(1, ge=1, le=4096)
-    photos: int = setting(0, ge=0, le=2**31 - 1)
+    sure: float = setting(1.0, "the confidence from which a caption is called sure", ge=0.0, le=1.0)
+    guess: float = setting(0.0, "the confidence below which a caption is called a guess", ge=0.0, le=1.0)
+    least: float = setting(0.0, "the confidence that nine of ten dev captions reach", ge=0.0, le=1.0)
+    unfamiliar: float = setting(0.0, "the distance above which a photo is called unfamiliar", ge=0.0, le=1e9)
+    length_penalty: float = setting(0.0, "of the scores that confidence is read from", ge=0.0, le=10.0)
+    points: int = setting(2, "in the table from scores to confidence (P)", ge=2, le=1000)
+    directions: int = setting(1, "that the training photos vary in (R)", ge=1, le=4096)
+    photos: int = setting(0, "dev photos that all of this was fitted on", ge=0, le=2**31 - 1)
 
 
 @dataclass(frozen=True)
 class ConsensusConfig:
-    """How captions are chosen by what people said of training photos alike; `captioner.data.neighbours` has the arrays.
+    """How captions are chosen by what people said of similar training photos, as `captioner.data.neighbours` has it."""
 
-    Attributes:
-        weight: of the agreement with them, beside the score.
-        neighbours: training photos that count.
-        sharpness: how much more the nearer of them count.
-        photos: training photos in all (N).
-        entries: n-grams of all photos (K).
-        common: n-grams that more than one photo has (M).
-    """
-
-    weight: float = setting(0.0, ge=0.0, le=1e6)
-    neighbours: int = setting(20, ge=1, le=10_000)
-    sharpness: float = setting(15.0, ge=0.0, le=1e3)
-    photos: int = setting(1, ge=1, le=2**31 - 1)
-    entries: int = setting(0, ge=0, le=2**31 - 1)
-    common: int = setting(0, ge=0, le=2**31 - 1)
+    weight: float = setting(0.0, "of the agreement with these photos, beside the score", ge=0.0, le=1e6)
+    neighbours: int = setting(20, "training photos that count", ge=1, le=10_000)
+    sharpness: float = setting(15.0, "how much more the nearer of them count", ge=0.0, le=1e3)
+    photos: int = setting(1, "training photos in all (N)", ge=1, le=2**31 - 1)
+    entries: int = setting(0, "n-grams of all photos (K)", ge=0, le=2**31 - 1)
+    common: int = setting(0, "n-grams that more than one photo has (M)", ge=0, le=2**31 - 1)
 
 
 _CLASSES: Mapping[str, Iterable[Any]] = {

@@ -214,10 +214,10 @@ class Extras:
         copies: where the copies with a description go; a photo's own path changes the photo.
         overwrite: whether text files and descriptions that are there are replaced.
         append: whether the caption is added to a description that is there.
-        doubtful: whether captions that are doubtful are described by too.
+        doubtful: whether doubtful captions are embedded too.
         contents: of the photos that came through a pipe.
         kept: the photos whose descriptions were kept.
-        withheld: the photos whose captions were too doubtful to be put in a file.
+        withheld: the photos whose captions were too doubtful to embed.
     """
 
     pictures: dict[Path, Path]

@@ -1,4 +1,3 @@
-import json
 import shutil
 import sys
 
@@ -6,6 +5,7 @@ import pytest
 
 from captioner.cli.bulk import make_parser
 from captioner.cli.main import main
+from captioner.data.model_directory import CALIBRATION, NEIGHBOURS, CaptionerDirectory, describe
 from captioner.data.shipped import shipped_model
 
 MODEL = shipped_model("compact")
@@ -110,10 +110,9 @@ class TestWithRay:
         model = tmp_path / "model"
         if made:
             shutil.copytree(MODEL, model)
-            about = json.loads((MODEL / "config.json").read_text())
-            about["manifest"].pop("calibration.npz", None)
-            about.pop("calibration", None)
-            (model / "config.json").write_text(json.dumps(about))
+            known = CaptionerDirectory.read(model)
+            kept = [name for name in known.manifest if name not in (CALIBRATION, NEIGHBOURS)]
+            describe(model, known.config, kept, known.tensors)
         argv = ("photos", "--output", tmp_path / "out", "--model", model, "--min-confidence", 0.5)
         status, err = call(capsys, *argv)
         if made:

@@ -10,7 +10,6 @@ from PIL import Image
 from captioner.cli.main import main
 from captioner.data import photo_decoding, photo_kinds
 from captioner.data.photos import open_photo
-from captioner.data.shipped import shipped_model
 
 HEIC = Path(__file__).parents[1] / "data" / "heic" / "turned.heic"
 """Quarters of red and green over blue and white, 128 x 64 pixels, which `irot` turns right; by pillow-heif."""
@@ -38,7 +37,7 @@ def folder(tmp_path):
 @pytest.fixture
 def predict(capsys, folder):
     def predict() -> tuple[int, list[dict], list[str]]:
-        status = main(["predict", str(folder), "--model", str(shipped_model("compact")), "--format", "json"])
+        status = main(["predict", str(folder), "--model", "compact", "--format", "json", "--quiet"])
         out, err = capsys.readouterr()
         told = [line for line in err.splitlines() if line.startswith("captioner")]
         return status, [json.loads(line) for line in out.splitlines()], told

@@ -53,12 +53,12 @@ def test_json_has_candidates_best_first(predict, photos):
     found = [json.loads(line) for line in lines(predict(*paths, "--format", "json", "--num-captions", 4))]
     assert [each["image"] for each in found] == paths
     for each in found:
-        assert list(each) == ["image", "caption", "score", "candidates"]
+        assert list(each) == ["image", "caption", "score", "confidence", "familiar", "candidates"]
         scores = [candidate["score"] for candidate in each["candidates"]]
         assert len(scores) == 4
         assert scores == sorted(scores, reverse=True)
         assert max(scores) < 0
-        assert each["candidates"][0] == {"caption": each["caption"], "score": each["score"]}
+        assert each["candidates"][0] == {name: each[name] for name in ("caption", "score", "confidence")}
         assert len({candidate["caption"] for candidate in each["candidates"]}) == 4
     assert len({each["score"] for each in found}) == 3, "photos make no difference"
 
@@ -68,7 +68,7 @@ def test_csv_in_a_file(predict, photos, tmp_path):
     assert lines(outcome) == []
     text = (tmp_path / "new" / "captions.csv").read_text()
     header, row = csv.reader(io.StringIO(text))
-    assert header == ["image", "caption", "score"]
+    assert header == ["image", "caption", "score", "confidence", "familiar"]
     caption = lines(predict(photos / "red_circle.png"))[0]
     assert row[:2] == [str(photos / "red_circle.png"), caption]
     assert float(row[2]) < 0

@@ -19,7 +19,9 @@ DATA = os.environ.get("CAPTIONER_DATA")
 
 
 def test_it_is_small_and_as_good_as_it_was_asked_to_be():
-    assert sum(path.stat().st_size for path in MODEL.iterdir()) < 17e6  # 13 without its encoder in int8
+    assert (
+        sum(path.stat().st_size for path in MODEL.iterdir()) < 22e6
+    )  # 13 without its encoder in int8 and its neighbours
     metrics = json.loads((MODEL / "metrics.json").read_text())
     assert (metrics["split"], metrics["images"]) == ("dev", 1000)
     assert metrics["bleu4"] >= 17
@@ -43,10 +45,10 @@ def test_the_first_call_in_an_empty_home_captions_a_photo(tmp_path):
     assert found.stdout.count("\n") == 1
     assert found.stderr.startswith(f"captioner: captioning with {MODEL}, since InceptionV3's weights are not here")
     left = [path for path in (tmp_path / "home").rglob("*") if not path.is_dir()]
-    # That the choice was told, and what the decoder's checksum is
+    # That the choice was told, and what the checksums of decoder and neighbours are
     assert {path.parent.name for path in left} == {"notes", "litert"}
-    assert [path.name[:5] for path in left if path.parent.name == "litert"] == ["note-"]
-    assert sum(path.stat().st_size for path in left) < 200
+    assert [path.name[:5] for path in left if path.parent.name == "litert"] == ["note-", "note-"]
+    assert sum(path.stat().st_size for path in left) < 400
 
 
 @pytest.mark.long

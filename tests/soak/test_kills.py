@@ -61,7 +61,8 @@ def assert_same_captions(ours: Path, theirs: Path) -> None:
         found, expected = json.loads(line), json.loads(other)
         assert found["image"] == expected["image"]
         for each, same in zip(found["candidates"], expected["candidates"], strict=True):
-            assert each == {"caption": same["caption"], "score": pytest.approx(same["score"], abs=1e-5)}
+            rounded = {name: pytest.approx(same[name], abs=1e-5) for name in ("score", "confidence")}
+            assert each == {**same, **rounded}
 
 
 def assert_same_outcome(folder: Path, unhurt: Path) -> None:
