@@ -12,7 +12,7 @@ INSTALL = $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
 demo:
 	@begun=$$(date +%s); \
 	$(MAKE) --no-print-directory QUIET= .venv/.predict && \
-	{ test -n "$$CAPTIONER_ENCODER_WEIGHTS" || $(BIN)/python -m captioner download encoder || true; } && \
+	{ test -n "$$CAPTIONER_ENCODER_WEIGHTS" || $(BIN)/python -m captioner download encoder || echo "Captioning with the smaller model, which needs no weights."; } && \
 	$(BIN)/python predict.py photos/ && \
 	echo "Done in $$(($$(date +%s) - begun)) seconds. .venv has $$(du -sm .venv | cut -f1) MB; make clean removes it."
 
