@@ -317,7 +317,7 @@ def print_cost(captioner: Captioner, known: Calibration, file: Path, photo: Path
         known.certainty(known.confidence(-12.0, 10))
         known.is_familiar(seen)
         took.append(1000 * (time.perf_counter() - began))
-    print(f"- cost: {statistics.median(took):.2f} ms a photo, {file.stat().st_size / 1e6:.2f} MB\n")
+    print(f"- cost: {statistics.median(took):.2f} ms per photo, {file.stat().st_size / 1e6:.2f} MB\n")
 
 
 def print_pictures(known: Calibration, foreign: Reading, pictures: Sequence[Picture]) -> None:

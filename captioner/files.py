@@ -41,7 +41,7 @@ LONGEST = 255 - len(STAND_IN) - 8
 """Bytes that may follow in the name of such a directory: file systems have 255, the random part 8."""
 
 LARGEST_JSON = 1 << 25
-"""Bytes of a JSON file that is read: the values that it may hold take some 25 times the memory."""
+"""Bytes of a JSON file that is read: the values that it may hold take about 25 times the memory."""
 
 _LIKE_ODD = re.compile(r"\\+(?=[\ud800-\udfff]|ud[89a-f][0-9a-f]{2})")
 

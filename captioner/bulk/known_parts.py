@@ -11,7 +11,7 @@ PAUSE = 60.0
 """Seconds between two looks at the folder."""
 
 SHARE = 0.05
-"""Of the time, that looking may take: a store lists some 10,000 names a second."""
+"""Of the time, that looking may take: a store lists about 10,000 names per second."""
 
 
 class KnownParts:

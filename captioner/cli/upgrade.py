@@ -6,7 +6,7 @@ from pathlib import Path
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 
-INTERRUPTED = "stopped; the directory can be used as it is, and the same command goes on"
+INTERRUPTED = "stopped; the directory can be used as it is, and the same command resumes"
 
 EXAMPLES = """\
 examples:

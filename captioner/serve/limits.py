@@ -9,7 +9,7 @@ class Limits:
 
     Attributes:
         photo_bytes: the largest file.
-        pixels: the largest photo; decoding takes up to some 15 bytes a pixel.
+        pixels: the largest photo; decoding takes up to about 15 bytes a pixel.
         held_bytes: all bodies together that are being read, or wait for their caption.
         waiting: requests that wait for their caption, or get it.
         silence: seconds without a byte after which an upload is given up, and without a request a connection.
