@@ -82,6 +82,8 @@ def calibrate_trained(
 ) -> None:
     """Do so at the end of a training, once; with too few dev photos the model keeps what its parent knew.
 
+    The model is finished by then, so photos that cannot be read any more cost it this alone, which is logged.
+
     Args:
         directory: the model's.
         dataset: what it was trained on.
@@ -89,11 +91,15 @@ def calibrate_trained(
         parent: the model that the training started from.
 
     Raises:
-        CaptionerError: as above.
+        CaptionerError: the directory cannot be read.
         OSError: the directory cannot be written to.
     """
     model = CaptionerDirectory.read(directory)
-    if CALIBRATION in model.manifest or calibrate(directory, dataset, encoder_weights) or parent is None:
+    try:
+        if CALIBRATION in model.manifest or calibrate(directory, dataset, encoder_weights) or parent is None:
+            return
+    except CaptionerError as error:
+        log.warning(f"{error}. Then `python -m captioner calibrate --model {directory}` fits how sure captions are")
         return
     before = CaptionerDirectory.read(parent)
     if _encoder(before) == _encoder(model) and (kept := before.calibration()):

@@ -87,6 +87,14 @@ def test_dev_photos_that_are_gone_are_told(model, dataset, tmp_path):
         calibrate(model, lost, "imagenet")
 
 
+def test_a_finished_training_stands_without_its_photos(model, dataset, tmp_path, caplog):
+    gone = tuple(Example(tmp_path / f"{number}.jpg", ("a dog",)) for number in range(100))
+    calibrate_trained(without_calibration(model), CaptionDataset("lost", {"train": gone, "dev": gone}), "imagenet")
+    assert CaptionerDirectory.read(model).doubt is None
+    assert "only 0 of 100 dev photos can be read" in caplog.text
+    assert f"captioner calibrate --model {model}" in caplog.text
+
+
 def test_a_training_on_few_photos_keeps_what_its_parent_knew_with_the_same_encoder(model, dataset):
     parent = shipped_model("compact")
     calibrate_trained(without_calibration(model), dataset.limited(20), "imagenet", parent)
