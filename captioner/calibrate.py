@@ -169,9 +169,9 @@ def _with_neighbours(
         return None, dev.beams
     neighbours = Neighbours(replace(made.config, weight=weight), made.arrays)
     chosen = []
-    for beam, place in zip(dev.beams, places, strict=True):
+    for beam, near in zip(dev.beams, neighbours.near(places), strict=True):
         words = [vocabulary.decode(each.tokens) for each in beam]
-        chosen.append(by_consensus(beam, agreements(words, neighbours.near(place), neighbours), weight))
+        chosen.append(by_consensus(beam, agreements(words, near, neighbours), weight))
     return neighbours, chosen
 
 

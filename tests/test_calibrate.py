@@ -150,7 +150,7 @@ def test_captions_are_chosen_by_neighbours_where_these_help(model, dataset, phot
     for (_, features), caption in zip(alone.features(photos[:20]), chosen(photos[:20]), strict=True):
         found = alone.search(features[None])[0]
         words = [alone.vocabulary.decode(each.tokens) for each in found]
-        near = known.near(calibration.projected(features))
+        (near,) = known.near(calibration.projected(features[None]))
         order = by_consensus(found, agreements(words, near, known), 24.0)
         assert [each.words for each in caption.candidates] == [
             tuple(alone.vocabulary.decode(each.tokens)) for each in order

@@ -75,8 +75,8 @@ class Calibration:
         return float(distances(features.mean(axis=0, dtype=np.float32)[None], self.arrays)[0])
 
     def projected(self, features: np.ndarray) -> np.ndarray:
-        """Return a photo with features (L, D) along the principal directions of the training photos (R,)."""
-        return projected(features.mean(axis=0, dtype=np.float32)[None], self.arrays)[0]
+        """Return photos with features (B, L, D) along the principal directions of the training photos (B, R)."""
+        return projected(features.mean(axis=1, dtype=np.float32), self.arrays)
 
     def is_familiar(self, features: np.ndarray) -> bool:
         """Tell whether a photo with features (L, D) is like those that the model learned from."""

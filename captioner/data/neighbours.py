@@ -11,7 +11,7 @@ of the photo a (R,) with a training photo b_j (R,), both along the principal dir
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -20,6 +20,9 @@ import numpy as np
 
 from captioner.config import ConsensusConfig
 from captioner.metrics.cider import Ngram
+
+BLOCK = 512
+"""Training photos that are compared at once."""
 
 WHOLE = 255
 """What stands for the weight 1 in the file."""
@@ -90,19 +93,33 @@ class Neighbours:
         return NgramWeights(self.arrays["common"], self.arrays["idf"])
 
     @cached_property
-    def _unit(self) -> np.ndarray:
-        """The training photos as vectors of length 1, float32 (N, R)."""
-        vectors = self.arrays["photos"].astype(np.float32)
-        lengths = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
-        return vectors / np.maximum(lengths, 1e-6)
+    def _lengths(self) -> np.ndarray:
+        """The lengths of the training photos' vectors, float32 (N,)."""
+        squares = [np.einsum("nr,nr->n", block, block) for block in self._blocks()]
+        return np.maximum(np.sqrt(np.concatenate(squares)), 1e-6)
 
-    def near(self, projected: np.ndarray) -> NgramWeights:
-        """Return the weights of the n-grams that the nearest training photos have.
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """Give the training photos as float32 (BLOCK, R), a few at a time, in the same memory: new memory costs more."""
+        photos = self.arrays["photos"]
+        memory = np.empty((min(BLOCK, len(photos)), photos.shape[1]), np.float32)
+        for start in range(0, len(photos), BLOCK):
+            block = memory[: len(photos) - start]
+            block[:] = photos[start : start + BLOCK]
+            yield block
+
+    def near(self, projected: np.ndarray) -> list[NgramWeights]:
+        """Return the weights of the n-grams that the nearest training photos have, for each photo.
 
         Args:
-            projected: the photo along the principal directions (R,).
+            projected: the photos along the principal directions (B, R).
         """
-        cosines = self._unit @ (projected / max(1e-6, float(np.linalg.norm(projected))))  # (N,)
+        lengths = np.maximum(np.sqrt(np.square(projected).sum(axis=1, keepdims=True)), 1e-6)
+        units = (projected / lengths).T  # (R, B)
+        cosines = np.concatenate([block @ units for block in self._blocks()]) / self._lengths[:, None]  # (N, B)
+        return [self._added_up(each) for each in cosines.T]
+
+    def _added_up(self, cosines: np.ndarray) -> NgramWeights:
+        """Return the weights of the n-grams of the training photos with the largest cosines (N,)."""
         count = min(self.config.neighbours, len(cosines))
         nearest = np.argpartition(-cosines, count - 1)[:count]
         nearest = nearest[np.lexsort((nearest, -cosines[nearest]))]

@@ -16,7 +16,7 @@ from PIL import Image
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.cores import available_cores, one_blas_thread
 from captioner.data.calibration import Calibration
-from captioner.data.neighbours import Neighbours
+from captioner.data.neighbours import Neighbours, NgramWeights
 from captioner.data.photo_process import PhotoOpener, shared_opener
 from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate, sample
@@ -291,15 +291,15 @@ class Captioner:
         """
         with one_blas_thread():
             found = generate(self.network, features, self.decoding, self._special)
-            return [self._chosen(*each) for each in zip(features, found, strict=True)]
+            if self.neighbours is None or self.calibration is None:
+                return found
+            near = self.neighbours.near(self.calibration.projected(features))
+            return [self._chosen(*each, self.neighbours) for each in zip(found, near, strict=True)]
 
-    def _chosen(self, features: np.ndarray, found: list[Hypothesis]) -> list[Hypothesis]:
-        """Put first what agrees with what people said of photos alike, where the model knows that."""
-        if self.neighbours is None or self.calibration is None:
-            return found
+    def _chosen(self, found: list[Hypothesis], near: NgramWeights, neighbours: Neighbours) -> list[Hypothesis]:
+        """Put first what agrees with what people said of similar photos."""
         words = [self.vocabulary.decode(each.tokens) for each in found]
-        near = self.neighbours.near(self.calibration.projected(features))
-        return by_consensus(found, agreements(words, near, self.neighbours), self.neighbours.config.weight)
+        return by_consensus(found, agreements(words, near, neighbours), neighbours.config.weight)
 
 
 def _is_photo(thing: object) -> TypeGuard[Photo]:

@@ -98,9 +98,8 @@ def choose_weight(
         references: what people said of them.
     """
     captions = [[vocabulary.decode(each.tokens) for each in beam] for beam in beams]
-    found = [
-        agreements(some, neighbours.near(photo), neighbours) for some, photo in zip(captions, projected, strict=True)
-    ]
+    near = neighbours.near(projected)
+    found = [agreements(*each, neighbours) for each in zip(captions, near, strict=True)]
     cider = CiderD(references)
     values = {}
     for weight in WEIGHTS:
@@ -131,7 +130,7 @@ def with_neighbours(
         return None
     chosen = []
     for row, beam in zip(split.rows, beams, strict=True):
-        near = neighbours.near(calibration.projected(np.asarray(split.features[row])))
+        (near,) = neighbours.near(calibration.projected(np.asarray(split.features[row])[None]))
         agreement = agreements([vocabulary.decode(each.tokens) for each in beam], near, neighbours)
         chosen.append(vocabulary.decode(by_consensus(beam, agreement, neighbours.config.weight)[0].tokens))
     return chosen

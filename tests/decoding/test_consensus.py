@@ -32,7 +32,7 @@ def neighbours(count: int, sharpness: float = 15.0, known: set[str] = WORDS) -> 
 def test_the_agreement_with_one_photo_is_its_mean_cosine():
     """It is CIDEr-D without the Gaussian; nothing is clipped where no word repeats."""
     known = neighbours(1)
-    near = known.near(np.array([10.0, 1.0]))  # the first photo
+    near = known.near(np.array([10.0, 1.0])[None])[0]  # the first photo
     cider = CiderD([[TRAINING[0][0]], [TRAINING[0][1]]], count_documents(TRAINING))
     said = TRAINING[0][0]
     lengths = math.exp(-((len(TRAINING[0][1]) - len(said)) ** 2) / (2 * 6.0**2))
@@ -43,7 +43,7 @@ def test_the_agreement_with_one_photo_is_its_mean_cosine():
 
 def test_a_caption_of_other_words_agrees_with_nothing():
     known = neighbours(1)
-    found = agreements([["cats", "fly"], [], TRAINING[1][0]], known.near(np.array([0.0, 1.0])), known)
+    found = agreements([["cats", "fly"], [], TRAINING[1][0]], known.near(np.array([0.0, 1.0])[None])[0], known)
 
     assert found[:2].tolist() == [0, 0]
     assert found[2] > 0.5
@@ -52,10 +52,10 @@ def test_a_caption_of_other_words_agrees_with_nothing():
 def test_the_nearer_photo_counts_more():
     """Of two photos with cosines 1 and c, each counts as softmax(sharpness * cosine) says."""
     known = neighbours(2, sharpness=4.0)
-    near = known.near(np.array([1.0, 0.1]))
+    near = known.near(np.array([1.0, 0.1])[None])[0]
     first, second = PLACES[0] / np.linalg.norm(PLACES[0]), PLACES[3] / np.linalg.norm(PLACES[3])
     share = 1 / (1 + math.exp(4 * (first @ second - 1)))
-    single = neighbours(1).near(PLACES[0]), neighbours(1).near(PLACES[3])
+    single = neighbours(1).near(PLACES[[0]])[0], neighbours(1).near(PLACES[[3]])[0]
     runs, sleeps = ngram_keys([("runs",)]), ngram_keys([("sleeps",)])
 
     assert near.of(runs)[0] == pytest.approx(share * single[0].of(runs)[0], rel=0.02)
@@ -64,7 +64,7 @@ def test_the_nearer_photo_counts_more():
 
 def test_words_that_the_model_cannot_say_are_not_kept():
     known = neighbours(1, known=WORDS - {"runs"})
-    assert known.near(PLACES[0]).of(ngram_keys([("runs",), ("dog", "runs"), ("dog",)])).astype(bool).tolist() == [
+    assert known.near(PLACES[[0]])[0].of(ngram_keys([("runs",), ("dog", "runs"), ("dog",)])).astype(bool).tolist() == [
         *(False, False, True),
     ]
 
