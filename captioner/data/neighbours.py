@@ -99,7 +99,7 @@ class Neighbours:
         return np.maximum(np.sqrt(np.concatenate(squares)), 1e-6)
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        """Give the training photos as float32 (BLOCK, R), a few at a time, in the same memory: new memory costs more."""
+        """Give the training photos as float32 (BLOCK, R), a few at a time in the same memory: new memory costs more."""
         photos = self.arrays["photos"]
         memory = np.empty((min(BLOCK, len(photos)), photos.shape[1]), np.float32)
         for start in range(0, len(photos), BLOCK):
