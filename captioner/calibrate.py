@@ -1,7 +1,7 @@
 """Teach a model what it can know beside its networks: its neighbours among the training photos, and its own doubt."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from captioner.data.model_directory import CALIBRATION, CaptionerDirectory
 from captioner.data.neighbours import Neighbours
 from captioner.data.photos import PhotoError
 from captioner.decoding.captions import generate
-from captioner.decoding.consensus import agreements, by_consensus
+from captioner.decoding.consensus import chosen
 from captioner.decoding.hypothesis import Hypothesis, length_normalised
 from captioner.errors import CaptionerError
 from captioner.library import Captioner
@@ -70,9 +70,10 @@ def calibrate(directory: Path, dataset: CaptionDataset, encoder_weights: str) ->
     searched = _read_dev(captioner, dev)
     numbers = np.linspace(0, len(train) - 1, min(MOST_PHOTOS, len(train))).round().astype(int)
     known = _read_train(captioner, [train[number] for number in numbers])
-    neighbours, beams = _with_neighbours(known, searched, captioner.vocabulary)
+    directions = principal_directions(known.means)
+    neighbours, beams = _with_neighbours(known, searched, directions, captioner.vocabulary)
     captions = _judged(beams, searched.captions, captioner)
-    calibration = fit_calibration(known.means, searched.means, captions)
+    calibration = fit_calibration(directions, searched.means, captions)
     CaptionerDirectory.read(directory).calibrate(calibration, neighbours)
     return True
 
@@ -157,10 +158,9 @@ def _read_dev(captioner: Captioner, examples: Sequence[Example]) -> _Photos:
 
 
 def _with_neighbours(
-    train: _Photos, dev: _Photos, vocabulary: Vocabulary
+    train: _Photos, dev: _Photos, directions: Mapping[str, np.ndarray], vocabulary: Vocabulary
 ) -> tuple[Neighbours | None, Sequence[Sequence[Hypothesis]]]:
     """Return the neighbours, where these make captions of dev better, and the captions that are chosen with them."""
-    directions = principal_directions(train.means)
     places = projected(dev.means, directions)
     made = make_neighbours(train.captions, projected(train.means, directions), set(vocabulary.tokens))
     weight = choose_weight(made, dev.beams, places, vocabulary, dev.captions)
@@ -168,11 +168,8 @@ def _with_neighbours(
         log.info("captions of similar training photos do not help, so they are left out")
         return None, dev.beams
     neighbours = Neighbours(replace(made.config, weight=weight), made.arrays)
-    chosen = []
-    for beam, near in zip(dev.beams, neighbours.near(places), strict=True):
-        words = [vocabulary.decode(each.tokens) for each in beam]
-        chosen.append(by_consensus(beam, agreements(words, near, neighbours), weight))
-    return neighbours, chosen
+    found = zip(dev.beams, neighbours.near(places), strict=True)
+    return neighbours, [chosen(*each, neighbours, vocabulary) for each in found]
 
 
 def _judged(

@@ -17,6 +17,7 @@ import numpy as np
 from captioner.data.neighbours import Neighbours, NgramWeights, ngram_keys
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.metrics.cider import ORDERS, ngrams_of
+from captioner.text import Vocabulary
 
 
 def agreements(captions: Sequence[Sequence[str]], near: NgramWeights, known: Neighbours) -> np.ndarray:
@@ -30,6 +31,14 @@ def agreements(captions: Sequence[Sequence[str]], near: NgramWeights, known: Nei
     dots = np.bincount(group, tfidf * near.of(keys), len(counts))
     cosines = np.divide(dots, norms, out=np.zeros(len(counts)), where=norms > 0)
     return cosines.reshape(-1, len(ORDERS)).mean(axis=1)
+
+
+def chosen(
+    hypotheses: Sequence[Hypothesis], near: NgramWeights, known: Neighbours, vocabulary: Vocabulary
+) -> list[Hypothesis]:
+    """Return what a search found for a photo, best first by score and agreement with the n-grams `near` it."""
+    words = [vocabulary.decode(each.tokens) for each in hypotheses]
+    return by_consensus(hypotheses, agreements(words, near, known), known.config.weight)
 
 
 def by_consensus(hypotheses: Sequence[Hypothesis], agreement: np.ndarray, weight: float) -> list[Hypothesis]:

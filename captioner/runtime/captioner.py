@@ -16,11 +16,11 @@ from PIL import Image
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.cores import available_cores, one_blas_thread
 from captioner.data.calibration import Calibration
-from captioner.data.neighbours import Neighbours, NgramWeights
+from captioner.data.neighbours import Neighbours
 from captioner.data.photo_process import PhotoOpener, shared_opener
 from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate, sample
-from captioner.decoding.consensus import agreements, by_consensus
+from captioner.decoding.consensus import chosen
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.decoding.wording import worded
 from captioner.prefetch import prefetch_map
@@ -294,12 +294,7 @@ class Captioner:
             if self.neighbours is None or self.calibration is None:
                 return found
             near = self.neighbours.near(self.calibration.projected(features))
-            return [self._chosen(*each, self.neighbours) for each in zip(found, near, strict=True)]
-
-    def _chosen(self, found: list[Hypothesis], near: NgramWeights, neighbours: Neighbours) -> list[Hypothesis]:
-        """Put first what agrees with what people said of similar photos."""
-        words = [self.vocabulary.decode(each.tokens) for each in found]
-        return by_consensus(found, agreements(words, near, neighbours), neighbours.config.weight)
+            return [chosen(*each, self.neighbours, self.vocabulary) for each in zip(found, near, strict=True)]
 
 
 def _is_photo(thing: object) -> TypeGuard[Photo]:

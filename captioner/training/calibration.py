@@ -1,5 +1,6 @@
 """Fit what a model knows of its own doubt (`captioner.data.calibration`) to photos of the training and of dev."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,16 +44,16 @@ class DevCaptions:
     length_penalty: float
 
 
-def fit_calibration(train: np.ndarray, dev: np.ndarray, captions: DevCaptions) -> Calibration:
+def fit_calibration(directions: Mapping[str, np.ndarray], dev: np.ndarray, captions: DevCaptions) -> Calibration:
     """Fit confidence and familiarity.
 
     Args:
-        train: the means of the training photos' features over the grid, float32 (M, D).
-        dev: those of dev (N, D).
+        directions: of the training photos, as `principal_directions` gives them.
+        dev: the means of the dev photos' features over the grid, float32 (N, D).
         captions: of the same dev photos.
     """
     scores, shares = fit_table(captions.scores, captions.shares)
-    arrays = {"scores": scores, "shares": shares, **principal_directions(train)}
+    arrays = {"scores": scores, "shares": shares, **directions}
     confidence = np.interp(captions.scores, scores, shares)
     config = CalibrationConfig(
         sure=SURE,

@@ -122,7 +122,7 @@ def _scores(model: ModelConfig, metrics: dict[str, Any]) -> str:
     )
     int8 = metrics.get("int8")
     in_int8 = (
-        f"With the encoder in int8, as `predict` has it, BLEU-4 is {int8['bleu4']:.1f} and CIDEr-D "
+        f"With the encoder in int8, and the network alone, BLEU-4 is {int8['bleu4']:.1f} and CIDEr-D "
         f"{int8['cider']:.1f}.\n\n"
         if int8
         else ""

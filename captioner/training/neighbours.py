@@ -11,7 +11,7 @@ import numpy as np
 from captioner.config import ConsensusConfig
 from captioner.data.model_directory import CaptionerDirectory
 from captioner.data.neighbours import WHOLE, Neighbours, ngram_keys
-from captioner.decoding.consensus import agreements, by_consensus
+from captioner.decoding.consensus import agreements, by_consensus, chosen
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.metrics.bleu import bleu_counts, bleu_of
 from captioner.metrics.cider import CiderD, DocumentFrequency, Ngram, count_documents, ngrams_of
@@ -128,9 +128,8 @@ def with_neighbours(
     neighbours, calibration = model.neighbours(), model.calibration()
     if neighbours is None or calibration is None:
         return None
-    chosen = []
+    captions = []
     for row, beam in zip(split.rows, beams, strict=True):
         (near,) = neighbours.near(calibration.projected(np.asarray(split.features[row])[None]))
-        agreement = agreements([vocabulary.decode(each.tokens) for each in beam], near, neighbours)
-        chosen.append(vocabulary.decode(by_consensus(beam, agreement, neighbours.config.weight)[0].tokens))
-    return chosen
+        captions.append(vocabulary.decode(chosen(beam, near, neighbours, vocabulary)[0].tokens))
+    return captions

@@ -62,7 +62,9 @@ def test_one_of_twenty_dev_photos_is_unfamiliar_and_one_of_ten_doubtful() -> Non
 
 def test_no_guess_is_in_the_surer_half_of_dev() -> None:
     scores = RANDOM.standard_normal(400)
-    known = fit_calibration(TRAIN, DEV, DevCaptions(scores, 0.1 + 0.02 * scores, 0.0))  # 0.5 is out of reach
+    known = fit_calibration(
+        principal_directions(TRAIN), DEV, DevCaptions(scores, 0.1 + 0.02 * scores, 0.0)
+    )  # 0.5 is out of reach
 
     assert known.config.guess == pytest.approx(np.median([known.confidence(each, 1) for each in scores]))
 
@@ -102,4 +104,6 @@ DEV = RANDOM.standard_normal((400, 16))
 
 def _calibration() -> tuple[Calibration, np.ndarray]:
     scores = RANDOM.uniform(-2, 0, 400)
-    return fit_calibration(TRAIN, DEV, DevCaptions(scores, np.clip(1 + scores / 2, 0, 1), 0.7)), scores
+    return fit_calibration(
+        principal_directions(TRAIN), DEV, DevCaptions(scores, np.clip(1 + scores / 2, 0, 1), 0.7)
+    ), scores

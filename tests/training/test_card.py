@@ -210,7 +210,7 @@ def test_what_made_it_is_told_where_it_is_known(tmp_path):
     settings = {"init_from": "models/zero", "teachers": ["models/one", "models/zero"]}
     card = written(tmp_path / "mine", versions=made, int8={"bleu4": 20.14, "cider": 51.96}, settings=settings)
     assert "captioner 1.2, Keras 3.0, TensorFlow 2.0 and Python 3.11.1 on 2 processor cores." in card
-    assert "With the encoder in int8, as `predict` has it, BLEU-4 is 20.1 and CIDEr-D 52.0." in card
+    assert "With the encoder in int8, and the network alone, BLEU-4 is 20.1 and CIDEr-D 52.0." in card
     assert "The training builds on `zero`, `one`, which must be there." in card
     assert "on 1 processor core. With" in written(tmp_path / "mine", versions=made | {"cores": 1})
     card = written(tmp_path / "mine", recipe="recipes/mine.toml", settings=settings)
