@@ -404,6 +404,15 @@ class CharTrainingConfig:
         choices=("90/10", "90/5/5"),
         group=CHARACTERS,
     )
+    temperature_share: float = setting(
+        0.02,
+        "share of the training text that is left out, at its end, to fit the temperature of the probabilities on; 0 "
+        "fits none",
+        ge=0.0,
+        le=0.5,
+        group=CHARACTERS,
+        absent=0.0,
+    )
     learning_rate: float = like(TrainingConfig, "learning_rate", 2e-3)
     warmup_steps: int = like(TrainingConfig, "warmup_steps", 100)
     weight_decay: float = like(TrainingConfig, "weight_decay", 0.01)

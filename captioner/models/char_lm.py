@@ -76,6 +76,11 @@ class CharModel(keras.Model):
         """
         self.output_projection.bias.assign(np.log((counts + 1.0) / (counts + 1.0).sum()))
 
+    def divide_logits(self, temperature: float) -> None:
+        """Make the output layer give logits / temperature."""
+        for weight in self.output_projection.weights:
+            weight.assign(weight / temperature)
+
     def named_weights(self) -> dict[str, np.ndarray]:
         """Return all weights by the names of layer and weight, such as `cell_1/kernel`."""
         return {"/".join(each.path.split("/")[-2:]): ops.convert_to_numpy(each) for each in self.weights}

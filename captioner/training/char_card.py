@@ -105,10 +105,19 @@ def _training(training: CharTrainingConfig, metrics: dict[str, Any]) -> str:
         f"from window to window; {training.batch_size} streams; AdamW at {training.learning_rate:g} with up to "
         f"{training.warmup_steps} warm-up steps and cosine decay, weight decay {training.weight_decay:g}, gradient "
         f"norm cut at {training.clip_norm:g}, moving average of the weights {training.ema_momentum:g}, "
-        f"{training.precision}, seed {training.seed}. Best epoch {metrics['best_epoch']} of {metrics['epochs']}; "
-        f"{metrics['training_seconds'] / 60:.0f} minutes.",
+        f"{training.precision}, seed {training.seed}. {_temperature(metrics)}Best epoch {metrics['best_epoch']} of "
+        f"{metrics['epochs']}; {metrics['training_seconds'] / 60:.0f} minutes.",
         "  ",
     )
+
+
+def _temperature(metrics: dict[str, Any]) -> str:
+    """Say what the logits were divided by."""
+    temperature = metrics.get("temperature", 1.0)
+    if temperature == 1:
+        return ""
+    share = metrics["settings"]["temperature_share"]
+    return f"The last {share:.0%} of the training part set the temperature {temperature:.3f} of the probabilities. "
 
 
 def write_char_card(

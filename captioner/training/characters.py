@@ -27,6 +27,7 @@ from captioner.training.loop import Stage
 from captioner.training.precision import choose_precision
 from captioner.training.run import Training, TrainingRun
 from captioner.training.stages.char_lm import CharLM, EncodedText
+from captioner.training.temperature import left_out
 from captioner.training.text_windows import TextWindows
 from captioner.training.versions import versions
 
@@ -97,8 +98,9 @@ class CharTraining(Training):
         training, self.parts = self.config.training, self.config.parts()
         vocabulary = CharacterVocabulary.build(self.parts["train"])
         train, validation = (vocabulary.encode(self.parts[name]) for name in ("train", "validation"))
-        windows = TextWindows(train, training.batch_size, training.sequence_length)
-        self.text = EncodedText(vocabulary, windows, validation)
+        learned = len(train) - left_out(len(train), training.temperature_share, len(vocabulary))
+        windows = TextWindows(train[:learned], training.batch_size, training.sequence_length)
+        self.text = EncodedText(vocabulary, windows, validation, train[learned:])
 
     def stages(self, run: TrainingRun) -> Iterator[tuple[str, Stage]]:
         """Yield the only stage."""
@@ -107,8 +109,10 @@ class CharTraining(Training):
         self.model = replace(self.config.model, vocabulary_size=characters)
         self.unknown = int((text.validation == text.vocabulary.unknown).sum())
         log.info(
-            "%d characters to train on, %d to validate on, %d different%s",
-            *(len(train), len(text.validation), characters - 2),
+            "%d characters to train on%s, %d to validate on, %d different%s",
+            len(train),
+            f", {len(text.left_out)} to fit the temperature" if len(text.left_out) else "",
+            *(len(text.validation), characters - 2),
             f"; {self.unknown} of the validation text are not among them and count as <unk>" if self.unknown else "",
         )
         keras.utils.set_random_seed(training.seed)
@@ -148,6 +152,7 @@ class CharTraining(Training):
             **scores["validation"],
             "split": training.split,
             "unknown_characters": self.unknown,
+            "temperature": progress.history[progress.best_epoch - 1].get("temperature", 1.0),
             **({"test": scores["test"]} if "test" in scores else {}),
             "best_epoch": progress.best_epoch,
             "epochs": progress.epoch,

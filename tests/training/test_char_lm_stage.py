@@ -36,7 +36,7 @@ def train(tmp_path):
         keras.utils.set_random_seed(config.seed)
         network = CharModel(CharModelConfig("rnn", 1, 8, 6, 0.2, True, len(vocabulary)))
         windows = TextWindows(tokens[:550], config.batch_size, config.sequence_length)
-        stage = CharLM(network, EncodedText(vocabulary, windows, tokens[550:]), config, Profile())
+        stage = CharLM(network, EncodedText(vocabulary, windows, tokens[550:], tokens[:0]), config, Profile())
         return network, run_stage(stage, Checkpoint(tmp_path / name, {}), Profile())
 
     return run

@@ -3,6 +3,7 @@ import json
 from dataclasses import replace
 
 import keras
+import numpy as np
 import pytest
 
 from captioner.config import CharModelConfig, CharTrainingConfig
@@ -14,6 +15,7 @@ from captioner.runtime.char_lm import LanguageModel
 from captioner.training.characters import CharRun, CharTraining
 from captioner.training.run import train
 from captioner.training.stages import char_lm
+from captioner.training.temperature import fit_temperature
 
 KOREAN = "나랏말싸미 듕귁에 달아 문자와로 서르 사맛디 아니할쎄\r\n이런 전차로 어린 백성이 니르고져 홇 배 이셔도\r\n" * 8
 MODEL = CharModelConfig("rnn", 1, 8, 6, 0.1)
@@ -130,6 +132,26 @@ def test_a_third_part_is_a_test_text_that_had_no_say(run):
     assert metrics["test"] == likelihood(model.surprisals(KOREAN[len(KOREAN) * 95 // 100 :]))
     assert metrics["characters"] == len(KOREAN) * 95 // 100 - len(KOREAN) * 90 // 100
     assert "| test, " in (run.output / "README.md").read_text()
+
+
+def test_the_temperature_is_fitted_on_the_end_of_the_training_part_and_folded_in(run, caplog):
+    text = KOREAN * 12
+    training = replace(TRAINING, temperature_share=0.1)
+    metrics = train(CharTraining(replace(run, corpus=Corpus("text", text), training=training)))
+    part = text[: len(text) * 90 // 100]
+    end = part[len(part) - len(part) // 10 :]
+    assert caplog.messages[0].startswith(f"{len(part) - len(end)} characters to train on, {len(end)} to fit the temper")
+    with (run.output / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert metrics["temperature"] == pytest.approx(float(rows[metrics["best_epoch"] - 1]["temperature"]))
+    assert metrics["temperature"] != 1
+
+    model = LanguageModel.load(run.output)
+    tokens = model.vocabulary.encode(end).astype(int)
+    read = np.concatenate([[model.vocabulary.start], tokens[:-1]])
+    log_probs, _ = model.network(read[None], model.network.initial_states(1))
+    assert fit_temperature(log_probs[0], tokens) == pytest.approx(1, abs=0.01)  # streams read it in the training
+    assert "temperature" in (run.output / "README.md").read_text()
 
 
 def test_what_only_the_validation_text_has_counts_as_unknown(run, caplog):

@@ -18,6 +18,7 @@ from captioner.training.precision import in_float32
 from captioner.training.profile import Profile
 from captioner.training.shards import shard_bounds
 from captioner.training.step import Batch, Objective, States, Step
+from captioner.training.temperature import fit_temperature
 from captioner.training.text_windows import TextWindows, validation_windows
 
 SAMPLE_LENGTH, SAMPLE_TEMPERATURE = 72, 0.7
@@ -71,11 +72,13 @@ class EncodedText:
         vocabulary: its characters.
         train: the windows that are learned.
         validation: the held-out part (N,).
+        left_out: the end of the training part, which the temperature is fitted on (M,); empty where none is fitted.
     """
 
     vocabulary: CharacterVocabulary
     train: TextWindows
     validation: np.ndarray
+    left_out: np.ndarray
 
 
 class CharLM(Stage):
@@ -110,14 +113,33 @@ class CharLM(Stage):
         return {"nats_per_char": mean_loss(self.step, windows, on_batch)}
 
     def evaluate(self) -> tuple[Row, list[str]]:
-        """Return the loss on the validation text, and some text that the model writes."""
+        """Fold the temperature into `scored`; return its loss on the validation text, and some text that it writes."""
+        temperature = {}
+        if len(self.text.left_out):
+            with self.profile.phase("fit the temperature"):
+                temperature["temperature"] = self._temperature()
+            self.scored.divide_logits(temperature["temperature"])
         windows = validation_windows(self.text.validation, self.training.sequence_length)
-        figures = {"validation_nats_per_char": mean_loss(self.measure, windows)}
+        figures = {"validation_nats_per_char": mean_loss(self.measure, windows), **temperature}
         with self.profile.phase("write a sample"):
-            model = LanguageModel(self.text.vocabulary, CharNetwork(self.scored.config, self.scored.named_weights()))
+            model = LanguageModel(self.text.vocabulary, self._in_numpy())
             rng = np.random.default_rng(self.training.seed)
             sample = "".join(model.generate("", SAMPLE_LENGTH, SAMPLE_TEMPERATURE, rng=rng))
         return figures, [repr(sample)]
+
+    def _in_numpy(self) -> CharNetwork:
+        return CharNetwork(self.scored.config, self.scored.named_weights())
+
+    def _temperature(self) -> float:
+        """Return the temperature that fits the text left out best."""
+        network, states = self._in_numpy(), None
+        log_probs, targets = [], []
+        for window in validation_windows(self.text.left_out, self.training.sequence_length):
+            read, states = network(window["inputs"], states or network.initial_states(len(window["inputs"])))
+            counted = window["targets"] >= 0  # (B, T)
+            log_probs.append(read[counted])
+            targets.append(window["targets"][counted])
+        return fit_temperature(np.concatenate(log_probs), np.concatenate(targets))
 
     def quality(self, row: Row) -> tuple[float, ...]:
         """Compare by the loss on the validation text."""
