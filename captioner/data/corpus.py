@@ -2,14 +2,22 @@
 
 import codecs
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import IO
 
-from captioner.data.encoding import decoded
+from captioner.data.encoding import PIECE, decoded_pieces
 from captioner.data.flickr8k import HOME, find_or_download
 from captioner.data.formats import read_dataset
 from captioner.errors import CaptionerError
+from captioner.files import naming
+
+PIPE_IN_MEMORY = 1 << 24
+"""Bytes of a pipe that are kept in memory; a longer one goes to the disk."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +38,85 @@ class Corpus:
         return [self.text[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
 
+class TextFile:
+    """A file in UTF-8, open to be read in pieces, as often as one likes; a context manager.
+
+    A pipe can be read but once, so it is first copied to a temporary file, which goes when this one is closed.
+
+    Args:
+        path: the file.
+
+    Raises:
+        CaptionerError: on entering, where the file is missing or unreadable.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __enter__(self) -> "TextFile":
+        with self._reading():
+            self._file: IO[bytes] = self.path.open("rb")
+        try:
+            if not self._file.seekable():
+                self._file = self._copied(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def pieces(self) -> Iterator[str]:
+        """Yield the text from its beginning, in pieces of up to `encoding.PIECE` characters, none of them empty.
+
+        Line ends and the forms of letters stay as they are, a byte order mark goes.
+
+        Raises:
+            CaptionerError: the file cannot be read, or is not UTF-8.
+        """
+        with self._reading():
+            self._file.seek(0)
+            if self._file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                raise CaptionerError(
+                    f"the text {self.path} is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8 {self.path} "
+                    "> utf8.txt"
+                )
+            yield from decoded_pieces(self._file, self.path, "the text ")
+
+    def _copied(self, pipe: IO[bytes]) -> IO[bytes]:
+        copy = tempfile.SpooledTemporaryFile(PIPE_IN_MEMORY)
+        try:
+            with pipe, naming(Path(tempfile.gettempdir())):
+                while raw := self._read(pipe):
+                    copy.write(raw)
+        except BaseException:
+            copy.close()
+            raise
+        return copy
+
+    def _read(self, pipe: IO[bytes]) -> bytes:
+        with self._reading():
+            return pipe.read(PIECE)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CaptionerError(f"cannot read the text {self.path}: {error.strerror}; name a file in UTF-8") from error
+
+
 def read_text_file(path: str | Path) -> str:
     """Read a file in UTF-8; line ends and the forms of letters stay as they are, a byte order mark goes.
 
     Raises:
         CaptionerError: the file is missing or unreadable, or not UTF-8.
     """
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise CaptionerError(f"cannot read the text {path}: {error.strerror}; name a file in UTF-8") from error
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise CaptionerError(
-            f"the text {path} is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8 {path} > utf8.txt"
-        )
-    return decoded(raw, path, "the text ")
+    with TextFile(path) as file:
+        return "".join(file.pieces())
 
 
 def read_corpus(path: str | Path) -> Corpus:

@@ -1,11 +1,16 @@
 """Which encoding a text is in that is not UTF-8: a guess, and how to make UTF-8 of it."""
 
 import codecs
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 from captioner.data.data_issues import printable
 from captioner.errors import CaptionerError
+
+PIECE = 1 << 20
+"""Bytes of a file that are decoded together."""
 
 SAMPLE = 1 << 15
 """Bytes that are looked at for a guess; more make it no better, and take long in odd files."""
@@ -51,57 +56,90 @@ def decoded(raw: bytes, path: Path, what: str = "") -> str:
     Raises:
         CaptionerError: it is in another encoding; the message names the likeliest, and how to convert the file.
     """
-    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # the first begins as UTF-16 does
+    return "".join(decoded_pieces(BytesIO(raw), path, what))
+
+
+def decoded_pieces(file: IO[bytes], path: Path, what: str = "", size: int = PIECE) -> Iterator[str]:
+    """Yield the text of a file as `decoded` returns it, in pieces of `size` bytes, of which none is empty.
+
+    A character whose bytes lie in two pieces belongs to the second.
+
+    Args:
+        file: open and seekable, since it is read again for the message.
+        path: the file, for the message.
+        what: how to call it there.
+        size: bytes that are read together.
+
+    Raises:
+        CaptionerError: as `decoded`, when the place is reached.
+    """
+    file.seek(0)
+    head = file.read(1024)
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # the first begins as UTF-16 does
         raise CaptionerError(f"{what}{path} is UTF-32, expected UTF-8; {_remedy('UTF-32', path)}")
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _strictly(raw, "utf-16", path, what)
-    if _looks_like_utf_16(raw):
+    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    if encoding == "utf-8" and _looks_like_utf_16(head):
         raise CaptionerError(
             f"{what}{path} is UTF-16 without a byte order mark, expected UTF-8; {_remedy('UTF-16', path)}"
         )
-    return _strictly(raw, "utf-8-sig", path, what)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    place = file.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
+    raw = b"-"
+    while raw:
+        raw = file.read(size)
+        waiting, _ = decoder.getstate()  # the first bytes of a character that the piece before ended in
+        try:
+            text = decoder.decode(raw, final=not raw)
+        except UnicodeDecodeError as error:
+            byte, start = error.object[error.start], place - len(waiting) + error.start
+            found = f"(byte 0x{byte:02x} at position {start}) in line {_newlines(file, start) + 1}"
+            file.seek(0)
+            raise _not_decoded(file, encoding, path, f"{what}{path} is not {encoding.upper()} {found}") from error
+        place += len(raw)
+        if text:
+            yield text
 
 
-def _strictly(raw: bytes, encoding: str, path: Path, what: str) -> str:
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        name = "UTF-16" if encoding == "utf-16" else "UTF-8"
-        byte, line = raw[error.start], raw.count(b"\n", 0, error.start) + 1
-        found = f"{what}{path} is not {name} (byte 0x{byte:02x} at position {error.start}) in line {line}"
-        if name == "UTF-16":
-            raise CaptionerError(f"{found}, though it begins so; save it again as UTF-8") from error
-        whole, broken, examples = _lines_beyond_ascii(raw)
-        if whole > broken:
-            numbers = ", ".join(str(number) for number, _ in examples[:5]) + (", ..." if broken > 5 else "")
-            raise CaptionerError(
-                f"{found}, while {whole} other lines are; mend what is damaged, line {numbers}"
-            ) from error
-        guess = _guess(examples)
-        if not guess:
-            raise CaptionerError(
-                f"{found}, nor in any encoding that could be guessed; {_remedy('ENCODING', path)}"
-            ) from error
-        example = printable(" ".join(examples[0][1].decode(guess, errors="replace").split()))
-        raise CaptionerError(
-            f'{found}; it looks like {ENCODINGS[guess]} ({guess}), in which the line reads "{example}". If that is '
-            f"right, {_remedy(guess.upper().replace('_', '-'), path)}"
-        ) from error
+def _not_decoded(file: IO[bytes], encoding: str, path: Path, found: str) -> CaptionerError:
+    """Return the error that goes on from what was `found` where, with a guess from the lines of the file."""
+    if encoding == "utf-16":
+        return CaptionerError(f"{found}, though it begins so; save it again as UTF-8")
+    whole, broken, examples = _lines_beyond_ascii(file)
+    if whole > broken:
+        numbers = ", ".join(str(number) for number, _ in examples[:5]) + (", ..." if broken > 5 else "")
+        return CaptionerError(f"{found}, while {whole} other lines are; mend what is damaged, line {numbers}")
+    guess = _guess(examples)
+    if not guess:
+        return CaptionerError(f"{found}, nor in any encoding that could be guessed; {_remedy('ENCODING', path)}")
+    example = printable(" ".join(examples[0][1].decode(guess, errors="replace").split()))
+    return CaptionerError(
+        f'{found}; it looks like {ENCODINGS[guess]} ({guess}), in which the line reads "{example}". If that is '
+        f"right, {_remedy(guess.upper().replace('_', '-'), path)}"
+    )
 
 
-def _looks_like_utf_16(raw: bytes) -> bool:
+def _newlines(file: IO[bytes], end: int) -> int:
+    """Count the line ends in the first `end` bytes."""
+    file.seek(0)
+    count = 0
+    while end > 0 and (raw := file.read(min(PIECE, end))):
+        count += raw.count(b"\n")
+        end -= len(raw)
+    return count
+
+
+def _looks_like_utf_16(head: bytes) -> bool:
     """Return whether every other byte of the beginning is 0, which text in ASCII letters has in UTF-16 alone."""
-    head = raw[:1024]
     return len(head) >= 8 and any(
         head[first::2].count(0) >= 0.9 * len(head[first::2]) and 0 not in head[1 - first :: 2] for first in (0, 1)
     )
 
 
-def _lines_beyond_ascii(raw: bytes) -> tuple[int, int, list[tuple[int, bytes]]]:
+def _lines_beyond_ascii(file: IO[bytes]) -> tuple[int, int, list[tuple[int, bytes]]]:
     """Return how many lines beyond ASCII are UTF-8 and how many are not, and the first of the latter by number."""
     whole = broken = 0
     examples: list[tuple[int, bytes]] = []
-    for number, line in enumerate(BytesIO(raw), start=1):
+    for number, line in enumerate(file, start=1):
         if line.isascii():
             continue
         try:
