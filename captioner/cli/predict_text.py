@@ -2,8 +2,9 @@
 
 import argparse
 import json
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from captioner.cli.arguments import add_setting
 from captioner.cli.main import note
@@ -17,12 +18,15 @@ from captioner.progress import progress_bar
 from captioner.setting import settings_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from captioner.data.corpus import TextFile
     from captioner.runtime.char_lm import LanguageModel
+    from captioner.text import CharacterVocabulary
 
-TEXT_OPTIONS = ("prompt", "suggest", "score", "surprise", *settings_of(GenerationConfig))
+TEXT_OPTIONS = ("prompt", "suggest", "score", "adapt", "surprise", *settings_of(GenerationConfig))
 """What only language models have."""
+MOST_NAMED = 10
+"""Unknown characters of a text that are named; a book in another script has thousands."""
+
 GENERATION_OPTIONS = (*settings_of(GenerationConfig), *settings_of(SamplingConfig))
 
 
@@ -41,7 +45,17 @@ def add_text(parser: argparse.ArgumentParser) -> None:
         help="instead, print the N most likely continuations up to the next space",
     )
     group.add_argument(
-        "--score", metavar="FILE", type=Path, help="print how likely this text is (also as --format json)"
+        "--score",
+        metavar="FILE",
+        type=Path,
+        help="print how likely this text is (also as --format json); it may be of any length",
+    )
+    group.add_argument(
+        "--adapt",
+        action="store_true",
+        help="with --score: let the model adapt to the text while it reads. Each character is then predicted from what "
+        "the network expects and from what followed the same last characters earlier in this text, so that names and "
+        "phrases surprise but once. Nothing is kept afterwards. Do not compare the result with scores without --adapt",
     )
     group.add_argument(
         "--surprise",
@@ -68,7 +82,10 @@ def run_text(arguments: argparse.Namespace, file: IO[str]) -> int:
     else:
         text = _generate(model, prompt, arguments, file)
     if arguments.surprise:
-        _write_page(arguments.surprise, text, _surprisals(model, text))
+        from captioner.cli.surprisal import surprisal_page
+
+        with _progress(len(text)) as bar:
+            write_text(arguments.surprise, surprisal_page(text, model.surprisals(text, bar.update)))
     return 0
 
 
@@ -81,6 +98,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--prompt and --score are two requests; give one at a time")
     if arguments.score is not None and arguments.suggest is not None:
         raise UsageError("--suggest goes with --prompt, not with --score")
+    if arguments.adapt and arguments.score is None:
+        raise UsageError("--adapt says how --score reads a text; it does not go with --prompt")
     if generation and (arguments.score is not None or arguments.suggest is not None):
         raise UsageError(f"{generation}: only for writing text: with --prompt and without --suggest")
     if arguments.format == "csv":
@@ -157,36 +176,55 @@ def _suggest(model: "LanguageModel", prompt: str, arguments: argparse.Namespace,
 
 
 def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str]) -> None:
-    from captioner.data.corpus import read_text_file
-    from captioner.metrics.likelihood import likelihood
+    """Read the text twice, in pieces: what is wrong with it is told before the long work begins."""
+    from captioner.cli.surprisal import written_page
+    from captioner.data.corpus import TextFile
+    from captioner.metrics.likelihood import RunningLikelihood
 
-    text = read_text_file(arguments.score)
-    if not text:
-        raise CaptionerError(f"the text {arguments.score} is empty; there is nothing to score")
-    unknown = model.vocabulary.unknown_in(text)
-    if unknown:
-        some = ", ".join(repr(character) for character in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
-        note(f"{arguments.score}: the model does not know {some}; scored as <unk>")
-    surprisals = _surprisals(model, text)
-    scores = likelihood(surprisals)
-    if arguments.surprise:
-        _write_page(arguments.surprise, text, surprisals)
+    likelihood = RunningLikelihood()
+    with TextFile(arguments.score) as text, ExitStack() as open_page:
+        length = _looked_through(text, model.vocabulary)
+        page = (
+            open_page.enter_context(written_page(arguments.surprise, arguments.adapt)) if arguments.surprise else None
+        )
+        with _progress(length) as bar:
+            for characters, surprisals in model.stream_surprisals(text.pieces(), arguments.adapt):
+                likelihood.add(surprisals)
+                if page:
+                    page.add(characters, surprisals)
+                bar.update(len(characters))
+    scores = likelihood.scores()
     if arguments.format == "json":
-        file.write(json.dumps(scores) + "\n")
+        file.write(json.dumps(({"adapted": True} if arguments.adapt else {}) | scores) + "\n")
         return
+    if arguments.adapt:
+        file.write("adapted to the text while reading it\n")
     for key, value in scores.items():
         file.write(f"{key.replace('_', ' '):<15}  {value if isinstance(value, int) else f'{value:.4f}'}\n")
 
 
-def _write_page(path: Path, text: str, surprisals: "np.ndarray") -> None:
-    from captioner.cli.surprisal import surprisal_page
+def _looked_through(text: "TextFile", vocabulary: "CharacterVocabulary") -> int:
+    """Return the number of characters, and tell of the first that the model does not know.
 
-    write_text(path, surprisal_page(text, surprisals))
+    Raises:
+        CaptionerError: the text is empty, or not UTF-8.
+    """
+    length = 0
+    unknown: dict[str, None] = {}
+    for piece in text.pieces():
+        length += len(piece)
+        if len(unknown) <= MOST_NAMED:
+            unknown |= dict.fromkeys(vocabulary.unknown_in(piece))
+    if not length:
+        raise CaptionerError(f"the text {text.path} is empty; there is nothing to score")
+    if unknown:
+        some = _named(list(unknown)[:MOST_NAMED]) + (", ..." if len(unknown) > MOST_NAMED else "")
+        note(f"{text.path}: the model does not know {some}; scored as <unk>")
+    return length
 
 
-def _surprisals(model: "LanguageModel", text: str) -> "np.ndarray":
-    with progress_bar(total=len(text), unit="char", unit_scale=True, delay=2, leave=False) as bar:
-        return model.surprisals(text, bar.update)
+def _progress(characters: int) -> Any:
+    return progress_bar(total=characters, unit="char", unit_scale=True, delay=2, leave=False)
 
 
 def _count(text: str) -> int:

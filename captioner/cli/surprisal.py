@@ -2,16 +2,22 @@
 
 import html
 import math
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from captioner.metrics.likelihood import likelihood
+from captioner.files import ODD_NAMES, atomic_write
+from captioner.metrics.likelihood import RunningLikelihood
 
 SHADES = 10
 """The strongest colour stands for this many bits and more."""
 
-PAGE = """\
+HEAD = """\
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -32,38 +38,90 @@ li b, li small {{ display: block }}
 </head>
 <body>
 <h1>The surprise of each character</h1>
-<p>{summary}</p>
+<p>{summary}</p>{adapted}
 <p>The stronger the colour, the less the model had expected the character, in bits. At 0 bits it was certain; each bit
 more halves the probability that the model gave it. The scale, from the least to the most surprising:</p>
 <ol aria-label="Bits of surprise, and probability">
 {legend}
 </ol>
 <p>Bits are rounded to the nearest colour. Point at a character with a mouse to read its own.</p>
-<main lang="">{text}</main>
+<main lang="">"""
+
+TAIL = """</main>
 </body>
 </html>
 """
 
+ADAPTED = "<p>The model adapted to the text: each character was foretold with what was read before it.</p>"
 
-def surprisal_page(text: str, surprisals: np.ndarray | Sequence[float]) -> str:
-    """Lay out N characters with their surprisals (N,), in nats, as one page that needs no other file.
+
+class SurprisalPage:
+    """Lays out a text that comes in pieces as one page that needs no other file.
 
     Pointing at a character tells its bits. A new line shows as an arrow, since it can be a surprise too.
+
+    Args:
+        body: takes the characters as they come; they stand behind the figures, which are known at the end.
+        adapted: whether the model adapted to the text, for which the page has a line.
     """
-    bits = np.asarray(surprisals, np.float64) / math.log(2)
-    summary = "no characters"
-    if text:
-        scores = likelihood(surprisals)
-        summary = (
-            f"{scores['characters']} characters, {scores['nats_per_char']:.3f} nats or {scores['bits_per_char']:.3f} "
-            f"bits a character, from {bits.min():.1f} to {bits.max():.1f} bits, perplexity {scores['perplexity']:.2f}"
+
+    def __init__(self, body: IO[str], adapted: bool = False) -> None:
+        self._body = body
+        self._adapted = adapted
+        self._likelihood = RunningLikelihood()
+        self._least, self._most = math.inf, -math.inf
+
+    def add(self, text: str, surprisals: np.ndarray | Sequence[float]) -> None:
+        """Go on with n characters and their surprisals (n,), in nats."""
+        bits = (np.asarray(surprisals, np.float64) / math.log(2)).tolist()
+        self._body.write("".join(_marked(character, each) for character, each in zip(text, bits, strict=True)))
+        self._likelihood.add(surprisals)
+        self._least, self._most = min([self._least, *bits]), max([self._most, *bits])
+
+    def head(self) -> str:
+        """Return what stands before the characters."""
+        summary = "no characters"
+        if self._likelihood.characters:
+            scores = self._likelihood.scores()
+            summary = (
+                f"{scores['characters']} characters, {scores['nats_per_char']:.3f} nats or "
+                f"{scores['bits_per_char']:.3f} bits a character, from {self._least:.1f} to {self._most:.1f} bits, "
+                f"perplexity {scores['perplexity']:.2f}"
+            )
+        return HEAD.format(
+            styles="\n".join(
+                f".b{shade} {{ background: rgb(230 70 30 / {9 * shade}%) }}" for shade in range(SHADES + 1)
+            ),
+            summary=summary,
+            adapted=f"\n{ADAPTED}" if self._adapted else "",
+            legend="\n".join(map(_step, range(SHADES + 1))),
         )
-    return PAGE.format(
-        styles="\n".join(f".b{shade} {{ background: rgb(230 70 30 / {9 * shade}%) }}" for shade in range(SHADES + 1)),
-        summary=summary,
-        legend="\n".join(map(_step, range(SHADES + 1))),
-        text="".join(_marked(character, each) for character, each in zip(text, bits.tolist(), strict=True)),
-    )
+
+
+def surprisal_page(text: str, surprisals: np.ndarray | Sequence[float]) -> str:
+    """Lay out N characters with their surprisals (N,), in nats, as a `SurprisalPage`."""
+    body = StringIO()
+    page = SurprisalPage(body)
+    page.add(text, surprisals)
+    return page.head() + body.getvalue() + TAIL
+
+
+@contextmanager
+def written_page(path: str | Path, adapted: bool = False) -> Iterator[SurprisalPage]:
+    """Yield a page to add to, and write it to `path` when the block ends well: whole or not at all.
+
+    However long the text is, little of it is held in memory.
+    """
+    with atomic_write(path) as temporary:
+        characters = temporary.with_name("characters")  # goes with the directory that it shares with the stand-in
+        with characters.open("w", encoding="utf-8", errors=ODD_NAMES, newline="\n") as body:
+            page = SurprisalPage(body, adapted)
+            yield page
+        with temporary.open("w", encoding="utf-8", newline="\n") as whole:
+            whole.write(page.head())
+            with characters.open(encoding="utf-8", newline="") as body:
+                shutil.copyfileobj(body, whole)
+            whole.write(TAIL)
 
 
 def _step(bits: int) -> str:

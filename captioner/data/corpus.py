@@ -54,6 +54,7 @@ class TextFile:
         self.path = Path(path)
 
     def __enter__(self) -> "TextFile":
+        """Open the file."""
         with self._reading():
             self._file: IO[bytes] = self.path.open("rb")
         try:
@@ -67,6 +68,7 @@ class TextFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Close it."""
         self._file.close()
 
     def pieces(self) -> Iterator[str]:
@@ -87,7 +89,7 @@ class TextFile:
             yield from decoded_pieces(self._file, self.path, "the text ")
 
     def _copied(self, pipe: IO[bytes]) -> IO[bytes]:
-        copy = tempfile.SpooledTemporaryFile(PIPE_IN_MEMORY)
+        copy = tempfile.SpooledTemporaryFile(PIPE_IN_MEMORY)  # noqa: SIM115  # the caller closes it
         try:
             with pipe, naming(Path(tempfile.gettempdir())):
                 while raw := self._read(pipe):

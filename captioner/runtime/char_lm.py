@@ -11,6 +11,7 @@ from captioner.data.model_directory import WEIGHTS, CharLMDirectory
 from captioner.data.shipped import model_directory
 from captioner.decoding.completion import States, completions
 from captioner.decoding.sampling import draw, next_distribution
+from captioner.runtime.adaptation import Adaptation
 from captioner.runtime.char_network import CharNetwork, weight_shapes
 from captioner.text import CHARACTER_SPECIAL_TOKENS, CharacterVocabulary
 
@@ -90,23 +91,51 @@ class LanguageModel:
         found = completions(self._step, log_probs, states, spaces, count)
         return [Suggestion(self.vocabulary.decode(each.tokens), float(np.exp(each.log_prob))) for each in found]
 
-    def surprisals(self, text: str, seen: Callable[[int], object] = lambda characters: None) -> np.ndarray:
+    def surprisals(
+        self, text: str, seen: Callable[[int], object] = lambda characters: None, adapt: bool = False
+    ) -> np.ndarray:
         """Return -ln p(character | all before it) of each of the N characters, float32 (N,).
 
-        A character outside the vocabulary is read, and scored, as `<unk>`. `seen` is told how many have been read
-        since it was told before.
+        A character outside the vocabulary is read, and scored, as `<unk>`. For a text that does not fit in memory, see
+        `stream_surprisals`.
+
+        Args:
+            text: N characters.
+            seen: told how many have been read since it was told before.
+            adapt: whether to learn from the text while reading it.
         """
-        tokens = self.vocabulary.encode(text).astype(np.intp)
-        read = np.concatenate([[self.vocabulary.start], tokens[:-1]])
-        surprisals = np.empty(len(tokens), np.float32)
-        states = self.network.initial_states(1)
-        size = self._window()
-        for first in range(0, len(tokens), size):
-            window = slice(first, first + size)
-            log_probs, states = self.network(read[None, window], states)
-            surprisals[window] = -np.take_along_axis(log_probs[0], tokens[window, None], axis=-1)[:, 0]
-            seen(log_probs.shape[1])
+        surprisals = np.empty(len(text), np.float32)
+        done = 0
+        for characters, some in self.stream_surprisals([text], adapt):
+            surprisals[done : done + len(some)] = some
+            done += len(some)
+            seen(len(characters))
         return surprisals
+
+    def stream_surprisals(self, pieces: Iterable[str], adapt: bool = False) -> Iterator[tuple[str, np.ndarray]]:
+        """Score a text of any length that comes in pieces, and hold no more of it than a piece.
+
+        `likelihood.RunningLikelihood` sums up what comes.
+
+        Args:
+            pieces: of one text, in its order, such as an open file; where it is cut changes nothing.
+            adapt: whether to mix the network's predictions with those of an n-gram cache of what was read before
+                (`runtime.adaptation`). It begins empty with each call.
+
+        Yields:
+            The next n characters, and -ln p(character | all before it) of each, float32 (n,).
+        """
+        states = self.network.initial_states(1)
+        last = self.vocabulary.start
+        adaptation = Adaptation(len(self.vocabulary)) if adapt else None
+        for characters in _windows(pieces, self._window()):
+            tokens = self.vocabulary.encode(characters).astype(np.intp)
+            log_probs, states = self.network(np.concatenate([[last], tokens[:-1]])[None], states)
+            if adaptation:
+                yield characters, adaptation.surprisals(log_probs[0], tokens)
+            else:
+                yield characters, -np.take_along_axis(log_probs[0], tokens[:, None], axis=-1)[:, 0]
+            last = tokens[-1]
 
     def _read(self, prompt: str) -> tuple[np.ndarray, States]:
         known = self.vocabulary.encode(prompt)
@@ -143,6 +172,19 @@ def until(characters: Iterable[str], stop: str) -> Iterator[str]:
         last = (last + character)[-len(stop) :] if stop else ""
         if stop and last == stop:
             return
+
+
+def _windows(pieces: Iterable[str], size: int) -> Iterator[str]:
+    """Yield the characters of `pieces`, `size` at a time; the last may be fewer."""
+    rest = ""
+    for piece in pieces:
+        waiting = rest + piece
+        whole = len(waiting) - len(waiting) % size
+        for first in range(0, whole, size):
+            yield waiting[first : first + size]
+        rest = waiting[whole:]
+    if rest:
+        yield rest
 
 
 def _without_special(log_probs: np.ndarray) -> np.ndarray:
