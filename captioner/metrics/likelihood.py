@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 BLOCK = 8192
-"""Surprisals that are summed pairwise. NumPy sums an array of float32 in float64 by the same blocks, one after another."""
+"""Surprisals that are summed pairwise, and then the sums in turn, which is how NumPy sums float32 in float64."""
 
 
 class RunningLikelihood:

@@ -19,9 +19,9 @@ LARGEST_WEIGHT = 4.0
 class Adaptation:
     """Mixes a network's distribution with that of an `NgramCache` of the text read so far.
 
-    The mixture is geometric, q(c) = network(c)^u cache(c)^v / Z. There is a pair of weights u, v for each number of last
-    characters that the text has shown before. After each character its pair takes a step down the gradient of the
-    surprisal -ln q(c), which is convex in u and v:
+    The mixture is geometric, q(c) = network(c)^u cache(c)^v / Z. There is a pair of weights u, v for each number of
+    last characters that the text has shown before. After each character its pair takes a step down the gradient of
+    the surprisal -ln q(c), which is convex in u and v:
 
         u += STEP / sqrt(t) (ln network(c) - sum over all c' of q(c') ln network(c')),    v likewise
 
