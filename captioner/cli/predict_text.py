@@ -99,7 +99,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.score is not None and arguments.suggest is not None:
         raise UsageError("--suggest goes with --prompt, not with --score")
     if arguments.adapt and arguments.score is None:
-        raise UsageError("--adapt says how --score reads a text; it does not go with --prompt")
+        raise UsageError("--adapt says how --score reads a text; give --score FILE, or leave out --adapt")
     if generation and (arguments.score is not None or arguments.suggest is not None):
         raise UsageError(f"{generation}: only for writing text: with --prompt and without --suggest")
     if arguments.format == "csv":

@@ -59,8 +59,8 @@ def decoded(raw: bytes, path: Path, what: str = "") -> str:
     return "".join(decoded_pieces(BytesIO(raw), path, what))
 
 
-def decoded_pieces(file: IO[bytes], path: Path, what: str = "", size: int = PIECE) -> Iterator[str]:
-    """Yield the text of a file as `decoded` returns it, in pieces of `size` bytes, of which none is empty.
+def decoded_pieces(file: IO[bytes], path: Path, what: str = "") -> Iterator[str]:
+    """Yield the text of a file as `decoded` returns it, in pieces of `PIECE` bytes, of which none is empty.
 
     A character whose bytes lie in two pieces belongs to the second.
 
@@ -68,7 +68,6 @@ def decoded_pieces(file: IO[bytes], path: Path, what: str = "", size: int = PIEC
         file: open and seekable, since it is read again for the message.
         path: the file, for the message.
         what: how to call it there.
-        size: bytes that are read together.
 
     Raises:
         CaptionerError: as `decoded`, when the place is reached.
@@ -86,7 +85,7 @@ def decoded_pieces(file: IO[bytes], path: Path, what: str = "", size: int = PIEC
     place = file.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
     raw = b"-"
     while raw:
-        raw = file.read(size)
+        raw = file.read(PIECE)
         waiting, _ = decoder.getstate()  # the first bytes of a character that the piece before ended in
         try:
             text = decoder.decode(raw, final=not raw)

@@ -9,7 +9,9 @@ import pytest
 from captioner.cli.main import main
 from captioner.cli.surprisal import surprisal_page
 from captioner.config import CharModelConfig
+from captioner.data import encoding
 from captioner.data.model_directory import WEIGHTS, describe, write_model
+from captioner.metrics.likelihood import likelihood
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import weight_shapes
 from captioner.text import CharacterVocabulary
@@ -239,6 +241,9 @@ def test_into_a_file(predict, tmp_path):
         ("--length 5", "needs --prompt TEXT or --score FILE"),
         ("--suggest 3", "needs --prompt TEXT or --score FILE"),
         ("--surprise x.html", "needs --prompt TEXT or --score FILE"),
+        ("--adapt", "needs --prompt TEXT or --score FILE"),
+        ("--prompt a --adapt", "--adapt says how --score reads a text; give --score FILE, or leave out --adapt"),
+        ("photo.jpg --adapt", "photo.jpg: for photos, but --adapt for a language model"),
         ("--prompt a --score b.txt", "--prompt and --score are two requests"),
         ("--score b.txt --suggest 3", "--suggest goes with --prompt"),
         ("--score b.txt --top-k 3", "--top-k: only for writing text"),
@@ -277,3 +282,71 @@ def test_a_captioning_model_does_not_speak(tmp_path, capsys, arguments):
 def test_what_is_no_model_is_named(tmp_path, capsys):
     assert main(["predict", "--model", str(tmp_path / "gone"), "--prompt", "a"]) == 1
     assert "gone is no model directory (config.json is missing)" in capsys.readouterr().err
+
+
+def test_a_text_is_scored_in_pieces_as_its_whole(predict, directory, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding, "PIECE", 7)
+    text = "나라 ab\r\ncd e\u1112\u1161 " * 400
+    (tmp_path / "text.txt").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    status, out, err = predict("--score", tmp_path / "text.txt", "--format", "json", "--surprise", tmp_path / "a.html")
+    assert status == 0
+    assert err.endswith("text.txt: the model does not know '\\r', '\u1112', '\u1161'; scored as <unk>\n")
+    surprisals = LanguageModel.load(directory).surprisals(text)
+    assert json.loads(out) == likelihood(surprisals)
+    assert (tmp_path / "a.html").read_text() == surprisal_page(text, surprisals)
+
+
+def test_no_more_than_ten_unknown_characters_are_named(predict, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding, "PIECE", 3)
+    (tmp_path / "text.txt").write_text("abPQRSTUVWXYZ")
+    _, _, err = predict("--score", tmp_path / "text.txt")
+    assert "'P', 'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', ...; scored as <unk>" in err
+    (tmp_path / "text.txt").write_text("abPQRSTUVWXYPQ")
+    _, _, err = predict("--score", tmp_path / "text.txt")
+    assert "'W', 'X', 'Y'; scored as <unk>" in err
+
+
+def test_what_is_wrong_at_the_end_of_a_text_is_told_before_it_is_scored(predict, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding, "PIECE", 10)
+    monkeypatch.setattr(LanguageModel, "stream_surprisals", None)
+    (tmp_path / "text.txt").write_bytes(b"ab cd\n" * 100 + b"\xff")
+    status, out, err = predict("--score", tmp_path / "text.txt", "--surprise", tmp_path / "page.html")
+    assert (status, out) == (1, "")
+    assert "text.txt is not UTF-8 (byte 0xff at position 600) in line 101" in err
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["text.txt"]
+
+
+def test_ctrl_c_leaves_no_half_page(predict, tmp_path, monkeypatch):
+    (tmp_path / "text.txt").write_text("ab cd" * 9)
+    page = tmp_path / "pages" / "page.html"
+
+    def interrupted(self, pieces, adapt):
+        yield "ab", np.zeros(2, np.float32)
+        assert [path.name for path in page.parent.iterdir()] != []  # it is being written
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LanguageModel, "stream_surprisals", interrupted)
+    status, out, _ = predict("--score", tmp_path / "text.txt", "--surprise", page)
+    assert (status, out) == (130, "")
+    assert list(page.parent.iterdir()) == []
+
+
+def test_an_adapted_score_says_so(predict, directory, tmp_path):
+    text = "ab cd 나라 e" * 40
+    (tmp_path / "text.txt").write_text(text)
+    options = ["--score", tmp_path / "text.txt", "--adapt", "--surprise", tmp_path / "page.html"]
+    status, out, err = predict(*options, "--format", "json")
+    assert (status, err) == (0, "")
+    scores = json.loads(out)
+    surprisals = LanguageModel.load(directory).surprisals(text, adapt=True)
+    assert scores == {"adapted": True} | likelihood(surprisals)
+    static = json.loads(predict("--score", tmp_path / "text.txt", "--format", "json")[1])
+    assert "adapted" not in static
+    assert scores["nats_per_char"] < 0.5 * static["nats_per_char"]
+    page = (tmp_path / "page.html").read_text()
+    assert "<p>The model adapted to the text" in page
+    assert page.count("<i class=") == len(text)
+    assert f"{scores['nats_per_char']:.3f} nats" in page
+    assert predict(*options)[1].startswith("adapted to the text while reading it\nlog probability  ")
+    predict(*options[:2], *options[3:])
+    assert "adapted" not in (tmp_path / "page.html").read_text()

@@ -1,9 +1,13 @@
 import codecs
+import os
+import threading
+import tracemalloc
 
 import pytest
 
 from captioner.data import corpus as corpus_module
-from captioner.data.corpus import Corpus, find_captions, read_corpus, read_text_file
+from captioner.data import encoding as encoding_module
+from captioner.data.corpus import Corpus, TextFile, find_captions, read_corpus, read_text_file
 from captioner.errors import CaptionerError
 
 KOREAN = "나랏말싸미 듕귁에 달아\r\n\u110b\u1161\tZoë 👩‍👧\n"
@@ -92,3 +96,50 @@ def test_without_a_data_set_there_is_no_text_and_nothing_is_downloaded(flickr, t
 def test_a_folder_that_was_named_must_be_there(tmp_path):
     with pytest.raises(CaptionerError, match=r"--data names .*nowhere"):
         find_captions(tmp_path / "nowhere", environ={})
+
+
+def test_a_text_is_read_in_pieces_as_often_as_one_likes(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding_module, "PIECE", 5)
+    path = tmp_path / "text.txt"
+    path.write_bytes(codecs.BOM_UTF8 + KOREAN.encode())
+    with TextFile(path) as file:
+        for _ in range(2):
+            pieces = list(file.pieces())
+            assert len(pieces) > 10
+            assert "".join(pieces) == KOREAN
+        assert next(file.pieces()) == KOREAN[0]
+        assert "".join(file.pieces()) == KOREAN
+
+
+def test_little_of_a_large_text_is_held(tmp_path):
+    path = tmp_path / "large.txt"
+    path.write_bytes("나라 말\n".encode() * 2_000_000)  # 22 MB
+    tracemalloc.start()
+    try:
+        with TextFile(path) as file:
+            assert sum(map(len, file.pieces())) == 10_000_000
+        assert tracemalloc.get_traced_memory()[1] < 8e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+@pytest.mark.parametrize("in_memory", [10, 1 << 20])
+def test_a_pipe_is_read_too_and_what_is_wrong_with_it_told_alike(tmp_path, monkeypatch, in_memory):
+    monkeypatch.setattr(corpus_module, "PIPE_IN_MEMORY", in_memory)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def piped(content):
+        writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+        writer.start()
+        return writer
+
+    writer = piped(KOREAN.encode())
+    with TextFile(pipe) as file:
+        assert "".join(file.pieces()) == "".join(file.pieces()) == KOREAN
+    writer.join()
+    writer = piped("né".encode("latin1"))
+    with pytest.raises(CaptionerError, match=r"pipe is not UTF-8 \(byte 0xe9 at position 1\).*iconv -f CP1252"):
+        read_text_file(pipe)
+    writer.join()

@@ -1,11 +1,15 @@
 """Files that are not UTF-8, as spreadsheets and editors in many countries write them."""
 
+import codecs
 import tracemalloc
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from captioner.data.encoding import decoded
+from captioner.data import encoding as encoding_module
+from captioner.data.encoding import decoded, decoded_pieces
 from captioner.errors import CaptionerError
 
 PATH = Path("captions.csv")
@@ -80,3 +84,39 @@ def test_a_file_of_broken_lines_takes_little_memory():
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 10e6  # all lines would take 40e6
+
+
+ODD = "a\u00e9\u1100\u1161\ud55c\U0001f469\u200d\U0001f467\r\n"
+"""Characters of one to four bytes, joined ones and line ends among them."""
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 100])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_where_pieces_are_cut_changes_nothing(size, encoding, monkeypatch):
+    monkeypatch.setattr(encoding_module, "PIECE", size)
+    pieces = list(decoded_pieces(BytesIO((ODD * 3).encode(encoding)), PATH))
+    assert "".join(pieces) == ODD * 3
+    assert all(0 < len(piece) <= size for piece in pieces)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_what_is_broken_is_found_where_python_finds_it(size, mark, monkeypatch):
+    monkeypatch.setattr(encoding_module, "PIECE", size)
+    rng = np.random.default_rng(0)
+    whole = ODD.encode() * 3
+    for _ in range(200):
+        content = bytearray(whole)
+        for place in rng.integers(0, len(whole), 2):
+            content[place] = rng.integers(0, 256)
+        content = mark + bytes(content[: rng.integers(1, len(whole))])
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            with pytest.raises(CaptionerError) as found:
+                list(decoded_pieces(BytesIO(content), PATH))
+            line = content[: error.start].count(b"\n") + 1
+            where = f"(byte 0x{content[error.start]:02x} at position {error.start}) in line {line}"
+            assert f"captions.csv is not UTF-8 {where}" in str(found.value)
+        else:
+            assert "".join(decoded_pieces(BytesIO(content), PATH)) == text.removeprefix("\ufeff")

@@ -134,3 +134,52 @@ def test_nothing_is_made_behind_it():
     made = iter("ab\ncd")
     assert "".join(until(made, "\n")) == "ab\n"
     assert "".join(made) == "cd"
+
+
+@pytest.mark.parametrize("adapt", [False, True])
+def test_pieces_of_a_text_are_scored_as_the_whole(model, monkeypatch, adapt):
+    monkeypatch.setattr(char_lm_module, "WINDOW", 8)
+    text = "나라 ab\ncd e?" * 4
+    whole = model.surprisals(text, adapt=adapt)
+    for pieces in (list(text), [text[:5], "", text[5:30], text[30:]], iter([text])):
+        found = list(model.stream_surprisals(pieces, adapt))
+        assert "".join(characters for characters, _ in found) == text
+        assert {len(characters) for characters, _ in found[:-1]} == {8}
+        assert all(len(characters) == len(surprisals) for characters, surprisals in found)
+        np.testing.assert_array_equal(np.concatenate([surprisals for _, surprisals in found]), whole)
+    assert list(model.stream_surprisals([], adapt)) == []
+    assert model.surprisals("", adapt=adapt).shape == (0,)
+
+
+def test_a_stream_is_read_as_it_is_scored(model, monkeypatch):
+    monkeypatch.setattr(char_lm_module, "WINDOW", 4)
+    taken = []
+
+    def pieces():
+        for number in range(10**9):
+            taken.append(number)
+            yield "ab cd"
+
+    for number, _ in enumerate(islice(model.stream_surprisals(pieces()), 20)):
+        assert len(taken) <= (number + 1) * 4 / 5 + 1
+
+
+def test_a_text_that_says_it_again_is_foretold(model):
+    rng = np.random.default_rng(0)
+    once = "".join(rng.choice(list("나라 ab\ncde"), 300))
+    adapted = model.surprisals(once * 2, adapt=True)
+    first, second = adapted[:300].mean(), adapted[300:].mean()
+    assert second < 0.2 * first
+    static = model.surprisals(once * 2)
+    assert static[300:].mean() > 0.9 * static[:300].mean()
+    # Nothing is kept from one call to the next, nor of the network's own weights.
+    np.testing.assert_array_equal(model.surprisals(once * 2, adapt=True), adapted)
+    np.testing.assert_array_equal(model.surprisals(once * 2), static)
+
+
+def test_what_comes_later_changes_no_adapted_surprisal(model):
+    text = "나라 ab\ncd e" * 6
+    whole = model.surprisals(text, adapt=True)
+    changed = model.surprisals(text[:40] + "e" * (len(text) - 40), adapt=True)
+    np.testing.assert_array_equal(changed[:40], whole[:40])
+    assert not np.array_equal(changed[40:], whole[40:])
