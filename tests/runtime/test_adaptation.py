@@ -7,6 +7,7 @@ from captioner.runtime.adaptation import FIRST_WEIGHTS, LARGEST_WEIGHT, STEP, Ad
 
 
 def log_softmax(logits):
+    logits = logits - logits.max(axis=-1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
 
 
@@ -26,7 +27,7 @@ def test_the_first_character_by_hand():
     assert first == pytest.approx(0.75195, abs=1e-5)
     np.testing.assert_allclose(np.exp(adaptation.predict(log_probs[0])), [first, 1 - first])
     adaptation.learn(0)
-    # The step: 0.06 (ln 0.8 - first ln 0.8 - (1 - first) ln 0.2) = 0.06 (1 - first) ln 4 for the network, 0 for the other.
+    # The step of the network: 0.06 (ln 0.8 - first ln 0.8 - (1 - first) ln 0.2) = 0.06 (1 - first) ln 4.
     np.testing.assert_allclose(adaptation._weights[0], [0.8 + 0.06 * (1 - first) * math.log(4), 0.2])
     assert adaptation._weights[1] == FIRST_WEIGHTS == (0.8, 0.2)
     assert STEP == 0.06
@@ -53,9 +54,8 @@ def test_the_step_goes_down_the_gradient_of_the_surprisal(text):
         return -adaptation.predict(row)[token]
 
     e = 1e-6
-    gradient = np.array([surprisal(u + e, v) - surprisal(u - e, v), surprisal(u, v + e) - surprisal(u, v - e)]) / (
-        2 * e
-    )
+    slopes = surprisal(u + e, v) - surprisal(u - e, v), surprisal(u, v + e) - surprisal(u, v - e)
+    gradient = np.array(slopes) / (2 * e)
     surprisal(*before)
     step = STEP / math.sqrt(adaptation._steps[met] + 1)
     adaptation.learn(token)

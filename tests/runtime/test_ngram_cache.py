@@ -30,7 +30,7 @@ def test_a_tiny_text_by_hand():
 
 
 def test_a_shorter_context_counts_a_token_once_for_each_longer_one():
-    # "abab": b followed "a" twice, but that is one context in which it was new, as for a after "b" and at the beginning.
+    # In "abab", b followed "a" twice, but was new after it once; a was new at the beginning and after "b".
     cache = read(NgramCache(4, longest_context=1), [2, 3, 2, 3])
     cache.learn(0)  # after "b", where it is new
     probabilities, met = cache.predict()
