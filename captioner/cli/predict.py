@@ -49,6 +49,8 @@ examples:
   python predict.py photo.jpg --temperature 0.7 --seed 1  # a caption drawn at random
   python predict.py --prompt "ROMEO:" --length 300        # the character model continues the text
   python predict.py --prompt "To be or n" --suggest 5     # the most likely words
+  python predict.py --score book.txt                      # how likely the model finds a text
+  python predict.py --score book.txt --adapt              # the same, learning from it while reading
 
 After an interruption, run the same command again: it skips the photos that --output already holds.
 """
