@@ -193,6 +193,8 @@ def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str])
                 if page:
                     page.add(characters, surprisals)
                 bar.update(len(characters))
+        if likelihood.characters != length:
+            raise CaptionerError(f"the text {text.path} changed while it was scored; run the same command again")
     scores = likelihood.scores()
     if arguments.format == "json":
         file.write(json.dumps(({"adapted": True} if arguments.adapt else {}) | scores) + "\n")

@@ -331,6 +331,22 @@ def test_ctrl_c_leaves_no_half_page(predict, tmp_path, monkeypatch):
     assert list(page.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("later", [b"", b"ab"])
+def test_a_text_that_changes_while_it_is_scored_has_no_score(predict, tmp_path, monkeypatch, later):
+    path, real = tmp_path / "text.txt", LanguageModel.stream_surprisals
+    path.write_text("ab cd" * 9)
+
+    def changed(self, pieces, adapt):
+        path.write_bytes(later)
+        return real(self, pieces, adapt)
+
+    monkeypatch.setattr(LanguageModel, "stream_surprisals", changed)
+    status, out, err = predict("--score", path, "--surprise", tmp_path / "page.html")
+    assert (status, out) == (1, "")
+    assert err == f"captioner: the text {path} changed while it was scored; run the same command again\n"
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_an_adapted_score_says_so(predict, directory, tmp_path):
     text = "ab cd 나라 e" * 40
     (tmp_path / "text.txt").write_text(text)
