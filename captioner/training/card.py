@@ -230,10 +230,11 @@ def _before(metrics: dict[str, Any]) -> str:
     if not before or not before.get("epochs"):
         return ""
     settings = before["settings"]
+    stages = _stages(settings)
     return (
         f"\n`{Path(metrics['settings']['init_from']).name}` itself had learned in {before['epochs']} epochs, "
         f"the best being number {before['best_epoch']}, {before['training_seconds'] / 60:.0f} minutes, with seed "
-        f"{settings.get('seed', 'unknown')}:\n\n{_stages(settings)}"
+        f"{settings.get('seed', 'unknown')}{':' if stages else '.'}\n{stages and chr(10) + stages}"
     )
 
 

@@ -21,12 +21,12 @@ def parent_metrics(base: Path) -> dict[str, Any] | None:
     if not (base / METRICS).is_file():
         return None
     metrics = read_json(base / METRICS, "metrics of --init-from")
-    told = ("best_epoch", "epochs", "training_seconds", "settings")
+    told = ("best_epoch", "epochs", "training_seconds", "settings")  # and `imitation`, where there is one
     if not isinstance(metrics, dict) or any(name not in metrics for name in told):
         return None
     if not isinstance(metrics["settings"], dict):
         return None
-    return {name: metrics[name] for name in told}
+    return {name: metrics[name] for name in (*told, "imitation") if name in metrics}
 
 
 def parent_history(base: Path, metrics: dict[str, Any] | None, data: str) -> Progress:

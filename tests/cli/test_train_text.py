@@ -43,7 +43,7 @@ def test_arguments_become_settings(trained, text, capsys):
     run, more = trained[0]
     assert run.corpus == Corpus("book", text.read_text())
     assert run.model == CharModelConfig("lstm", 3, 100, 20, 0.3, False)
-    expected = CharTrainingConfig(5, 7, 30, "90/5/5", 0.01, precision="mixed_bfloat16", seed=4)
+    expected = CharTrainingConfig(5, 7, 30, "90/5/5", learning_rate=0.01, precision="mixed_bfloat16", seed=4)
     assert run.training == expected
     assert run.output == text.parent / "out"
     assert more["resume"] is False

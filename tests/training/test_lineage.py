@@ -17,6 +17,9 @@ def test_a_model_without_metrics_does_not_tell_how_it_learned(tmp_path):
     told = {"epochs": 3, "best_epoch": 2, "training_seconds": 60, "settings": {"seed": 1}}
     (tmp_path / "metrics.json").write_text(json.dumps(told | {"bleu4": 21.0}))
     assert parent_metrics(tmp_path) == told
+    imitation = {"imitation": [{"epoch": 1, "dev_regions": 0.5}]}
+    (tmp_path / "metrics.json").write_text(json.dumps(told | imitation))
+    assert parent_metrics(tmp_path) == told | imitation
     (tmp_path / "metrics.json").write_text(json.dumps(told | {"settings": "none"}))
     assert parent_metrics(tmp_path) is None
 
