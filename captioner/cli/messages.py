@@ -37,8 +37,10 @@ def _is_new(note: str) -> bool:
 def shown_messages() -> Iterator[None]:
     """Show messages and progress bars for a block."""
     logger, handler = logging.getLogger("captioner"), _Lines()
-    level = logger.level
+    level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
+    # Some libraries make the root logger print; each message would appear twice.
+    logger.propagate = False
     logger.setLevel(logging.INFO)
     show_progress()
     try:
@@ -46,6 +48,7 @@ def shown_messages() -> Iterator[None]:
     finally:
         show_progress(False)
         logger.setLevel(level)
+        logger.propagate = propagate
         logger.removeHandler(handler)
 
 

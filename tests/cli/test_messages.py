@@ -1,6 +1,7 @@
 """Notes, told once where they are about a choice and never with --quiet; and the help, which names the program."""
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,16 @@ def test_the_help_of_the_package_names_no_files_of_a_clone():
         shown = parser.format_help()
         assert ".py" not in shown
         assert "python -m captioner" not in shown
+
+
+def test_a_message_appears_once_where_a_library_lets_the_root_logger_print(capsys):
+    root, handler = logging.getLogger(), logging.StreamHandler()
+    with shown_messages():
+        handler.stream = sys.stderr
+        root.addHandler(handler)
+        try:
+            log.warning("one")
+        finally:
+            root.removeHandler(handler)
+    assert capsys.readouterr().err.splitlines() == ["captioner: one"]
+    assert logging.getLogger("captioner").propagate
