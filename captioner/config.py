@@ -304,6 +304,14 @@ class SelfCriticalConfig:
         ge=0.0,
         le=100.0,
     )
+    self_critical_encoder_rate: float = _critical(
+        0.0,
+        "the peak learning rate of the encoder's fine-tuned layers in these passes, which then read --views of each "
+        "photo; 0 keeps the layers as they are",
+        ge=0.0,
+        le=100.0,
+        absent=0.0,
+    )
     samples: int = _critical(
         5,
         "captions sampled per photo, which are compared with each other",

@@ -81,8 +81,11 @@ class CaptionTraining(Training):
         config, after, strategy = self.config, self.config.model.encoder.fine_tune_after, self.strategy
         self._load_encoder(run)
         fine_tuned = bool(after) and config.fine_tuning.fine_tune_epochs > 0
+        learning = config.self_critical.self_critical_epochs and config.self_critical.self_critical_encoder_rate > 0
+        rewarded = bool(after) and bool(learning)
         # Without epochs on features nothing reads what the whole encoder gives
-        train, dev = self._read_grids() if fine_tuned and not config.training.epochs else self._read_features()
+        grids = (fine_tuned or rewarded) and not config.training.epochs
+        train, dev = self._read_grids() if grids else self._read_features()
         self._make_context(run, train, dev)
         teachers = self._load_teachers(run)
         keras.utils.set_random_seed(config.training.seed)
@@ -96,15 +99,19 @@ class CaptionTraining(Training):
         if strategy.num_replicas_in_sync > 1:  # the later stages have one device
             weights, self.network = self.network.get_weights(), self._new_network()
             self.network.set_weights(weights)
-        if self.tuned is not None and fine_tuned:
+        if self.tuned is not None and (fine_tuned or rewarded):
             if config.training.epochs:
                 self.context = self.context.with_data(*self._read_grids())
             joined = TunedModel.of(self.model, self.tuned, self.network, dtype=config.training.precision)
-            log.info("fine-tuning the encoder behind %s", after)
-            yield FINE_TUNING, FineTuning(self.context, joined, config.fine_tuning, teachers)
+            if fine_tuned:
+                log.info("fine-tuning the encoder behind %s", after)
+                yield FINE_TUNING, FineTuning(self.context, joined, config.fine_tuning, teachers)
+            if rewarded:
+                log.info("learning from captions of its own, and the encoder behind %s too", after)
+                yield SELF_CRITICAL, SelfCritical(self.context, joined, config.self_critical)
             self.tuned.set_weights(joined.layers_behind.get_weights())
             self.network, self.context = joined.captioner, self._tuned_context(self.tuned)
-        if config.self_critical.self_critical_epochs:
+        if config.self_critical.self_critical_epochs and not rewarded:
             log.info("learning from captions of its own")
             yield SELF_CRITICAL, SelfCritical(self.context, self.network, config.self_critical)
 
@@ -130,10 +137,11 @@ class CaptionTraining(Training):
 
     def _read_grids(self) -> tuple[Split, Split]:
         """Read what the layers before those that are fine-tuned see of the train and dev splits."""
-        config = self.config
+        config, tuning = self.config, self.config.fine_tuning
+        views = tuning.fine_tune_views if tuning.fine_tune_epochs else config.training.views
         frozen = replace(config.model.encoder, feature_layer=config.model.encoder.fine_tune_after, fine_tune_after="")
         encoder = build_encoder(frozen, config.sources.encoder_weights)
-        train = read_split(config.dataset, "train", encoder, frozen, config.fine_tuning.fine_tune_views)
+        train = read_split(config.dataset, "train", encoder, frozen, views)
         return train, read_split(config.dataset, "dev", encoder, frozen)
 
     def _make_context(self, run: TrainingRun, train: Split, dev: Split) -> None:
@@ -162,7 +170,7 @@ class CaptionTraining(Training):
     def _tuned_context(self, tuned: keras.Model) -> Context:
         """Read the features that the fine-tuned layers give."""
         extract, train = grid_extractor(tuned), self.context.train
-        if self.config.self_critical.self_critical_epochs:
+        if self.config.self_critical.self_critical_epochs and not self.config.self_critical.self_critical_encoder_rate:
             train = extract(train, min(WHOLE_VIEWS, train.views))
         return self.context.with_data(train, extract(self.context.dev))
 

@@ -8,11 +8,13 @@ import numpy as np
 from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
+from captioner.models.tuned_model import TunedModel
 from captioner.text import join_words
 from captioner.training.batches import CaptionBatches, caption_arrays
 from captioner.training.caption_loss import CaptionLoss, per_word
 from captioner.training.context import Context
 from captioner.training.evaluation import caption_split
+from captioner.training.feature_extractor import grid_extractor
 from captioner.training.split import Split
 from captioner.training.step import Batch, Step
 
@@ -36,6 +38,14 @@ class Evaluator:
         self._search = replace(context.decoding, beam_width=EPOCH_BEAM_WIDTH)
         self._measure = Step(CaptionLoss(network, context.training.label_smoothing), profile=context.profile)
         self._cider: CiderD | None = None
+
+    @classmethod
+    def of(cls, context: Context, network: CaptionModel | TunedModel) -> "Evaluator":
+        """Return the evaluator of a network that reads the context's dev split: features, or grids of frozen layers."""
+        if isinstance(network, CaptionModel):
+            return cls(context, network, lambda: context.dev)
+        extract = grid_extractor(network.layers_behind)
+        return cls(context, network.captioner, lambda: extract(context.dev))
 
     def __call__(self) -> tuple[dict[str, float], list[str]]:
         """Return the figures, and some captions with the names of their photos."""

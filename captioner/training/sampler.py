@@ -1,6 +1,6 @@
 """Captions drawn from a network at random, word by word, compiled."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,13 +19,22 @@ class Sampler:
         samples: captions for each image (K).
         max_length: the most tokens of a caption, its end included (T).
         temperature: of the probabilities; below 1 likely words become likelier.
+        read: makes features of what it is called with, in the graph.
     """
 
-    def __init__(self, network: CaptionModel, samples: int, max_length: int, temperature: float = 1.0) -> None:
+    def __init__(
+        self,
+        network: CaptionModel,
+        samples: int,
+        max_length: int,
+        temperature: float = 1.0,
+        read: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    ) -> None:
         self.network = network
         self.samples = samples
         self.max_length = max_length
         self.temperature = temperature
+        self.read = read
         words = network.config.vocabulary_size
         self._allowed = np.where(np.isin(np.arange(words), BANNED), -np.inf, 0.0).astype(np.float32)  # (V,)
         self._graph = tf.function(self._sharded, reduce_retracing=True, autograph=False)
@@ -34,7 +43,7 @@ class Sampler:
         """Return captions int32 (B, K, T) for features (B, L, D), padded behind their ends.
 
         Args:
-            features: of B images.
+            features: of B images, or what `read` makes them of.
             seed: two numbers; the same give the same captions.
         """
         return self._graph(features, tf.constant(seed, tf.int32)).numpy()
@@ -48,7 +57,7 @@ class Sampler:
         return tf.concat(drawn, axis=0)
 
     def _draw(self, features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        step, states = self.network.begin(features)
+        step, states = self.network.begin(self.read(features))
         count, K, T = tf.shape(features)[0], self.samples, self.max_length
         states = [tf.repeat(state, K, axis=1) for state in states]
 

@@ -121,6 +121,11 @@ def configure(run: RunSettings, models: Models | None = None) -> tuple[ModelConf
             )
         model = replace(model, encoder=replace(model.encoder, fine_tune_after=FINE_TUNE_AFTER))
     _refuse_idle(run, compact)
+    if values.get("self_critical_encoder_rate") and not model.encoder.fine_tune_after:
+        raise UsageError(
+            f"--self-critical-encoder-rate: this {model.encoder.network} has no fine-tuned layers to train; give "
+            "--fine-tune-epochs too, start from a model that was fine-tuned, or leave it out"
+        )
     if compact:
         model = _compact_model(run, model, models)
     return model, _training(values, compact)

@@ -146,6 +146,15 @@ def test_a_compact_encoder_is_not_fine_tuned_but_its_decoder_learns_from_caption
         configured("--encoder", "compact", "--fine-tune-epochs", 2)
 
 
+def test_only_fine_tuned_layers_learn_from_the_reward():
+    rewards = ("--self-critical-epochs", 1, "--self-critical-encoder-rate", 1e-5)
+    assert configured("--fine-tune-epochs", 1, *rewards)[0].encoder.fine_tune_after == "mixed6"
+    with pytest.raises(UsageError, match="--self-critical-encoder-rate: this InceptionV3 has no fine-tuned layers"):
+        configured(*rewards)
+    with pytest.raises(UsageError, match="--self-critical-encoder-rate: this compact has no fine-tuned layers"):
+        configured("--encoder", "compact", *rewards)
+
+
 def test_features_from_elsewhere_are_of_whole_photos():
     with pytest.raises(UsageError, match="--features: no effect with --epochs 0"):
         configured("--features", "somewhere", "--epochs", 0, "--fine-tune-epochs", 2)

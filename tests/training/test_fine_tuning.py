@@ -3,7 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, FineTuningConfig, ModelConfig, TrainingConfig
+from captioner.config import (
+    DecoderConfig,
+    DecodingConfig,
+    EncoderConfig,
+    FineTuningConfig,
+    ModelConfig,
+    SelfCriticalConfig,
+    TrainingConfig,
+)
 from captioner.models.tuned_model import TunedModel
 from captioner.training import loop
 from captioner.training.checkpoint import Checkpoint
@@ -12,8 +20,10 @@ from captioner.training.feature_extractor import grid_extractor
 from captioner.training.loop import run_stage
 from captioner.training.optimizer import make_optimizer
 from captioner.training.profile import Profile
+from captioner.training.sampler import Sampler
 from captioner.training.split import Split
 from captioner.training.stages.fine_tuning import FineTuning
+from captioner.training.stages.self_critical import SelfCritical
 
 TRAINING = TrainingConfig(batch_size=4, warmup_steps=0, ema_momentum=0.0, seed=1)
 CONFIG = FineTuningConfig(2, fine_tune_rate=0.01, encoder_rate=0.002, fine_tune_views=2)
@@ -90,6 +100,29 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights(
     assert progress.epoch == 2
     for ours, theirs in zip(network.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.long
+def test_the_encoder_learns_from_the_reward_too_at_its_own_rate(network, vocabulary, make_grids, tmp_path):
+    """One step, with which Adam moves a weight by the learning rate where its gradient is not near 0."""
+    slow = network.layers_behind.trainable_variables
+    before = [weight.numpy() for weight in network.trainable_variables]
+    train, dev = make_grids(4, 1, 2), make_grids(2, 2, 1)
+    training = replace(TRAINING, weight_decay=0.0)
+    context = Context(vocabulary, train, dev, training, DECODING).with_data(train, dev)
+    config = SelfCriticalConfig(1, self_critical_rate=0.01, self_critical_encoder_rate=0.002, samples=3)
+    stage = SelfCritical(context, network, config)
+    features = network.features(train.features[:2])
+    expected = Sampler(network.captioner, 3, 5, 0.5)(features, [3, 4])
+    np.testing.assert_array_equal(stage.sampler(train.features[:2], [3, 4]), expected)
+
+    progress = run_stage(stage, Checkpoint(tmp_path, {}), Profile())
+    assert "reward" in progress.history[0]
+    for weight, old in zip(network.trainable_variables, before, strict=True):
+        rate = 0.002 if any(weight is each for each in slow) else 0.01
+        moved = np.abs(weight.numpy() - old).max()
+        if "embedding" not in weight.path:
+            assert moved == pytest.approx(rate, rel=0.05), weight.path
 
 
 def test_the_encoder_moves_at_its_own_rate_and_is_not_drawn_to_zero(network):

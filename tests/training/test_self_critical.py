@@ -107,7 +107,7 @@ def test_the_gradient_is_that_of_the_formula(make_network, make_split, vocabular
     before = [weight.numpy() for weight in network.trainable_variables]
     optimizer = keras.optimizers.SGD(1.0)
     optimizer.build(network.trainable_variables)
-    monkeypatch.setattr(self_critical, "make_optimizer", lambda variables, config, steps: optimizer)
+    monkeypatch.setattr(self_critical, "make_optimizer", lambda variables, config, steps, slow: optimizer)
     config = SelfCriticalConfig(
         1, samples=3, self_critical_temperature=temperature, caption_weight=0.5, captions_beside=2
     )

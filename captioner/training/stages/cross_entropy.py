@@ -44,7 +44,7 @@ class CrossEntropy(CaptionStage):
             self.optimizer = make_optimizer(self.variables, training, self.epochs * len(self), self.slow_variables())
         self.step = Step(self.objective(), self.optimizer, self.variables, context.profile, strategy)
         self.scored = in_float32(network)
-        self.evaluator = self.make_evaluator()
+        self.evaluator = Evaluator.of(self.context, self.scored)
 
     def slow_variables(self) -> tuple[Any, float]:
         """Return variables with a learning rate of their own, and that rate; see `make_optimizer`."""
@@ -53,10 +53,6 @@ class CrossEntropy(CaptionStage):
     def objective(self) -> CaptionLoss:
         """Return the loss to minimise."""
         return CaptionLoss(self.network, self.context.training.label_smoothing)
-
-    def make_evaluator(self) -> Evaluator:
-        """Return the evaluator of `scored`."""
-        return Evaluator(self.context, self.scored, lambda: self.context.dev)
 
     def __len__(self) -> int:
         """Count the batches of an epoch."""

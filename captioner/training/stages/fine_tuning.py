@@ -10,8 +10,6 @@ from captioner.models.tuned_model import TunedModel
 from captioner.training.caption_loss import CaptionLoss
 from captioner.training.context import Context
 from captioner.training.distillation import teacher_probabilities
-from captioner.training.evaluator import Evaluator
-from captioner.training.feature_extractor import grid_extractor
 from captioner.training.stages.cross_entropy import CrossEntropy
 from captioner.training.step import Batch
 
@@ -43,11 +41,6 @@ class FineTuning(CrossEntropy):
     def objective(self) -> CaptionLoss:
         """Return the loss to minimise, of which the teachers have a share."""
         return CaptionLoss(self.network, self.context.training.label_smoothing, self.config.distillation)
-
-    def make_evaluator(self) -> Evaluator:
-        """Return the evaluator of the decoder, on the features that the layers give by then."""
-        extract = grid_extractor(self.scored.layers_behind)
-        return Evaluator(self.context, self.scored.captioner, lambda: extract(self.context.dev))
 
     def prepare(self, number: int, batch: Batch) -> Batch:
         """Return the network's input for a batch, with the teachers' probabilities of its words (N, C)."""

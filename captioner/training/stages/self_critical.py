@@ -10,6 +10,7 @@ from captioner.config import SelfCriticalConfig
 from captioner.metrics.bleu import bleu_counts, bleu_of
 from captioner.metrics.cider import CiderD
 from captioner.models.captioner import CaptionModel
+from captioner.models.tuned_model import TunedModel
 from captioner.prefetch import prefetch_map
 from captioner.text import END, Vocabulary
 from captioner.training.batches import pack
@@ -69,7 +70,7 @@ class PolicyLoss(CaptionLoss):
     names: ClassVar[tuple[str, ...]] = ("policy", "smoothed", "cross_entropy", "words")
 
     def __init__(
-        self, network: CaptionModel, label_smoothing: float, caption_weight: float, temperature: float
+        self, network: CaptionModel | TunedModel, label_smoothing: float, caption_weight: float, temperature: float
     ) -> None:
         super().__init__(network, label_smoothing)
         self._caption_weight, self._temperature = caption_weight, temperature
@@ -100,29 +101,32 @@ class SelfCritical(CaptionStage):
     the data, learned beside, hold the network near to how people write.
 
     Args:
-        context: what all stages share, with features.
-        network: a trained network.
-        config: epochs, rate, samples and their temperature.
+        context: what all stages share, with what the network reads: features, or the grids of frozen layers.
+        network: a trained decoder; or one with the encoder's last layers, which learn along at a rate of their own.
+        config: epochs, rates, samples and their temperature.
     """
 
     monitor = "reward"
     by_loss = False  # what it lowers is not the loss on dev
     rate_option = "--self-critical-rate"
 
-    def __init__(self, context: Context, network: CaptionModel, config: SelfCriticalConfig) -> None:
+    def __init__(self, context: Context, network: CaptionModel | TunedModel, config: SelfCriticalConfig) -> None:
         super().__init__(
             context.with_settings(epochs=config.self_critical_epochs, learning_rate=config.self_critical_rate)
         )
         self.network, self.config = network, config
         self.variables = network.trainable_variables
-        self.optimizer = make_optimizer(self.variables, self.context.training, self.epochs * len(self))
+        tuned = isinstance(network, TunedModel)
+        slow = (network.layers_behind.trainable_variables if tuned else (), config.self_critical_encoder_rate)
+        self.optimizer = make_optimizer(self.variables, self.context.training, self.epochs * len(self), slow)
         self.reward = Reward(context.train.captions, config.bleu_weight)
         temperature = config.self_critical_temperature
-        self.sampler = Sampler(network, config.samples, context.decoding.max_length, temperature)
+        sampled = (config.samples, context.decoding.max_length, temperature)
+        self.sampler = Sampler(network.captioner, *sampled, network.features) if tuned else Sampler(network, *sampled)
         loss = PolicyLoss(network, context.training.label_smoothing, config.caption_weight, temperature)
         self.step = Step(loss, self.optimizer, self.variables, context.profile)
         self.scored = in_float32(network)
-        self.evaluator = Evaluator(self.context, self.scored, lambda: self.context.dev)
+        self.evaluator = Evaluator.of(self.context, self.scored)
 
     def __len__(self) -> int:
         """Count the batches of an epoch."""
