@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test soak lint format figures gallery notebook docs constraints clean
+.PHONY: demo serve test soak lint format figures gallery release-models notebook docs constraints clean
 
 QUIET := --quiet
 INSTALL = $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
@@ -45,6 +45,11 @@ figures: .venv/.dev
 # Photos that the shipped model captions best, middling and worst, where Flickr8k and InceptionV3's weights are.
 gallery: .venv/.train
 	$(BIN)/python -m captioner evaluate --model saved_models/flickr8k --split dev --gallery gallery.png
+
+# All that depends on a shipped model, after its weights changed; some need Flickr8k and InceptionV3's weights. Some parts
+# alone: make release-models STEPS="calibrate-compact page". What documents get wrong, with nothing run: OPTIONS=--check.
+release-models: .venv/.dev
+	$(BIN)/python -m release.models $(OPTIONS) $(STEPS)
 
 # Runs the notebook again, and keeps what it shows in its file.
 notebook: .venv/.dev
