@@ -61,7 +61,7 @@ def add_int8(directory: Path, encoder_weights: str, photos: list[Path]) -> None:
     found = model_roundings(encoder, photos, known)
     name = INT8_NETWORK if model.is_compact else ROUNDINGS
     _write(directory / name, int8_network(encoder, found) if model.is_compact else pack_roundings(found))
-    describe(directory, model.config, [*model.manifest.keys() - {name}, name], model.tensors, model.known)
+    describe(directory, model.config, list(dict.fromkeys([*model.manifest, name])), model.tensors, model.known)
 
 
 def _write(path: Path, content: bytes) -> None:
