@@ -25,7 +25,15 @@ from captioner.cli.main import COMMANDS, main
 ROOT = Path(__file__).parents[2]
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "docs/captions.md", "docs/training.md", "docs/deploy.md", "docs/characters.md"),
-    *("docs/scale.md", "docs/results.md", "docs/rnn.md", "docs/keras.md", "datasets/README.md", "SECURITY.md"),
+    *(
+        "docs/scale.md",
+        "docs/results.md",
+        "docs/errors.md",
+        "docs/rnn.md",
+        "docs/keras.md",
+        "datasets/README.md",
+        "SECURITY.md",
+    ),
 )
 LONGEST_README = 1000
 """Words, code included."""
@@ -308,7 +316,7 @@ def _anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("name", ["captions", "training", "deploy", "characters", "results", "keras"])
+@pytest.mark.parametrize("name", ["captions", "training", "deploy", "characters", "results", "errors", "keras"])
 def test_a_page_lists_its_sections(name):
     text = read(f"docs/{name}.md")
     listed = re.findall(r"^- \[(.*?)\]\(#.*\)$", text, re.MULTILINE)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from docs.figures.make import FIGURES, main
+from docs.figures.make import NAMED, main
 
 
 @pytest.mark.parametrize("name", ["tanh", "unfolding", "truncation"])
@@ -24,4 +24,4 @@ def test_an_unknown_name_is_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 2
-    assert f"no figure is called mona_lisa; there are {', '.join(FIGURES)}" in capsys.readouterr().err
+    assert f"no figure is called mona_lisa; there are {', '.join(NAMED)}" in capsys.readouterr().err
