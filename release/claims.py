@@ -22,7 +22,7 @@ from typing import Any
 
 from captioner.errors import CaptionerError
 
-FIELD = re.compile(r"\{([\w.-]+)(?::([^{}]*))?\}")
+FIELD = re.compile(r"\{([\w. -]+)(?::([^{}]*))?\}")
 NUMBER, TEXT, LINES = r"[-+]?[\d,]*\.?\d+", r"(?:[^\"|\n]|\n(?!\n))+?", r"(?:[^\n]*\n)+?"
 
 
@@ -106,11 +106,11 @@ def corrected(text: str, found: Sequence[Difference]) -> str:
 
 
 def places(text: str, look: Sequence[str]) -> list[Difference]:
-    """Return where the sentences stand that a person has to read again."""
+    """Return where the sentences stand that a person has to read again; line 0 for those that stand nowhere."""
     found = []
     for sentence in look:
         match = _pattern(sentence).search(text)
-        found.append(Difference(text.count("\n", 0, match.start()) + 1 if match else 1, "", sentence))
+        found.append(Difference(text.count("\n", 0, match.start()) + 1 if match else 0, "", sentence))
     return found
 
 

@@ -113,7 +113,7 @@ def _plan_model(name: str) -> Iterator[Step]:
         yield _step(f"calibrate-{name}", ("captioner", "calibrate", "--model", model), (*trained, *rounded), known)
         trained = (*trained, *rounded, *known)
     measured, metrics = facts_of(name), _in(name, "metrics.json")
-    command = ("release.facts", name, measured.relative_to(ROOT).as_posix())
+    command = ("release.facts", name, _shown(measured))
     yield _step(f"measure-{name}", command, (*trained, SCRIPTS / "facts.py"), (measured, *metrics))
     card = _in(name, "README.md", "training.png")
     known = (*metrics, *_in(name, CONFIG, "history.csv"))
@@ -134,15 +134,27 @@ def _plan_pages(wheels: Path | None) -> list[Step]:
     captioners = (*flickr8k, *compact, *(path for name in INT8 for path in _in(name, INT8[name])))
     shown = (*sorted((ROOT / "captioner" / "serve").glob("page.*")), SCRIPTS / "page_picture.py")
     measure = ("release.confidence_page", *(("--wheels", str(wheels)) if wheels else ()))
-    page, figure = confidence_page.PAGE, ROOT / "docs" / "figures" / "confidence.svg"
+    # Not among what it writes: below, values in the page's sentences are written too.
+    errors = ("benchmarks.what_decides", "--page", "docs/errors.md", "--json", _shown(facts_of("errors")))
+    figures = ROOT / "docs" / "figures"
     lesson = ROOT / "notebooks" / "captioning_with_attention.ipynb"
     examples = tuple(ROOT / name for name in EXAMPLES)
     return [
         _step("page", ("release.page_picture",), (*captioners, *shown), (ROOT / "docs" / "page.webp",)),
-        _step("confidence", measure, captioners, (page, figure)),
+        _step("confidence", measure, captioners, (confidence_page.PAGE, figures / "confidence.svg")),
+        _step(
+            "errors",
+            errors,
+            (*flickr8k, *_in("flickr8k", INT8["flickr8k"])),
+            (facts_of("errors"), figures / "what_decides.svg"),
+        ),
         Step("notebook", (sys.executable, "notebooks/execute.py"), flickr8k, (lesson,)),
         _step("examples", ("release.examples", *EXAMPLES), (*captioners, *char_lm), examples),
     ]
+
+
+def _shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
 def _in(name: str, *files: str) -> tuple[Path, ...]:
@@ -161,9 +173,9 @@ def read_facts() -> dict[str, Any]:
         CaptionerError: a model has not been measured here, or a page lacks what it should have.
     """
     found: dict[str, Any] = {}
-    for name in NETWORKS:
+    for name, step in {**{name: f"measure-{name}" for name in NETWORKS}, "errors": "errors"}.items():
         if not facts_of(name).exists():
-            raise CaptionerError(f"{name} has not been measured here; run python -m release.models measure-{name}")
+            raise CaptionerError(f"{name} has not been measured here; run python -m release.models {step}")
         found[name] = read_json(facts_of(name), "facts")
     found["confidence"] = confidence_page.facts(confidence_page.PAGE.read_text(encoding="utf-8"))
     return found
