@@ -14,6 +14,7 @@ exit status: 0 if nothing is left to do, 1 if a line is listed or a part failed,
 
 import argparse
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="run steps that are up to date too")
     parser.add_argument("--wheels", type=Path, help="a folder with the wheels of scikit-image and scikit-learn")
     arguments = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the steps: TensorFlow's notices are no news
     steps = plan(arguments.wheels)
     names = [step.name for step in steps]
     if unknown := [name for name in arguments.steps if name not in names]:

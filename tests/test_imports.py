@@ -159,7 +159,9 @@ def names_in(module: str) -> set[str]:
     return found
 
 
-SCRIPTS = sorted((ROOT.parent / "benchmarks").glob("*.py")) + sorted((ROOT.parent / "docs" / "figures").glob("*.py"))
+SCRIPTS = [
+    path for name in ("benchmarks", "docs/figures", "release") for path in sorted((ROOT.parent / name).glob("*.py"))
+]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

@@ -64,7 +64,8 @@ def test_only_commands_close_stderr(path):
         assert "stderr_closed" not in path.read_text(encoding="utf-8")
 
 
-SOURCES = [path for folder in ("captioner", "tests", "benchmarks", "docs") for path in (ROOT / folder).rglob("*.py")]
+FOLDERS = ("captioner", "tests", "benchmarks", "docs", "release")
+SOURCES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 
 
 def test_onnxruntime_is_imported_in_one_place():
