@@ -34,6 +34,8 @@ FACTS = {
 }
 """Numbers in the section of a model."""
 
+TIME = re.compile(r"(?<=cost: )[\d.]+(?= ms)")
+
 
 def main() -> None:
     """Measure, and write the page."""
@@ -52,9 +54,13 @@ def main() -> None:
 
 
 def renewed(page: str, printed: str) -> str:
-    """Return the page with what was printed below its heading; models are sections of it."""
+    """Return the page with what was printed below its heading; models are sections of it.
+
+    The same page is returned where nothing but the time that a photo takes has changed.
+    """
     heading = page.partition("\n## ")[0]
-    return f"{heading}\n{re.sub('^### ', '## ', printed, flags=re.MULTILINE).strip()}\n"
+    made = f"{heading}\n{re.sub('^### ', '## ', printed, flags=re.MULTILINE).strip()}\n"
+    return page if TIME.sub("", made) == TIME.sub("", page) else made
 
 
 def facts(page: str) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from captioner.data.encoder_weights import VARIABLE
 from captioner.data.model_directory import CALIBRATION, CONFIG, INT8_NETWORK, NEIGHBOURS, ROUNDINGS, VOCABULARY
 from captioner.errors import CaptionerError
 from captioner.files import read_json, write_text
@@ -150,7 +151,8 @@ def _plan_pages(wheels: Path | None) -> list[Step]:
             (*flickr8k, *_in("flickr8k", INT8["flickr8k"])),
             (facts_of("errors"), figures / "what_decides.svg"),
         ),
-        Step("notebook", (sys.executable, "notebooks/execute.py"), flickr8k, (lesson,)),
+        # As for a reader without InceptionV3's weights.
+        Step("notebook", (sys.executable, "notebooks/execute.py"), compact, (lesson,), without=VARIABLE),
         _step("examples", ("release.examples", *EXAMPLES), (*captioners, *char_lm), examples),
     ]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shlex
 import subprocess
 import time
@@ -22,17 +23,19 @@ class Step:
         command: Python and its arguments, run in the root of the repository.
         reads: the files that it depends on; those that do not exist count as empty.
         writes: the files that it makes, or changes.
+        without: a variable of the environment that it must not see.
     """
 
     name: str
     command: tuple[str, ...]
     reads: tuple[Path, ...]
     writes: tuple[Path, ...]
+    without: str = ""
 
     @property
     def typed(self) -> str:
         """The command as somebody would type it."""
-        return shlex.join(("python", *self.command[1:]))
+        return shlex.join((*(("env", "-u", self.without) if self.without else ()), "python", *self.command[1:]))
 
     def stamp(self) -> str:
         """Return a checksum of the command and of the content of all files."""
@@ -65,7 +68,8 @@ def run_steps(steps: Sequence[Step], root: Path, stamps: Path, again: bool = Fal
             continue
         print(f"{title}: {step.typed}", flush=True)
         before, began = {path: _content(path) for path in step.writes}, time.monotonic()
-        status = subprocess.run(step.command, cwd=root, check=False).returncode
+        environment = {name: value for name, value in os.environ.items() if name != step.without}
+        status = subprocess.run(step.command, cwd=root, env=environment, check=False).returncode
         if status:
             raise CaptionerError(
                 f"{step.name} ended with status {status}, see above; the same command goes on from there"

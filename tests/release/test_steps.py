@@ -59,6 +59,15 @@ def test_a_step_that_fails_ends_the_run_and_is_run_again(tmp_path, step, capsys)
     assert told(capsys) == ["[1/3] first: up to date", "[2/3] second: changed nothing", "[3/3] third: changed d"]
 
 
+def test_a_step_does_not_see_a_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEIGHTS", "file")
+    code = "import os; from pathlib import Path; Path('a').write_text(os.environ.get('WEIGHTS', 'none'))"
+    step = Step("look", (sys.executable, "-c", code), (), (tmp_path / "a",), without="WEIGHTS")
+    run_steps([step], tmp_path, tmp_path / "stamps.json")
+    assert (tmp_path / "a").read_text() == "none"
+    assert step.typed.startswith("env -u WEIGHTS python -c ")
+
+
 def test_damaged_stamps_count_as_none(tmp_path, step, capsys):
     (tmp_path / "a").write_text("one")
     (tmp_path / "stamps.json").write_text("[")
