@@ -9,7 +9,8 @@
 A claim has to stand in its document, once or several times; where lines are broken does not matter. Behind the colon
 stands how a value is written: a format of Python for numbers; nothing for a caption or another text within a line;
 `lines` for whole lines. Values that differ can be replaced, as nothing but the value is touched. `look` has what a
-person has to read again after a change, because no rule could write it.
+person has to read again after a change, because no rule could write it. A number that nobody has measured yet may stand
+as XX.
 """
 
 import re
@@ -23,7 +24,7 @@ from typing import Any
 from captioner.errors import CaptionerError
 
 FIELD = re.compile(r"\{([\w. -]+)(?::([^{}]*))?\}")
-NUMBER, TEXT, LINES = r"[-+]?[\d,]*\.?\d+", r"(?:[^\"|\n]|\n(?!\n))+?", r"(?:[^\n]*\n)+?"
+NUMBER, TEXT, LINES = r"(?:[-+]?[\d,]*\.?\d+|XX)", r"(?:[^\"|\n]|\n(?!\n))+?", r"(?:[^\n]*\n)+?"
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,12 @@ def test_a_claim_holds_over_the_ends_of_lines_and_everywhere_it_stands():
     assert [each.said for each in differences(text, ["of {dev.cider:.1f} points"], FACTS)] == ["66.0"]
 
 
+def test_a_number_may_be_left_open():
+    text = "BLEU-4 XX and XX"
+    found = differences(text, ["BLEU-4 {dev.cider:.1f} and {dev.share:.1f}"], FACTS)
+    assert corrected(text, found) == "BLEU-4 66.6 and 0.3"
+
+
 def test_a_claim_that_stands_nowhere_is_told():
     (missing,) = differences(PAGE, ["gains {dev.cider:.1f} points"], FACTS)
     assert missing == Difference(1, "", "gains {dev.cider:.1f} points")
