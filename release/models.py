@@ -47,6 +47,9 @@ FIGURES: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 """Those of `docs/figures` that show a model, and the kinds of their files."""
 
+MEASURES = {**{name: f"measure-{name}" for name in NETWORKS}, "errors": "errors"}
+"""Facts that documents are held against, and the steps that measure them."""
+
 EXAMPLES = ("docs/api/captioner.md", "docs/api/characters.md", "docs/rnn.md", "docs/rnn.ko.md")
 """Pages whose blocks run the shipped models."""
 
@@ -87,12 +90,14 @@ def release(steps: Sequence[Step], arguments: argparse.Namespace) -> int:
         CaptionerError: a step fails, or a model has not been measured.
         OSError: a file cannot be read or written.
     """
-    left = [] if arguments.check or arguments.wheels or has_pictures() else ["confidence"]
-    if not arguments.check:
-        wanted = [step for step in steps if step.name not in left and step.name in (arguments.steps or [step.name])]
-        run_steps(wanted, ROOT, BUILD / "stamps.json", arguments.again)
+    wanted = [] if arguments.check else [step for step in steps if step.name in (arguments.steps or [step.name])]
+    left = [] if arguments.wheels or has_pictures() else [step.name for step in wanted if step.name == "confidence"]
+    run_steps([step for step in wanted if step.name not in left], ROOT, BUILD / "stamps.json", arguments.again)
     for name in left:
         print(f"left: {name} needs scikit-image and scikit-learn; see --wheels")
+    if arguments.steps and (unmeasured := [name for name in MEASURES if not facts_of(name).exists()]):
+        print(f"documents were not compared, since these have not been measured here: {', '.join(unmeasured)}")
+        return int(bool(left))
     return max(bool(left), see_to(read_claims(CLAIMS, ROOT), read_facts(), write=not arguments.check))
 
 
@@ -177,7 +182,7 @@ def read_facts() -> dict[str, Any]:
         CaptionerError: a model has not been measured here, or a page lacks what it should have.
     """
     found: dict[str, Any] = {}
-    for name, step in {**{name: f"measure-{name}" for name in NETWORKS}, "errors": "errors"}.items():
+    for name, step in MEASURES.items():
         if not facts_of(name).exists():
             raise CaptionerError(f"{name} has not been measured here; run python -m release.models {step}")
         found[name] = read_json(facts_of(name), "facts")

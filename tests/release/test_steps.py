@@ -116,6 +116,33 @@ def test_documents_are_put_right_and_the_rest_is_listed(tmp_path, monkeypatch, c
     assert "page.md: nowhere stands: 'Its CIDEr-D is {cider:.1f}'" in capsys.readouterr().out
 
 
+def test_documents_are_compared_once_all_is_measured(monkeypatch, capsys):
+    monkeypatch.setattr(models, "facts_of", lambda name: ROOT / "build" / "nothing" / name)
+    monkeypatch.setattr(models, "run_steps", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["models", "page", "--wheels", "wheels"])
+    with pytest.raises(SystemExit) as stopped:
+        models.main()
+    assert stopped.value.code == 0
+    assert "not been measured here: flickr8k, compact, char-lm, errors" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["models", "--check"])
+    with pytest.raises(
+        SystemExit, match=r"flickr8k has not been measured here; run python -m release\.models measure-fl"
+    ):
+        models.main()
+
+
+def test_a_packages_pictures_are_missed(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(models, "facts_of", lambda name: ROOT / "build" / "nothing" / name)
+    monkeypatch.setattr(models, "run_steps", lambda steps, *_: ran.extend(step.name for step in steps))
+    monkeypatch.setattr(models, "has_pictures", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["models", "confidence", "page"])
+    with pytest.raises(SystemExit) as stopped:
+        models.main()
+    assert (stopped.value.code, ran) == (1, ["page"])
+    assert "left: confidence needs scikit-image and scikit-learn; see --wheels" in capsys.readouterr().out
+
+
 def test_an_unknown_step_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["models", "coffee"])
     with pytest.raises(SystemExit) as stopped:
