@@ -296,7 +296,7 @@ class SelfCriticalConfig:
     """How a captioning model learns from captions that it samples itself, after the cross-entropy."""
 
     self_critical_epochs: int = setting(
-        0, "passes over the training photos; 0 leaves the stage out", ge=0, le=100_000, group=SELF_CRITICAL, absent=0
+        0, "passes over the training photos; 0 leaves the stage out", ge=0, le=100_000, group=SELF_CRITICAL
     )
     self_critical_rate: float = _critical(
         1e-4,

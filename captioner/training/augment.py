@@ -71,28 +71,6 @@ class ImageDataset:
         return AugmentedBatch(np.stack(images), _transforms(rng, count, self.size), _colours(rng, count), views)
 
 
-class PixelViews:
-    """Fixed views of photos in memory, cut when they are read; what a split's `features` may be.
-
-    Row n V + v is view v of photo n, uint8 (S, S, 3).
-
-    Args:
-        pixels: uint8 (N, H, H, 3), or what gives rows as an array does.
-        views: V of each photo.
-        size: side of a view (S).
-    """
-
-    def __init__(self, pixels: Any, views: Views, size: int) -> None:
-        self.pixels, self.views, self.size = pixels, views, size
-        self.count = views.boxes.shape[1]
-        self.shape = (len(views.boxes) * self.count, size, size, 3)
-
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """Return views by their rows (B,) as uint8 (B, S, S, 3)."""
-        of = [divmod(int(row), self.count) for row in rows]
-        return np.stack([self.views.of(self.pixels[photo], photo, view, self.size) for photo, view in of])
-
-
 def augment(images: tf.Tensor, transforms: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
     """Turn and recolour images uint8 (B, S, S, 3) as an `AugmentedBatch` says -> float32 (B, S, S, 3) in [-1, 1]."""
     pixels = scale_pixels(images)

@@ -78,14 +78,13 @@ class CaptionRun:
         if self.model.encoder.network == COMPACT:
             own = dataclasses.asdict(self.imitation) | {"teacher": teachers[0] if teachers else None}
         else:
-            own = dataclasses.asdict(self.fine_tuning)
+            own = dataclasses.asdict(self.fine_tuning) | dataclasses.asdict(self.self_critical)
             own |= {"features": sources.features and str(sources.features), "teachers": teachers}
         return {
             **dataclasses.asdict(self.model.encoder),
             **{name: value for name, value in sizes.items() if name not in FROM_DATA},
             "max_length": self.model.decoding.max_length,
             **dataclasses.asdict(self.training),
-            **dataclasses.asdict(self.self_critical),
             "data": digest(self.dataset),
             "init_from": str(sources.init_from) if sources.init_from else None,
             **own,

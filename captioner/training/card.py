@@ -214,10 +214,13 @@ def _stages(settings: dict[str, Any]) -> str:
         temperature = settings.get("self_critical_temperature", 1)
         drawn = f", drawn at temperature {temperature:g}" if temperature != 1 else ""
         reward = f"CIDEr-D and, by {bleu:.0%}, BLEU-4" if bleu else "CIDEr-D"
+        rate = settings.get("self_critical_encoder_rate")
+        encoder = f" The encoder's fine-tuned layers learned along at {rate:g}." if rate else ""
         lines += (
             f"- **Self-critical training**: {when} to {settings['self_critical_epochs']} epochs at "
             f"{settings['self_critical_rate']:g}, {settings['samples']} captions of its own a photo{drawn}, "
-            f"rewarded by {reward};\n  cross-entropy of people's captions beside, at {settings['caption_weight']:g}.\n"
+            f"rewarded by {reward};\n  cross-entropy of people's captions beside, at {settings['caption_weight']:g}."
+            f"{encoder}\n"
         )
     if settings.get("logit_adjustment"):
         lines += f"- **Rare words**: {settings['logit_adjustment']:g} times its log-frequency is off a word's logits.\n"

@@ -19,26 +19,24 @@ from captioner.models.networks import load_networks
 from captioner.models.photo_model import PhotoModel
 from captioner.text import Vocabulary
 from captioner.training.artifacts import CARD, write_epochs
-from captioner.training.augment import ImageDataset, PixelViews, augment
+from captioner.training.augment import ImageDataset, augment
 from captioner.training.caption_run import CaptionRun
 from captioner.training.captions import fitted
 from captioner.training.card import write_card
 from captioner.training.checkpoint import Progress
 from captioner.training.context import Context
-from captioner.training.epoch_stages import JOINT, SELF_CRITICAL
+from captioner.training.epoch_stages import JOINT
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
 from captioner.training.feature_extractor import photo_extractor
 from captioner.training.initialise import make_vocabulary, word_counts
 from captioner.training.lineage import parent_history, parent_metrics
 from captioner.training.loop import Row, Stage
 from captioner.training.normalized_mse import NormalizedMSE
-from captioner.training.precision import in_float32
 from captioner.training.roundings import model_roundings
 from captioner.training.run import Training, TrainingRun
 from captioner.training.split import log_data, read_pixel_split
 from captioner.training.stages.imitation import Imitation, ImitationData
 from captioner.training.stages.joint import DistillationTargets, Joint
-from captioner.training.stages.self_critical import SelfCritical
 from captioner.training.teacher_regions import TaughtImages, Teacher, read_teacher_regions
 from captioner.training.versions import versions
 from captioner.training.views import Views
@@ -59,16 +57,15 @@ log = logging.getLogger(__name__)
 
 
 class CompactTraining(Training):
-    """Imitation of a teacher, if there is one, by the encoder, joint training on captions, then self-critical training.
+    """Imitation of a teacher, if there is one, by the encoder, then joint training of both networks on the captions.
 
-    The last is of the decoder alone. Without a teacher both networks learn from the captions alone.
+    Without a teacher both networks learn from the captions alone.
 
     Args:
         config: what to train.
     """
 
     earlier_stages: ClassVar[tuple[str, ...]] = ("imitation",)
-    later_stages: ClassVar[tuple[str, ...]] = (SELF_CRITICAL,)
 
     def __init__(self, config: CaptionRun) -> None:
         self.config = config.with_precision()
@@ -88,7 +85,7 @@ class CompactTraining(Training):
         self.config.dataset.split("train"), self.config.dataset.split("dev")
 
     def stages(self, run: TrainingRun) -> Iterator[tuple[str, Stage]]:
-        """Yield the imitation, where there is a teacher, and those of the other stages that have epochs."""
+        """Yield the imitation, where there is a teacher, and the joint training."""
         config = self.config
         init_from = config.sources.init_from
         base = load_networks(init_from) if init_from else None
@@ -118,22 +115,9 @@ class CompactTraining(Training):
             self._imitated = run.histories["imitation"].history
             taught = data.train
             targets = DistillationTargets(self._in_precision(teacher.decoder), data.mse, config.imitation)
-        elif config.training.epochs:
+        else:
             log.info("no --teacher: encoder and decoder learn from the captions alone")
-        if config.training.epochs:
-            yield "", Joint(self.context, self.network, taught, config.imitation.captions_per_photo, targets)
-        if config.self_critical.self_critical_epochs:
-            log.info("learning from captions of its own")
-            context = self._encoded_context(folded(self.network.encoder))
-            yield SELF_CRITICAL, SelfCritical(context, self.network.captioner, config.self_critical)
-
-    def _encoded_context(self, encoder: keras.Model) -> Context:
-        """Read what the trained encoder sees of the photos, those of training in several views."""
-        extract, train, dev = photo_extractor(encoder), self.context.train, self.context.dev
-        views = Views.draw(self._count("train"), self.config.training.views, self.config.training.seed)
-        pixels = PixelViews(train.features, views, self.config.model.encoder.image_size)
-        train = replace(train, features=pixels, rows=np.asarray(train.rows) * pixels.count, views=pixels.count)
-        return self.context.with_data(extract(train, pixels.count), extract(dev))
+        yield "", Joint(self.context, self.network, taught, config.imitation.captions_per_photo, targets)
 
     def _load_teacher(self, run: TrainingRun) -> tuple[SavedModel | None, Teacher | None]:
         """Load the teacher, and note its weights.
@@ -223,8 +207,7 @@ class CompactTraining(Training):
 
     def progress(self, histories: Mapping[str, Progress]) -> Progress:
         """Return the epochs on captions; those of the imitation have other figures."""
-        joint, rewarded = (histories.get(name, Progress()) for name in ("", SELF_CRITICAL))
-        return joint.in_stage(JOINT).followed_by(rewarded.in_stage(SELF_CRITICAL))
+        return histories.get("", Progress()).in_stage(JOINT)
 
     def write_epochs(self, progress: Progress) -> None:
         """Write table and curve of the epochs, with the curve of the imitation before them."""
@@ -232,21 +215,19 @@ class CompactTraining(Training):
 
     def save_draft(self, stage: Stage) -> None:
         """Write the model that the stage has trained so far, with the search settings of the configuration."""
-        networks = stage.scored if isinstance(stage, Joint) else self.network
-        captioner = networks.captioner if isinstance(stage, Joint) else stage.scored
-        encoder, captioner = self._kept(networks.encoder, captioner)
+        encoder, captioner = self._kept(stage.scored)
         save_compact(self.output, self.model, self.context.vocabulary, captioner, encoder)
 
-    def _kept(self, encoder: keras.Model, captioner: CaptionModel) -> tuple[keras.Model, CaptionModel]:
-        """Return both as they are kept and scored: without batch normalisation, in half precision."""
-        captioner = in_float32(captioner)
-        captioner.adjust_logits(self.word_counts, self.config.training.logit_adjustment)
-        return folded(encoder), rounded(captioner)
+    def _kept(self, network: PhotoModel) -> tuple[keras.Model, CaptionModel]:
+        """Return encoder and decoder as they are kept and scored: without batch normalisation, in half precision."""
+        network = network.in_float32()
+        network.captioner.adjust_logits(self.word_counts, self.config.training.logit_adjustment)
+        return folded(network.encoder), rounded(network.captioner)
 
     def finish(self, run: TrainingRun) -> dict[str, Any]:
         """Fold and round the networks, choose the search on dev, score, and write the model."""
         context, progress = self.context, self.progress(run.histories)
-        encoder, captioner = self._kept(self.network.encoder, self.network.captioner)
+        encoder, captioner = self._kept(self.network)
         dev = photo_extractor(encoder)(context.dev)
         decoding, captions = tune_decoding(captioner, context.vocabulary, dev, context.decoding)
         model = replace(self.model, decoding=decoding)

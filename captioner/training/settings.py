@@ -14,6 +14,7 @@ from captioner.config import (
     COMPACT_TAUGHT,
     FINE_TUNING,
     INIT_FROM,
+    SELF_CRITICAL,
     CharModelConfig,
     CharTrainingConfig,
     DecoderConfig,
@@ -209,10 +210,10 @@ def _compact_model(run: RunSettings, model: ModelConfig, models: Models) -> Mode
 
 def _refuse_other_encoders(run: RunSettings, network: str) -> None:
     """Raise UsageError when settings were given that mean nothing to the encoder."""
-    foreign = FINE_TUNING if network == COMPACT else COMPACT_ENCODER
+    foreign = (FINE_TUNING, SELF_CRITICAL) if network == COMPACT else (COMPACT_ENCODER,)
     named = {name for name, value in run.values.items() if value or name in run.given}
     names = [
-        name for name, about in task_settings(CAPTION).items() if name in named and about.metadata["group"] == foreign
+        name for name, about in task_settings(CAPTION).items() if name in named and about.metadata["group"] in foreign
     ]
     if names:
         other = "encoders of keras.applications" if network == COMPACT else f"--encoder {COMPACT}"
@@ -229,10 +230,8 @@ def _refuse_idle(run: RunSettings, compact: bool) -> None:
         raise UsageError(f"{idle}: no effect {how}; leave out one or the other")
     if values.get("features") and values.get("views", TrainingConfig.views) > 1:
         raise UsageError("--views: --features holds features of whole photos only; leave out one or the other")
-    if "views" in run.given and compact and not run.teachers and not values.get("self_critical_epochs"):
-        raise UsageError(
-            "--views: no effect on a compact encoder without --teacher or --self-critical-epochs; leave it out"
-        )
+    if "views" in run.given and compact and not run.teachers:
+        raise UsageError("--views: no effect on a compact encoder without --teacher; leave it out")
     if "teachers" in run.given and not compact and not values.get("fine_tune_epochs"):
         raise UsageError(f"--teacher: nothing learns from it without --fine-tune-epochs or --encoder {COMPACT}")
     if values.get("epochs") == 0:

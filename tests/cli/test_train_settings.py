@@ -136,11 +136,7 @@ def test_a_fine_tuned_model_to_start_from_has_decided_where(tmp_path):
         configured("--init-from", tmp_path, "--fine-tune-epochs", 1, "--fine-tune-after", "mixed4")
 
 
-def test_a_compact_encoder_is_not_fine_tuned_but_its_decoder_learns_from_captions_of_its_own():
-    _, training = configured("--encoder", "compact", "--self-critical-epochs", 2, "--views", 3)
-    assert training.views == 3
-    with pytest.raises(UsageError, match="--views: no effect on a compact encoder without --teacher or --self-crit"):
-        configured("--encoder", "compact", "--views", 3)
+def test_the_stages_after_the_cross_entropy_are_not_for_a_compact_encoder():
     message = "--fine-tune-epochs: only for encoders of keras.applications, not for compact"
     with pytest.raises(UsageError, match=re.escape(message)):
         configured("--encoder", "compact", "--fine-tune-epochs", 2)
@@ -151,8 +147,6 @@ def test_only_fine_tuned_layers_learn_from_the_reward():
     assert configured("--fine-tune-epochs", 1, *rewards)[0].encoder.fine_tune_after == "mixed6"
     with pytest.raises(UsageError, match="--self-critical-encoder-rate: this InceptionV3 has no fine-tuned layers"):
         configured(*rewards)
-    with pytest.raises(UsageError, match="--self-critical-encoder-rate: this compact has no fine-tuned layers"):
-        configured("--encoder", "compact", *rewards)
 
 
 def test_features_from_elsewhere_are_of_whole_photos():

@@ -1,6 +1,6 @@
 import numpy as np
 
-from captioner.training.augment import ImageDataset, PixelViews, augment
+from captioner.training.augment import ImageDataset, augment
 from captioner.training.views import Views
 
 
@@ -45,14 +45,3 @@ def test_grey_stays_grey_but_for_the_tint():
     colours = photos.batch(np.zeros(100, int), np.random.default_rng(2)).colours
     grey = np.array([0.5, 0.5, 0.5, 1.0]) @ colours  # (B, 3)
     assert np.abs(grey - grey.mean(axis=1, keepdims=True)).max() < 0.1
-
-
-def test_fixed_views_are_read_as_rows_of_an_array():
-    pixels = np.random.default_rng(3).integers(0, 256, (3, 16, 16, 3), np.uint8)
-    views = Views.draw(3, 3, 0)
-    rows = PixelViews(pixels, views, 8)
-    assert (rows.count, rows.shape) == (3, (9, 8, 8, 3))
-    whole, mirror_image, part = rows[np.array([3, 4, 8])]  # photo 1 as it is and mirrored, photo 2 in part
-    np.testing.assert_array_equal(mirror_image, whole[:, ::-1])
-    np.testing.assert_array_equal(part, views.of(pixels[2], 2, 2, 8))
-    np.testing.assert_array_equal(whole, views.of(pixels[1], 1, 0, 8))

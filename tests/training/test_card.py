@@ -71,6 +71,7 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     taught = {"epochs": 0, "teachers": ["models/one", "models/two"], "distillation": 0.5, "init_from": "models/zero"}
     own = {"self_critical_epochs": 3, "self_critical_rate": 1e-4, "samples": 5, "caption_weight": 0.2}
     settings = stages | taught | own | {"bleu_weight": 0.25, "self_critical_temperature": 0.5}
+    settings |= {"self_critical_encoder_rate": 1e-5}
     write_card(tmp_path / "README.md", "flickr8k", model, TrainingConfig(epochs=0), metrics | {"settings": settings})
     card = " ".join((tmp_path / "README.md").read_text().split())
     assert "from the first epoch on the encoder's layers behind `mixed6`" in card
@@ -80,6 +81,7 @@ def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):
     assert "AdamW with up to 200 warm-up steps" in card  # at a rate that the stages tell
     assert "then up to 3 epochs at 0.0001, 5 captions of its own a photo, drawn at temperature 0.5, rewarded" in card
     assert "rewarded by CIDEr-D and, by 25%, BLEU-4;" in card
+    assert "The encoder's fine-tuned layers learned along at 1e-05." in card
 
 
 def test_the_card_tells_how_the_model_it_started_from_had_learned(tmp_path):
@@ -99,6 +101,9 @@ def test_the_card_tells_how_the_model_it_started_from_had_learned(tmp_path):
         tmp_path / "README.md", "flickr8k", ModelConfig(), TrainingConfig(epochs=0), metrics | {"epochs_before": 26}
     )
     assert "show every epoch, the first 26 those of `pupil`;" in (tmp_path / "README.md").read_text()
+    plain = before | {"settings": {"epochs": 16, "seed": 3}}  # nothing but cross-entropy, or a compact encoder
+    card = written(tmp_path, **metrics | {"before": plain})
+    assert "49 minutes, with seed 3. ![" in card
 
 
 def test_the_card_tells_of_the_imitation_what_was_kept(tmp_path):

@@ -12,15 +12,7 @@ import pytest
 from PIL import Image
 
 from captioner import Captioner
-from captioner.config import (
-    DecoderConfig,
-    DecodingConfig,
-    EncoderConfig,
-    ImitationConfig,
-    ModelConfig,
-    SelfCriticalConfig,
-    TrainingConfig,
-)
+from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ImitationConfig, ModelConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.data.model_directory import CaptionerDirectory
 from captioner.data.photos import open_photo, preprocess
@@ -203,35 +195,6 @@ def test_another_training_starts_from_what_was_learned(taught, folder, monkeypat
     np.testing.assert_allclose(network.regions(images), expected, atol=1e-4)
     for name, values in network.captioner.named_weights().items():
         np.testing.assert_array_equal(values, model.network.named_weights()[name], err_msg=name)
-
-
-def test_the_decoder_goes_on_with_captions_of_its_own(taught, folder):
-    rewards = SelfCriticalConfig(self_critical_epochs=2, samples=3, self_critical_rate=0.01)
-    training = replace(TRAINING, epochs=0)
-    sources = Sources(init_from=taught.output)
-    run = replace(taught, output=folder / "rewarded", training=training, self_critical=rewards, sources=sources)
-    stopped = replace(run, output=folder / "rewarded-in-parts")
-    metrics = train(CompactTraining(run))
-    assert (metrics["epochs"], metrics["settings"]["samples"]) == (2, 3)
-    rows = (run.output / "history.csv").read_text().splitlines()
-    assert [row.count("self_critical") for row in rows] == [0, 0, 1, 1]  # behind the epoch of the model before
-    assert "**Self-critical training**: up to 2 epochs" in (run.output / "README.md").read_text()
-
-    with pytest.raises(KilledError), listening("epoch 1/2"):
-        train(CompactTraining(stopped))
-    train(CompactTraining(stopped))
-    (before, before_encoder), (after, encoder), (parts, _) = (
-        load_networks(each.output) for each in (taught, run, stopped)
-    )
-    for ours, theirs in zip(encoder.get_weights(), before_encoder.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-6)  # unfolded and folded again, in half precision
-    changed = [
-        not np.array_equal(ours, theirs)
-        for ours, theirs in zip(after.network.get_weights(), before.network.get_weights(), strict=True)
-    ]
-    assert any(changed) or metrics["best_epoch"] == 0
-    for ours, theirs in zip(after.network.get_weights(), parts.network.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_teacher_whose_words_have_other_numbers_is_refused(alone):
