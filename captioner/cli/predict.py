@@ -20,7 +20,7 @@ from captioner.cli.parser import Parser
 from captioner.cli.predict_text import TEXT_OPTIONS, add_text, run_text
 from captioner.errors import UsageError
 
-INTERRUPTED = "stopped; the captions made so far are written"
+INTERRUPTED = "stopped; the results so far are written"
 
 CAPTION_OPTIONS = (
     *("encoder_weights", "backend", "beam_width", "length_penalty", "no_repeat_ngram_size", "num_captions"),

@@ -126,7 +126,7 @@ def test_a_second_run_goes_on(predict, captioner, folder, tmp_path, style):
     assert status == 130
     assert err.splitlines()[-2:] == [
         f"captioner: {folder / 'bad.jpg'}: broken",
-        "captioner: stopped; the captions made so far are written",
+        "captioner: stopped; the results so far are written",
     ]
     first = output.read_text()
     assert "cat" in first

@@ -286,7 +286,7 @@ def test_ctrl_c_ends_the_wait_for_a_pipe(folder):
     assert process.wait(60) == 130
     assert process.stderr is not None
     with process.stderr as errors:
-        assert errors.read() == "captioner: stopped; the captions made so far are written\n"
+        assert errors.read() == "captioner: stopped; the results so far are written\n"
 
 
 def wait_until_blocked(process):

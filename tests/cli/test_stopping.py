@@ -55,7 +55,7 @@ def test_a_folder_in_work_is_stopped_at_once(folder, number, status):
     assert time.monotonic() - begun < 5
     assert process.returncode == status
     assert "Traceback" not in complaints
-    assert complaints.rstrip().endswith("captioner: stopped; the captions made so far are written")
+    assert complaints.rstrip().endswith("captioner: stopped; the results so far are written")
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".captioner-")] == []
 
 
