@@ -414,8 +414,8 @@ class CharTrainingConfig:
     )
     temperature_share: float = setting(
         0.02,
-        "share of the training text that is left out, at its end, to fit the temperature of the probabilities on; 0 "
-        "fits none",
+        "share of the training text that is left out, at its beginning, to fit the temperature of the probabilities "
+        "on; 0 fits none",
         ge=0.0,
         le=0.5,
         group=CHARACTERS,

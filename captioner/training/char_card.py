@@ -117,7 +117,7 @@ def _temperature(metrics: dict[str, Any]) -> str:
     if temperature == 1:
         return ""
     share = metrics["settings"]["temperature_share"]
-    return f"The last {share:.0%} of the training part set the temperature {temperature:.3f} of the probabilities. "
+    return f"The first {share:.0%} of the training part set the temperature {temperature:.3f} of the probabilities. "
 
 
 def write_char_card(

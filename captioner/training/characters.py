@@ -98,9 +98,10 @@ class CharTraining(Training):
         training, self.parts = self.config.training, self.config.parts()
         vocabulary = CharacterVocabulary.build(self.parts["train"])
         train, validation = (vocabulary.encode(self.parts[name]) for name in ("train", "validation"))
-        learned = len(train) - left_out(len(train), training.temperature_share, len(vocabulary))
-        windows = TextWindows(train[:learned], training.batch_size, training.sequence_length)
-        self.text = EncodedText(vocabulary, windows, validation, train[learned:])
+        first = left_out(len(train), training.temperature_share, len(vocabulary))
+        # Not the end: where the validation text goes on with a chapter, the names in it are known from there alone.
+        windows = TextWindows(train[first:], training.batch_size, training.sequence_length)
+        self.text = EncodedText(vocabulary, windows, validation, train[:first])
 
     def stages(self, run: TrainingRun) -> Iterator[tuple[str, Stage]]:
         """Yield the only stage."""

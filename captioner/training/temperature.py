@@ -13,7 +13,7 @@ MOST_PROBABILITIES = 1 << 22
 
 
 def left_out(characters: int, share: float, vocabulary_size: int) -> int:
-    """Return how many characters at the end of a training text to leave out for the temperature; 0 for a short text."""
+    """Return how many characters of a training text to leave out for the temperature; 0 for a short text."""
     count = min(int(share * characters), MOST_PROBABILITIES // vocabulary_size)
     return count if count >= FEWEST else 0
 

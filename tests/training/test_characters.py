@@ -134,20 +134,21 @@ def test_a_third_part_is_a_test_text_that_had_no_say(run):
     assert "| test, " in (run.output / "README.md").read_text()
 
 
-def test_the_temperature_is_fitted_on_the_end_of_the_training_part_and_folded_in(run, caplog):
+def test_the_temperature_is_fitted_on_the_beginning_of_the_training_part_and_folded_in(run, caplog):
     text = KOREAN * 12
     training = replace(TRAINING, temperature_share=0.1)
     metrics = train(CharTraining(replace(run, corpus=Corpus("text", text), training=training)))
     part = text[: len(text) * 90 // 100]
-    end = part[len(part) - len(part) // 10 :]
-    assert caplog.messages[0].startswith(f"{len(part) - len(end)} characters to train on, {len(end)} to fit the temper")
+    first = part[: len(part) // 10]
+    told = f"{len(part) - len(first)} characters to train on, {len(first)} to fit the temperature"
+    assert caplog.messages[0].startswith(told)
     with (run.output / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert metrics["temperature"] == pytest.approx(float(rows[metrics["best_epoch"] - 1]["temperature"]))
     assert metrics["temperature"] != 1
 
     model = LanguageModel.load(run.output)
-    tokens = model.vocabulary.encode(end).astype(int)
+    tokens = model.vocabulary.encode(first).astype(int)
     read = np.concatenate([[model.vocabulary.start], tokens[:-1]])
     log_probs, _ = model.network(read[None], model.network.initial_states(1))
     assert fit_temperature(log_probs[0], tokens) == pytest.approx(1, abs=0.01)  # streams read it in the training

@@ -72,7 +72,8 @@ class EncodedText:
         vocabulary: its characters.
         train: the windows that are learned.
         validation: the held-out part (N,).
-        left_out: the end of the training part, which the temperature is fitted on (M,); empty where none is fitted.
+        left_out: the beginning of the training part, which is not learned, but the temperature fitted on (M,); it may
+            be empty.
     """
 
     vocabulary: CharacterVocabulary
