@@ -344,6 +344,11 @@ class SelfCriticalConfig:
         le=1.0,
     )
 
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the encoder's fine-tuned layers learn from the reward too."""
+        return self.self_critical_epochs > 0 and self.self_critical_encoder_rate > 0
+
 
 _imitation = partial(setting, group=COMPACT_ENCODER, needs="teachers")
 

@@ -81,8 +81,7 @@ class CaptionTraining(Training):
         config, after, strategy = self.config, self.config.model.encoder.fine_tune_after, self.strategy
         self._load_encoder(run)
         fine_tuned = bool(after) and config.fine_tuning.fine_tune_epochs > 0
-        learning = config.self_critical.self_critical_epochs and config.self_critical.self_critical_encoder_rate > 0
-        rewarded = bool(after) and bool(learning)
+        rewarded = bool(after) and config.self_critical.trains_encoder
         # Without epochs on features nothing reads what the whole encoder gives
         grids = (fine_tuned or rewarded) and not config.training.epochs
         train, dev = self._read_grids() if grids else self._read_features()
@@ -170,7 +169,8 @@ class CaptionTraining(Training):
     def _tuned_context(self, tuned: keras.Model) -> Context:
         """Read the features that the fine-tuned layers give."""
         extract, train = grid_extractor(tuned), self.context.train
-        if self.config.self_critical.self_critical_epochs and not self.config.self_critical.self_critical_encoder_rate:
+        rewards = self.config.self_critical
+        if rewards.self_critical_epochs and not rewards.trains_encoder:
             train = extract(train, min(WHOLE_VIEWS, train.views))
         return self.context.with_data(train, extract(self.context.dev))
 
