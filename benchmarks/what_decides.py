@@ -1,6 +1,6 @@
 """What decides how good a caption is: by photo, by word, and by how far people agree.
 
-Captions Flickr8k's dev photos as `predict` does, by the network alone and with similar photos, and holds both against
+Captions Flickr8k's dev photos as `predict` does, by the network alone and with consensus, and holds both against
 the references. Flickr8k comes from --data or $CAPTIONER_DATA.
 
     python -m benchmarks.what_decides [--model saved_models/flickr8k] [--page docs/errors.md] [--json FILE]
@@ -65,7 +65,7 @@ class Said:
 
     Attributes:
         beams: the captions that the search found for each, the likeliest first.
-        chosen: those that are chosen by similar photos; the likeliest for a model that knows none.
+        chosen: those that are chosen by consensus; the likeliest for a model that does not choose.
         of_none: the caption of the mean of all features, which is what the model says where it sees nothing.
     """
 
@@ -125,14 +125,14 @@ def _words(examples: Sequence[Example]) -> References:
 
 
 def read(captioner: Captioner, examples: Sequence[Example]) -> Said:
-    """Caption photos with and without similar photos.
+    """Caption photos with and without consensus.
 
     Raises:
         PhotoError: one cannot be read.
     """
     alone = captioner.with_settings()
-    alone.neighbours = None
-    known, neighbours, decode = captioner.calibration, captioner.neighbours, captioner.vocabulary.decode
+    alone.ngram_regression = None
+    known, regression, decode = captioner.calibration, captioner.ngram_regression, captioner.vocabulary.decode
     beams: list[list[Words]] = []
     best: list[Words] = []
     total = np.zeros(())
@@ -143,9 +143,9 @@ def read(captioner: Captioner, examples: Sequence[Example]) -> Said:
             features = np.stack(group)  # (B, L, D)
             found, total = alone.search(features), total + features.sum(axis=0, dtype=np.float64)
             beams += [[decode(each.tokens) for each in beam] for beam in found]
-            if known and neighbours:
-                near = neighbours.near(known.projected(features))
-                found = [chosen(*each, neighbours, captioner.vocabulary) for each in zip(found, near, strict=True)]
+            if known and regression:
+                factors = regression.factors(known.standardised(features))
+                found = [chosen(*each, regression, captioner.vocabulary) for each in zip(found, factors, strict=True)]
             best += [decode(beam[0].tokens) for beam in found]
     ((of_none, *_),) = alone.search((total / len(photos)).astype(np.float32)[None])
     return Said(beams, best, decode(of_none.tokens))
@@ -289,7 +289,7 @@ def _scores(parts: Mapping[str, Any]) -> list[str]:
     return [*(f"{parts[way]['score']:.1f}" for way in ("alone", "chosen", "people")), interval]
 
 
-WAYS = "the network alone | with similar photos | one person | the model less the person, 95%"
+WAYS = "the network alone | with consensus | one person | the model less the person, 95%"
 
 
 def rare_table(found: Analysis) -> str:
@@ -371,7 +371,7 @@ def candidates_table(found: Analysis) -> str:
         for name, text in (
             ("mean", "any of them, at random"),
             ("first", "the likeliest (the network alone)"),
-            ("chosen", "the one that similar photos speak for"),
+            ("chosen", "the one chosen by consensus"),
             ("best", "the best, chosen by somebody who knows the references"),
         )
     ]

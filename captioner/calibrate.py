@@ -1,4 +1,4 @@
-"""Teach a model what it can know beside its networks: its neighbours among the training photos, and its own doubt."""
+"""Teach a model what it can know beside its networks: what people say of such photos, and its own doubt."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from captioner.data.calibration import projected
+from captioner.data.calibration import standardised
 from captioner.data.dataset import ENOUGH_PHOTOS, CaptionDataset, Example
 from captioner.data.model_directory import CALIBRATION, CaptionerDirectory
-from captioner.data.neighbours import Neighbours
+from captioner.data.ngram_regression import NgramRegression
 from captioner.data.photos import PhotoError
 from captioner.decoding.captions import generate
 from captioner.decoding.consensus import chosen
@@ -23,7 +23,7 @@ from captioner.progress import progress_bar
 from captioner.runtime.captioner import AT_ONCE
 from captioner.text import Vocabulary, normalise
 from captioner.training.calibration import DevCaptions, fit_calibration, principal_directions
-from captioner.training.neighbours import choose_weight, make_neighbours
+from captioner.training.ngram_regression import NgramFit, choose_regression
 
 MOST_PHOTOS = 6000
 """Training photos that are read, spread evenly over all that there are."""
@@ -47,7 +47,7 @@ class _Photos:
 
 
 def calibrate(directory: Path, dataset: CaptionDataset, encoder_weights: str) -> bool:
-    """Add neighbours, confidence and familiarity to a captioning model, with the encoder that prediction uses.
+    """Add consensus, confidence and familiarity to a captioning model, with the encoder that prediction uses.
 
     Args:
         directory: the model's.
@@ -65,16 +65,16 @@ def calibrate(directory: Path, dataset: CaptionDataset, encoder_weights: str) ->
     if len(dev) < ENOUGH_PHOTOS:
         log.info("%d dev photos are too few to fit confidence and familiarity, which takes 100", len(dev))
         return False
-    log.info("fitting neighbours, confidence and familiarity")
+    log.info("fitting consensus, confidence and familiarity")
     captioner = Captioner.load(directory, encoder_weights, consensus=False)
     searched = _read_dev(captioner, dev)
     numbers = np.linspace(0, len(train) - 1, min(MOST_PHOTOS, len(train))).round().astype(int)
     known = _read_train(captioner, [train[number] for number in numbers])
     directions = principal_directions(known.means)
-    neighbours, beams = _with_neighbours(known, searched, directions, captioner.vocabulary)
+    regression, beams = _with_consensus(known, searched, directions, captioner.vocabulary)
     captions = _judged(beams, searched.captions, captioner)
     calibration = fit_calibration(directions, searched.means, captions)
-    CaptionerDirectory.read(directory).calibrate(calibration, neighbours)
+    CaptionerDirectory.read(directory).calibrate(calibration, regression)
     return True
 
 
@@ -105,7 +105,7 @@ def calibrate_trained(
     before = CaptionerDirectory.read(parent)
     if _encoder(before) == _encoder(model) and (kept := before.calibration()):
         log.info("those of %s stay", parent)
-        model.calibrate(kept, before.neighbours())
+        model.calibrate(kept, before.ngram_regression())
 
 
 def _encoder(model: CaptionerDirectory) -> tuple[object, ...]:
@@ -157,19 +157,18 @@ def _read_dev(captioner: Captioner, examples: Sequence[Example]) -> _Photos:
     return _Photos(np.stack(means), kept, beams)
 
 
-def _with_neighbours(
+def _with_consensus(
     train: _Photos, dev: _Photos, directions: Mapping[str, np.ndarray], vocabulary: Vocabulary
-) -> tuple[Neighbours | None, Sequence[Sequence[Hypothesis]]]:
-    """Return the neighbours, where these make captions of dev better, and the captions that are chosen with them."""
-    places = projected(dev.means, directions)
-    made = make_neighbours(train.captions, projected(train.means, directions), set(vocabulary.tokens))
-    weight = choose_weight(made, dev.beams, places, vocabulary, dev.captions)
-    if not weight:
-        log.info("captions of similar training photos do not help, so they are left out")
+) -> tuple[NgramRegression | None, Sequence[Sequence[Hypothesis]]]:
+    """Return what makes captions of dev better, if anything does, and the captions that are chosen with it."""
+    photos = standardised(dev.means, directions)
+    fit = NgramFit(train.captions, standardised(train.means, directions), set(vocabulary.tokens))
+    regression = choose_regression(fit, dev.beams, photos, vocabulary, dev.captions)
+    if regression is None:
+        log.info("what people say of such photos does not help to choose captions, so it is left out")
         return None, dev.beams
-    neighbours = Neighbours(replace(made.config, weight=weight), made.arrays)
-    found = zip(dev.beams, neighbours.near(places), strict=True)
-    return neighbours, [chosen(*each, neighbours, vocabulary) for each in found]
+    found = zip(dev.beams, regression.factors(photos), strict=True)
+    return regression, [chosen(*each, regression, vocabulary) for each in found]
 
 
 def _judged(

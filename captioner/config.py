@@ -558,14 +558,13 @@ class CalibrationConfig:
 
 @dataclass(frozen=True)
 class ConsensusConfig:
-    """How captions are chosen by what people said of similar training photos, as `captioner.data.neighbours` has it."""
+    """How captions are chosen by what people say of such photos, as `captioner.data.ngram_regression` has it."""
 
-    weight: float = setting(0.0, "of the agreement with these photos, beside the score", ge=0.0, le=1e6)
-    neighbours: int = setting(20, "training photos that count", ge=1, le=10_000)
-    sharpness: float = setting(15.0, "how much more the nearer of them count", ge=0.0, le=1e3)
-    photos: int = setting(1, "training photos in all (N)", ge=1, le=2**31 - 1)
-    entries: int = setting(0, "n-grams of all photos (K)", ge=0, le=2**31 - 1)
-    common: int = setting(0, "n-grams that more than one photo has (M)", ge=0, le=2**31 - 1)
+    weight: float = setting(0.0, "of the agreement with it, beside the score", ge=0.0, le=1e6)
+    ridge: float = setting(0.01, "penalty, as a multiple of the mean variance of a channel", ge=0.0, le=1e6)
+    photos: int = setting(1, "training photos (N)", ge=1, le=2**31 - 1)
+    factors: int = setting(1, "factors of a photo (R)", ge=0, le=65_536)
+    ngrams: int = setting(0, "n-grams (G)", ge=0, le=2**31 - 1)
 
 
 _CLASSES: Mapping[str, Iterable[Any]] = {

@@ -83,7 +83,7 @@ class Captioner(LoadedCaptioner):
             top_p: draw from the likeliest words that hold this probability together; 1 means all.
             seed: the same draws the same captions of a photo, whatever is captioned beside it; None draws others each
                 time.
-            consensus: choose among the captions that the search finds by what people said of training photos alike;
+            consensus: choose among the captions that the search finds by what people say of such photos;
                 False takes what the network alone finds likeliest.
             precision: how the encoder computes: "float32"; "int8", in a third of the time; or "auto", which is int8
                 where it costs next to nothing in captions.
@@ -120,7 +120,7 @@ class Captioner(LoadedCaptioner):
         encoder, network = _load_networks(directory, weights, backend, precision)
         captioner = cls(vocabulary, encoder, network, decoding, num_captions)
         captioner.calibration = directory.calibration()
-        captioner.neighbours = directory.neighbours() if consensus else None
+        captioner.ngram_regression = directory.ngram_regression() if consensus else None
         return captioner.with_settings(wording=wording, sampling=sampling)
 
 

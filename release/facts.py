@@ -107,7 +107,7 @@ def of_captions(directory: Path) -> dict[str, Any]:
         "gain": dev["chosen"]["cider"] - dev["alone"]["cider"] if "chosen" in dev else 0.0,
         "predicted": predicted,
         "doubt": vars(captioner.calibration.config),
-        "consensus": vars(captioner.neighbours.config) if captioner.neighbours else {},
+        "consensus": vars(captioner.ngram_regression.config) if captioner.ngram_regression else {},
         "photos": _photos(captioner),
         "megabytes": {name.replace(".", "_"): size for name, size in parts.items()},
     }
@@ -135,10 +135,10 @@ def check_metrics(path: Path, metrics: Mapping[str, Any], found: Mapping[str, fl
 
 
 def _as_evaluated(directory: Path, dataset: CaptionDataset) -> tuple[dict[str, dict[str, float]], list[list[str]]]:
-    """Return the scores of dev with the encoder in float32, alone and with neighbours, and the captions found alone."""
+    """Return the scores of dev with the encoder in float32, alone and with consensus, and the captions found alone."""
     from captioner.models.networks import load_networks
     from captioner.training.evaluation import caption_split
-    from captioner.training.neighbours import with_neighbours
+    from captioner.training.ngram_regression import with_consensus
     from captioner.training.split import read_split
 
     model, encoder = load_networks(directory, default_encoder_weights())
@@ -146,7 +146,7 @@ def _as_evaluated(directory: Path, dataset: CaptionDataset) -> tuple[dict[str, d
     beams = caption_split(model.network, split, model.config.decoding)
     alone = [model.vocabulary.decode(beam[0].tokens) for beam in beams]
     found = {"alone": score(alone, split.captions)}
-    chosen = with_neighbours(directory, model.vocabulary, beams, split)
+    chosen = with_consensus(directory, model.vocabulary, beams, split)
     return {**found, "chosen": score(chosen, split.captions)} if chosen else found, alone
 
 
@@ -165,7 +165,7 @@ def _as_predicted(
     references = [_normalised(example) for example in examples]
     alone, words, scores, confidence = [], [], [], []
     lone = captioner.with_settings()
-    lone.neighbours = None
+    lone.ngram_regression = None
     with progress_bar(
         captioner.features(example.image for example in examples), total=len(examples), desc="dev", unit="photo"
     ) as bar:

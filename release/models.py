@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from captioner.data.encoder_weights import VARIABLE
-from captioner.data.model_directory import CALIBRATION, CONFIG, INT8_NETWORK, NEIGHBOURS, ROUNDINGS, VOCABULARY
+from captioner.data.model_directory import CALIBRATION, CONFIG, INT8_NETWORK, NGRAMS, ROUNDINGS, VOCABULARY
 from captioner.errors import CaptionerError
 from captioner.files import read_json, write_text
 from release import confidence_page
@@ -117,7 +117,7 @@ def _plan_model(name: str) -> Iterator[Step]:
     if name in INT8:
         rounded = _in(name, INT8[name])
         yield _step(f"int8-{name}", ("captioner.export.int8", "model", model), trained, rounded)
-        known = _in(name, CONFIG, CALIBRATION, NEIGHBOURS)
+        known = _in(name, CONFIG, CALIBRATION, NGRAMS)
         yield _step(f"calibrate-{name}", ("captioner", "calibrate", "--model", model), (*trained, *rounded), known)
         trained = (*trained, *rounded, *known)
     measured, metrics = facts_of(name), _in(name, "metrics.json")

@@ -10,9 +10,9 @@ from PIL import Image
 from captioner.calibrate import calibrate, calibrate_trained
 from captioner.cli.main import main
 from captioner.data.dataset import CaptionDataset, Example
-from captioner.data.model_directory import CALIBRATION, NEIGHBOURS, CaptionerDirectory, describe
+from captioner.data.model_directory import CALIBRATION, NEIGHBOURS, NGRAMS, CaptionerDirectory, describe
 from captioner.data.shipped import shipped_model
-from captioner.decoding.consensus import agreements, by_consensus
+from captioner.decoding.consensus import agreements, consensus_order
 from captioner.errors import CaptionerError, UsageError
 from captioner.export.bundle import export_bundle
 from captioner.library import Captioner, require_calibration
@@ -51,7 +51,7 @@ def without_calibration(directory: Path) -> Path:
     describe(
         directory,
         model.config,
-        [name for name in model.manifest if name not in (CALIBRATION, NEIGHBOURS)],
+        [name for name in model.manifest if name not in (CALIBRATION, NGRAMS)],
         model.tensors,
     )
     return directory
@@ -137,11 +137,16 @@ def test_a_model_that_knows_nothing_is_told_how_it_learns(model):
         require_calibration(without_calibration(model))
 
 
-def test_captions_are_chosen_by_neighbours_where_these_help(model, dataset, photos, monkeypatch, tmp_path):
-    monkeypatch.setattr("captioner.calibrate.choose_weight", lambda *given: 24.0)
+def always_choose(monkeypatch):
+    monkeypatch.setattr("captioner.training.ngram_regression.FEWEST_PHOTOS", 2)
+    monkeypatch.setattr("captioner.calibrate.choose_regression", lambda fit, *given: fit.regression(0.01, 24.0))
+
+
+def test_captions_are_chosen_by_consensus_where_it_helps(model, dataset, photos, monkeypatch, tmp_path):
+    always_choose(monkeypatch)
     assert calibrate(without_calibration(model), dataset, "imagenet")
     directory = CaptionerDirectory.read(model)
-    known, calibration = directory.neighbours(), directory.calibration()
+    known, calibration = directory.ngram_regression(), directory.calibration()
     assert (known.config.weight, known.config.photos) == (24.0, 40)
 
     alone = Captioner.load(model, consensus=False, num_captions=3)
@@ -150,8 +155,8 @@ def test_captions_are_chosen_by_neighbours_where_these_help(model, dataset, phot
     for (_, features), caption in zip(alone.features(photos[:20]), chosen(photos[:20]), strict=True):
         found = alone.search(features[None])[0]
         words = [alone.vocabulary.decode(each.tokens) for each in found]
-        (near,) = known.near(calibration.projected(features[None]))
-        order = by_consensus(found, agreements(words, near, known), 24.0)
+        (factors,) = known.factors(calibration.standardised(features[None]))
+        order = [found[h] for h in consensus_order(found, agreements(words, factors, known), 24.0)]
         assert [each.words for each in caption.candidates] == [
             tuple(alone.vocabulary.decode(each.tokens)) for each in order
         ]
@@ -161,14 +166,36 @@ def test_captions_are_chosen_by_neighbours_where_these_help(model, dataset, phot
 
     network = directory.content("encoder.tflite")
     export_bundle(directory, network, network, tmp_path / "bundle")
-    assert CaptionerDirectory.read(tmp_path / "bundle").neighbours().config == known.config
+    assert CaptionerDirectory.read(tmp_path / "bundle").ngram_regression().config == known.config
 
 
-def test_a_damaged_table_of_neighbours_is_told(model, dataset, monkeypatch):
-    monkeypatch.setattr("captioner.calibrate.choose_weight", lambda *given: 24.0)
+def test_a_damaged_regression_is_told(model, dataset, monkeypatch):
+    always_choose(monkeypatch)
     calibrate(model, dataset, "imagenet")
-    content = (model / NEIGHBOURS).read_bytes()
-    (model / NEIGHBOURS).write_bytes(content[: len(content) // 2])
-    with pytest.raises(CaptionerError, match=r"neighbours\.npz is damaged"):
+    content = (model / NGRAMS).read_bytes()
+    (model / NGRAMS).write_bytes(content[: len(content) // 2])
+    with pytest.raises(CaptionerError, match=r"ngrams\.npz is damaged"):
         Captioner.load(model)
     Captioner.load(model, consensus=False)
+
+
+def test_a_model_from_before_the_regression_takes_the_likeliest_captions_until_it_is_calibrated(
+    model, dataset, photos, monkeypatch, logged
+):
+    always_choose(monkeypatch)
+    whole = CaptionerDirectory.read(model)
+    (model / NGRAMS).rename(model / NEIGHBOURS)
+    names = [NEIGHBOURS if name == NGRAMS else name for name in whole.manifest]
+    former = {"weight": 4.0, "neighbours": 20, "sharpness": 15.0, "photos": 1, "entries": 0, "common": 0}
+    describe(model, whole.config, names, whole.tensors, {"calibration": whole.doubt, "consensus": former})
+
+    (found,) = Captioner.load(model)(photos[:1])
+    assert found.words == Captioner.load(model, consensus=False)(photos[:1])[0].words
+    assert [line for line in logged if "lets it choose by consensus" in line] == [
+        f"{model} takes the likeliest captions; `python -m captioner calibrate --model {model}` lets it choose by "
+        "consensus"
+    ]
+
+    assert calibrate(model, dataset, "imagenet")
+    assert CaptionerDirectory.read(model).ngram_regression() is not None
+    assert not (model / NEIGHBOURS).exists()

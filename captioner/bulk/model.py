@@ -10,7 +10,7 @@ from captioner.checksums import checksum
 from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
 from captioner.data.calibration import Calibration
 from captioner.data.model_directory import CONFIG, CaptionerDirectory
-from captioner.data.neighbours import Neighbours
+from captioner.data.ngram_regression import NgramRegression
 from captioner.decoding.limits import check_search
 from captioner.encoder_network import encoder_network, prepared_network
 from captioner.library import check_wording, search_settings
@@ -36,7 +36,7 @@ class PackedModel:
         encoder: a network for LiteRT.
         decoder: the decoder's weights by name.
         calibration: how sure captions are; None where the model does not know.
-        neighbours: what captions are chosen by; None where the model does not choose.
+        ngram_regression: what captions are chosen by; None where the model does not choose.
     """
 
     vocabulary: Vocabulary
@@ -48,13 +48,13 @@ class PackedModel:
     encoder: bytes
     decoder: dict[str, np.ndarray]
     calibration: Calibration | None
-    neighbours: Neighbours | None
+    ngram_regression: NgramRegression | None
 
     def unpack(self) -> Captioner:
         """Load it."""
         network = DecoderNetwork(self.config.decoder, self.decoder)
         captioner = Captioner(self.vocabulary, LiteRTEncoder(self.encoder), network, self.decoding, self.num_captions)
-        captioner.calibration, captioner.neighbours = self.calibration, self.neighbours
+        captioner.calibration, captioner.ngram_regression = self.calibration, self.ngram_regression
         return captioner.with_settings(wording=self.wording, sampling=self.sampling)
 
 
@@ -105,7 +105,7 @@ def pack(
     decoding = search_settings(config.decoding, **search)
     check_wording(vocabulary, wording, decoding.max_length)
     check_search(config.decoder, replace(decoding, beam_width=max(decoding.beam_width, num_captions)), AT_ONCE)
-    known = model.calibration(), model.neighbours()
+    known = model.calibration(), model.ngram_regression()
     return PackedModel(vocabulary, config, decoding, num_captions, wording, sampling, encoder, model.decoder(), *known)
 
 

@@ -183,8 +183,7 @@ def add_consensus(group: argparse._ActionsContainer) -> None:
         "--no-consensus",
         dest="consensus",
         action="store_false",
-        help="take the network's likeliest caption, not the one that agrees best with what people said of training "
-        "photos like this one",
+        help="take the network's likeliest caption, not the one that agrees best with what people say of such photos",
     )
 
 

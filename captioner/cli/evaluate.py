@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         score_captions,
         write_predictions,
     )
-    from captioner.training.neighbours import with_neighbours
+    from captioner.training.ngram_regression import with_consensus
     from captioner.training.split import read_split
 
     prepare_devices("auto")
@@ -113,8 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json(arguments.json, metrics, named=True)
     print(scores_table(metrics), flush=True)
-    if arguments.consensus and (chosen := with_neighbours(arguments.model, model.vocabulary, beams, split)):
-        print("\nwith captions of similar training photos:")
+    if arguments.consensus and (chosen := with_consensus(arguments.model, model.vocabulary, beams, split)):
+        print("\nchosen by consensus:")
         print(scores_table(score_captions(chosen, split, arguments.split, decoding)), flush=True)
     if arguments.gallery:
         _draw(arguments.gallery, describe_captions(captions, split, [])["examples"], dataset.split(arguments.split))

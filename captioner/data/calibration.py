@@ -74,24 +74,23 @@ class Calibration:
         """Return how far a photo with features (L, D) is from those that the model learned from."""
         return float(distances(features.mean(axis=0, dtype=np.float32)[None], self.arrays)[0])
 
-    def projected(self, features: np.ndarray) -> np.ndarray:
-        """Return photos with features (B, L, D) along the principal directions of the training photos (B, R)."""
-        return projected(features.mean(axis=1, dtype=np.float32), self.arrays)
+    def standardised(self, features: np.ndarray) -> np.ndarray:
+        """Return the means over the grid of photos with features (B, L, D), standardised (B, D)."""
+        return standardised(features.mean(axis=1, dtype=np.float32), self.arrays)
 
     def is_familiar(self, features: np.ndarray) -> bool:
         """Tell whether a photo with features (L, D) is like those that the model learned from."""
         return self.distance(features) <= self.config.unfamiliar
 
 
-def projected(means: np.ndarray, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return photos whose features have these means over the grid (N, D) along the principal directions (N, R)."""
-    x = (np.asarray(means, np.float32) - arrays["mean"]) / arrays["deviation"]  # (N, D)
-    return np.asarray(x @ arrays["directions"].astype(np.float32).T)
+def standardised(means: np.ndarray, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return features whose means over the grid are (N, D) by the mean and deviation of the training photos (N, D)."""
+    return np.asarray((np.asarray(means, np.float32) - arrays["mean"]) / arrays["deviation"])
 
 
 def distances(means: np.ndarray, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the distances (N,) of photos whose features have these means over the grid (N, D)."""
-    x = (np.asarray(means, np.float32) - arrays["mean"]) / arrays["deviation"]  # (N, D)
+    x = standardised(means, arrays)  # (N, D)
     directions = arrays["directions"].astype(np.float32)  # (R, D)
     residual = x - x @ directions.T @ directions  # (N, D)
     return np.sqrt(np.square(residual).sum(axis=1))

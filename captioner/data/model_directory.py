@@ -10,7 +10,7 @@
 | `encoder.tflite` | the encoder as LiteRT runs it: of a compact one, which keeps its weights there, and of an export |
 | `encoder.int8.tflite` | a compact encoder once more, rounded to int8 |
 | `calibration.npz` | how sure a caption is by its score, and how the training photos vary |
-| `neighbours.npz` | what people said of training photos, as weights of n-grams |
+| `ngrams.npz` | which n-grams people are likely to use of a photo |
 | `weights.npz` | a character model's weights by name |
 
 Nothing in it is executed: it is JSON, arrays whose sizes are compared before they get memory, and a network of LiteRT's
@@ -33,7 +33,7 @@ from captioner.data import version_1
 from captioner.data.calibration import Calibration, calibration_shapes
 from captioner.data.decoder_weights import weight_shapes
 from captioner.data.exports import refuse_export
-from captioner.data.neighbours import Neighbours, neighbour_shapes
+from captioner.data.ngram_regression import NgramRegression, regression_shapes
 from captioner.data.weights_file import read_weights, save_weights
 from captioner.errors import CaptionerError
 from captioner.files import atomic_write
@@ -42,8 +42,9 @@ from captioner.text import CharacterVocabulary, Vocabulary
 CONFIG, VOCABULARY = "config.json", "vocabulary.json"
 DECODER, TUNED, NETWORK, WEIGHTS = "decoder.npz", "encoder.npz", "encoder.tflite", "weights.npz"
 INT8_NETWORK, ROUNDINGS = "encoder.int8.tflite", "roundings.npz"
-CALIBRATION, NEIGHBOURS = "calibration.npz", "neighbours.npz"
-FILES = (DECODER, TUNED, NETWORK, INT8_NETWORK, ROUNDINGS, CALIBRATION, NEIGHBOURS, WEIGHTS)
+CALIBRATION, NGRAMS = "calibration.npz", "ngrams.npz"
+NEIGHBOURS = "neighbours.npz"  # what captions were chosen by before; `captioner calibrate` replaces it
+FILES = (DECODER, TUNED, NETWORK, INT8_NETWORK, ROUNDINGS, CALIBRATION, NGRAMS, NEIGHBOURS, WEIGHTS)
 
 CAPTIONER, CHAR_LM = "captioner", "char_lm"
 CALLED = {CAPTIONER: "a captioning model", CHAR_LM: "a character language model"}
@@ -76,7 +77,7 @@ class ModelDirectory(Generic[Settings, Words]):
             in `encoder.tflite`, or -1 for one of zeros that none does.
         version: of the format.
         doubt: what a captioning model knows of its own doubt; None where it knows nothing.
-        consensus: how it chooses captions by its training photos; None where it does not.
+        consensus: how it chooses captions by what people say of such photos; None where it does not.
     """
 
     kind: ClassVar[str]
@@ -233,33 +234,33 @@ class CaptionerDirectory(ModelDirectory[ModelConfig, Vocabulary]):
         shapes = calibration_shapes(self.doubt, self.config.decoder.channels)
         return Calibration(self.doubt, self.arrays(CALIBRATION, shapes))
 
-    def neighbours(self) -> Neighbours | None:
-        """Read what people said of its training photos; None where the model does not know.
+    def ngram_regression(self) -> NgramRegression | None:
+        """Read which n-grams people are likely to use of a photo; None where the model does not know.
 
         Raises:
             CaptionerError: the file is missing or damaged.
         """
         if self.consensus is None or self.doubt is None:
             return None
-        shapes = neighbour_shapes(self.consensus, self.doubt.directions)
-        arrays = read_weights(self.file(NEIGHBOURS), shapes, np.number)
+        shapes = regression_shapes(self.consensus, self.config.decoder.channels)
+        arrays = read_weights(self.file(NGRAMS), shapes, np.number)
         try:
-            return Neighbours(self.consensus, arrays)
+            return NgramRegression(self.consensus, arrays)
         except ValueError as error:
-            raise CaptionerError(f"{self.path / NEIGHBOURS} is damaged ({error}); copy it again") from error
+            raise CaptionerError(f"{self.path / NGRAMS} is damaged ({error}); copy it again") from error
 
-    def calibrate(self, calibration: Calibration, neighbours: Neighbours | None = None) -> None:
+    def calibrate(self, calibration: Calibration, regression: NgramRegression | None = None) -> None:
         """Add what the model knows beside its networks, in the place of what it knew.
 
         Raises:
             OSError: the directory cannot be written to, or the disk is full.
         """
-        parts: dict[str, Calibration | Neighbours] = {CALIBRATION: calibration}
-        parts |= {NEIGHBOURS: neighbours} if neighbours else {}
+        parts: dict[str, Calibration | NgramRegression] = {CALIBRATION: calibration}
+        parts |= {NGRAMS: regression} if regression else {}
         for name, part in parts.items():
             save_weights(self.path / name, part.arrays)
-        names = [*(name for name in self.manifest if name not in (CALIBRATION, NEIGHBOURS)), *parts]
-        known = {"calibration": calibration.config, "consensus": neighbours and neighbours.config}
+        names = [*(name for name in self.manifest if name not in (CALIBRATION, NGRAMS, NEIGHBOURS)), *parts]
+        known = {"calibration": calibration.config, "consensus": regression and regression.config}
         describe(self.path, self.config, names, self.tensors, known)
 
     def check_features(self, shape: tuple[int, ...]) -> None:
@@ -295,7 +296,11 @@ def model_kind(path: Path) -> str:
 def _load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what `config.json` holds, and the same by the names of version 2."""
     value = load_config(path / CONFIG)
-    return value, version_1.described(path, value) if value["format_version"] == 1 else dict(value)
+    described = version_1.described(path, value) if value["format_version"] == 1 else dict(value)
+    if NEIGHBOURS in described.get("manifest", {}):
+        _tell_of_neighbours(path)
+        described.pop("consensus", None)
+    return value, described
 
 
 def write_model(
@@ -347,6 +352,13 @@ def describe(
     save_config(path / CONFIG, kind=kind, model=config, manifest=manifest, **parts)
     for name in {*FILES, *version_1.FILES} - set(names):
         (path / name).unlink(missing_ok=True)
+
+
+@cache
+def _tell_of_neighbours(path: Path) -> None:
+    """Log how a model chooses captions again whose file for it is from before, once."""
+    advice = f"`python -m captioner calibrate --model {path}` lets it choose by consensus"
+    log.warning(f"{path} takes the likeliest captions; {advice}", extra={"once": True})
 
 
 @cache

@@ -29,6 +29,6 @@ def export_bundle(model: CaptionerDirectory, network: bytes, fastest: bytes, out
     with atomic_directory(output, format="litert", model="captioner") as temporary:
         write_model(temporary, model.config, model.vocabulary(), files, model.tensors)
         if known := model.calibration():
-            CaptionerDirectory.read(temporary).calibrate(known, model.neighbours())
+            CaptionerDirectory.read(temporary).calibrate(known, model.ngram_regression())
     for each in (network, fastest):
         remember(checksum(each))

@@ -16,7 +16,7 @@ from PIL import Image
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.cores import available_cores, one_blas_thread
 from captioner.data.calibration import Calibration
-from captioner.data.neighbours import Neighbours
+from captioner.data.ngram_regression import NgramRegression
 from captioner.data.photo_process import PhotoOpener, shared_opener
 from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate, sample
@@ -71,7 +71,7 @@ class Captioner:
         sampling: how captions are drawn at random; None, as at first, where they are searched for.
         wording: what captions must and must not say; nothing at first.
         calibration: how sure a caption is, and which photos are familiar; None, as at first, where nobody knows.
-        neighbours: what people said of training photos, by which captions are chosen among those that the search found;
+        ngram_regression: what people say of such photos, by which one of the captions found is chosen;
             None, as at first, for the network alone.
 
     Args:
@@ -98,7 +98,7 @@ class Captioner:
         self.sampling: SamplingConfig | None = None
         self.wording = WordingConfig()
         self.calibration: Calibration | None = None
-        self.neighbours: Neighbours | None = None
+        self.ngram_regression: NgramRegression | None = None
         self._special, _ = worded(vocabulary, self.wording, decoding.max_length)
         self._opener: PhotoOpener | None = None
         self.on_note: Callable[[Photo, str], object] | None = None
@@ -291,10 +291,11 @@ class Captioner:
         """
         with one_blas_thread():
             found = generate(self.network, features, self.decoding, self._special)
-            if self.neighbours is None or self.calibration is None:
+            regression = self.ngram_regression
+            if regression is None or self.calibration is None:
                 return found
-            near = self.neighbours.near(self.calibration.projected(features))
-            return [chosen(*each, self.neighbours, self.vocabulary) for each in zip(found, near, strict=True)]
+            factors = regression.factors(self.calibration.standardised(features))
+            return [chosen(*each, regression, self.vocabulary) for each in zip(found, factors, strict=True)]
 
 
 def _is_photo(thing: object) -> TypeGuard[Photo]:

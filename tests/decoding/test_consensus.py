@@ -1,4 +1,4 @@
-"""The choice among captions by what people said of photos alike: figures by hand, and against CIDEr itself."""
+"""The choice among captions by what people say of such photos: figures by hand."""
 
 import math
 
@@ -6,105 +6,114 @@ import numpy as np
 import pytest
 
 from captioner.config import ConsensusConfig
-from captioner.data.neighbours import Neighbours, NgramWeights, ngram_keys
-from captioner.decoding.consensus import agreements, by_consensus
+from captioner.data.ngram_regression import NgramRegression, ngram_keys
+from captioner.decoding.consensus import agreements, chosen, consensus_order
 from captioner.decoding.hypothesis import Hypothesis
-from captioner.metrics.cider import CiderD, count_documents
-from captioner.training.neighbours import make_neighbours
+from captioner.text import SPECIAL_TOKENS, Vocabulary
 
-TRAINING = [
-    [["a", "dog", "runs"], ["a", "brown", "dog", "runs", "fast"]],
-    [["a", "man", "sits"], ["a", "man", "on", "a", "bench"]],
-    [["two", "dogs", "play"], ["dogs", "play", "in", "snow"]],
-    [["a", "dog", "sleeps"], ["the", "dog", "sleeps", "on", "a", "bench"]],
-]
-PLACES = np.array([[1.0, 0.1], [0.0, 1.0], [-1.0, 0.0], [0.9, -0.4]], np.float32)
-WORDS = {word for photo in TRAINING for words in photo for word in words}
+PHOTOS = 8
+NGRAMS = {  # how many of the photos have each, and its weights
+    ("a",): (8, [1.0, 1.0]),
+    ("dog",): (4, [1.0, 0.0]),
+    ("man",): (2, [-0.5, 1.0]),
+    ("a", "dog"): (4, [0.5, 0.5]),
+}
 
 
-def neighbours(count: int, sharpness: float = 15.0, known: set[str] = WORDS) -> Neighbours:
-    made = make_neighbours(TRAINING, PLACES, known)
-    return Neighbours(
-        ConsensusConfig(**{**vars(made.config), "neighbours": count, "sharpness": sharpness}), made.arrays
-    )
+def regression(weight: float = 8.0) -> NgramRegression:
+    keys = ngram_keys(NGRAMS)
+    order = np.argsort(keys)
+    photos, weights = zip(*(NGRAMS[ngram] for ngram in NGRAMS), strict=True)
+    arrays = {
+        "directions": np.eye(2, dtype=np.float16),
+        "ngrams": keys[order],
+        "photos": np.array(photos, np.uint32)[order],
+        "weights": (np.array(weights)[order] * 100).astype(np.int8),
+        "scales": np.full(len(NGRAMS), 0.01, np.float32),
+    }
+    return NgramRegression(ConsensusConfig(weight, 0.01, PHOTOS, 2, len(NGRAMS)), arrays)
 
 
-def test_the_agreement_with_one_photo_is_its_mean_cosine():
-    """It is CIDEr-D without the Gaussian; nothing is clipped where no word repeats."""
-    known = neighbours(1)
-    near = known.near(np.array([10.0, 1.0])[None])[0]  # the first photo
-    cider = CiderD([[TRAINING[0][0]], [TRAINING[0][1]]], count_documents(TRAINING))
-    said = TRAINING[0][0]
-    lengths = math.exp(-((len(TRAINING[0][1]) - len(said)) ** 2) / (2 * 6.0**2))
-    expected = (cider.score(0, said) + cider.score(1, said) / lengths) / 20
+def test_the_agreement_is_the_mean_over_the_orders_of_what_is_expected_of_their_ngrams():
+    """Of "a dog runs", "a" has idf 0, "dog" ln 2, "runs" (unknown) ln 8; so has "dog runs"; "a dog" has ln 2."""
+    factors = np.array([0.5, 0.25])
+    dog, runs = math.log(2), math.log(8)
+    unigrams = dog * 0.5 / math.hypot(dog, runs)
+    bigrams = dog * (0.5 * 0.5 + 0.5 * 0.25) / math.hypot(dog, runs)
 
-    assert agreements([said], near, known)[0] == pytest.approx(expected, abs=2e-3)  # the weights are kept in 8 bits
+    found = agreements([["a", "dog", "runs"]], factors, regression())
 
-
-def test_a_caption_of_other_words_agrees_with_nothing():
-    known = neighbours(1)
-    found = agreements([["cats", "fly"], [], TRAINING[1][0]], known.near(np.array([0.0, 1.0])[None])[0], known)
-
-    assert found[:2].tolist() == [0, 0]
-    assert found[2] > 0.5
+    assert found == pytest.approx([(unigrams + bigrams + 0 + 0) / 4], rel=1e-6)
 
 
-def test_the_nearer_photo_counts_more():
-    """Of two photos with cosines 1 and c, each counts as softmax(sharpness * cosine) says."""
-    known = neighbours(2, sharpness=4.0)
-    near = known.near(np.array([1.0, 0.1])[None])[0]
-    first, second = PLACES[0] / np.linalg.norm(PLACES[0]), PLACES[3] / np.linalg.norm(PLACES[3])
-    share = 1 / (1 + math.exp(4 * (first @ second - 1)))
-    single = neighbours(1).near(PLACES[[0]])[0], neighbours(1).near(PLACES[[3]])[0]
-    runs, sleeps = ngram_keys([("runs",)]), ngram_keys([("sleeps",)])
-
-    assert near.of(runs)[0] == pytest.approx(share * single[0].of(runs)[0], rel=0.02)
-    assert near.of(sleeps)[0] == pytest.approx((1 - share) * single[1].of(sleeps)[0], rel=0.02)
+def test_a_word_said_twice_counts_twice():
+    once, twice = agreements([["dog"], ["dog", "dog"]], np.array([1.0, 0.0]), regression())
+    assert (once, twice) == pytest.approx((0.25, 0.25))  # of one word alone, the length of the vector is its weight
+    man = math.log(4)
+    (mixed,) = agreements([["dog", "man", "dog"]], np.array([1.0, 0.0]), regression())
+    expected = (2 * math.log(2) - 0.5 * man) / math.hypot(2 * math.log(2), man)
+    assert mixed == pytest.approx(expected / 4, rel=1e-6)
 
 
-def test_words_that_the_model_cannot_say_are_not_kept():
-    known = neighbours(1, known=WORDS - {"runs"})
-    assert known.near(PLACES[[0]])[0].of(ngram_keys([("runs",), ("dog", "runs"), ("dog",)])).astype(bool).tolist() == [
-        *(False, False, True),
-    ]
+def test_words_that_fit_the_photo_agree_and_those_that_do_not_disagree():
+    dog, man = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    of_dog = agreements([["dog"], ["man"], ["cats", "fly"], []], dog, regression())
+    of_man = agreements([["dog"], ["man"]], man, regression())
+
+    assert of_dog == pytest.approx([0.25, -0.125, 0, 0])
+    assert of_man == pytest.approx([0, 0.25])
 
 
-def test_rare_and_unknown_ngrams_have_the_largest_idf():
-    known = neighbours(1)
-    found = known.idf.of(ngram_keys([("a",), ("dog",), ("snow",), ("zebra",)]), known.log_photos)
-    assert found == pytest.approx([math.log(4 / 3), math.log(2), math.log(4), math.log(4)])
+def test_unknown_ngrams_have_the_largest_idf_and_nothing_is_expected_of_them():
+    idf, expected = regression().of(ngram_keys([("a",), ("man",), ("zebra",)]), np.array([1.0, 1.0]))
+    assert idf == pytest.approx([0, math.log(4), math.log(8)], rel=1e-6)
+    assert expected == pytest.approx([2, 0.5, 0])
 
 
-def test_no_caption_stands_in_the_arrays():
-    for array in neighbours(1).arrays.values():
-        assert b"dog" not in array.tobytes()
-        assert array.dtype.kind in "iuf"
+def test_factors_are_the_features_along_the_directions():
+    known = regression()
+    arrays = {**known.arrays, "directions": np.array([[1, 0, 2], [0, -1, 0.5]], np.float16)}
+    found = NgramRegression(known.config, arrays).factors(np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]]))
+    assert found.tolist() == [[7, -0.5], [0, -1]]
 
 
 def test_the_best_is_the_one_with_score_and_agreement_and_those_without_an_end_come_last():
-    first, second, cut = (
+    hypotheses = [
         Hypothesis((token,), -1.0, score, finished, None)
         for token, score, finished in ((4, -1.0, True), (5, -1.2, True), (6, -0.1, False))
-    )
+    ]
     agreement = np.array([0.1, 0.2, 0.9])
 
-    assert by_consensus([first, second, cut], agreement, 0.0) == [first, second, cut]
-    assert by_consensus([first, second, cut], agreement, 1.0) == [first, second, cut]  # -0.9 against -1.0
-    assert by_consensus([first, second, cut], agreement, 4.0) == [second, first, cut]  # -0.6 against -0.4
+    assert consensus_order(hypotheses, agreement, 0.0) == [0, 1, 2]
+    assert consensus_order(hypotheses, agreement, 1.0) == [0, 1, 2]  # -0.9 against -1.0
+    assert consensus_order(hypotheses, agreement, 4.0) == [1, 0, 2]  # -0.6 against -0.4
 
 
 def test_of_equals_the_first_stays_first():
-    one, other = (Hypothesis((token,), -1.0, -1.0, True, None) for token in (4, 5))
-    assert by_consensus([one, other], np.array([0.5, 0.5]), 8.0) == [one, other]
+    hypotheses = [Hypothesis((token,), -1.0, -1.0, True, None) for token in (4, 5)]
+    assert consensus_order(hypotheses, np.array([0.5, 0.5]), 8.0) == [0, 1]
 
 
-def test_parts_that_do_not_follow_each_other_are_refused():
-    known = neighbours(1)
-    for starts in ([0, 5, 3, 9, known.config.entries], [0, 1, 2, 3, 4], [1, 5, 6, 7, known.config.entries]):
-        with pytest.raises(ValueError, match="do not follow"):
-            Neighbours(known.config, {**known.arrays, "starts": np.array(starts, np.uint32)})
+def test_the_caption_of_the_photo_is_chosen_among_those_found():
+    vocabulary = Vocabulary((*SPECIAL_TOKENS, "dog", "man"))
+    numbers = [vocabulary.tokens.index(word) for word in ("dog", "man")]
+    found = [
+        Hypothesis((number,), -1.0, score, True, None) for number, score in zip(numbers, (-1.0, -1.5), strict=True)
+    ]
+
+    assert chosen(found, np.array([1.0, 0.0]), regression(), vocabulary) == found
+    assert chosen(found, np.array([0.0, 1.0]), regression(), vocabulary) == found[::-1]  # -1.5 + 8 / 4 against -1
+    assert chosen(found, np.array([0.0, 1.0]), regression(weight=1.0), vocabulary) == found  # -1.5 + 1 / 4
 
 
-def test_no_weights_at_all_give_the_default():
-    nothing = NgramWeights(np.zeros(0, np.uint32), np.zeros(0, np.float32))
-    assert nothing.of(np.array([1, 2], np.uint32), 3.0).tolist() == [3, 3]
+def test_ngrams_out_of_order_are_refused():
+    known = regression()
+    for ngrams in (known.arrays["ngrams"][::-1], np.zeros(len(NGRAMS), np.uint32)):
+        with pytest.raises(ValueError, match="not in order"):
+            NgramRegression(known.config, {**known.arrays, "ngrams": ngrams})
+
+
+def test_without_ngrams_nothing_agrees():
+    empty = {name: array[:0] for name, array in regression().arrays.items() if name != "directions"}
+    nothing = NgramRegression(ConsensusConfig(8.0, 0.01, PHOTOS, 2, 0), {**regression().arrays, **empty})
+    assert agreements([["a", "dog"]], np.array([1.0, 1.0]), nothing).tolist() == [0]

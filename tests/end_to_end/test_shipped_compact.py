@@ -21,7 +21,7 @@ DATA = os.environ.get("CAPTIONER_DATA")
 def test_it_is_small_and_as_good_as_it_was_asked_to_be():
     assert (
         sum(path.stat().st_size for path in MODEL.iterdir()) < 22e6
-    )  # 13 without its encoder in int8 and its neighbours
+    )  # 13 without its encoder in int8 and its regression
     metrics = json.loads((MODEL / "metrics.json").read_text())
     assert (metrics["split"], metrics["images"]) == ("dev", 1000)
     assert metrics["bleu4"] >= 17
@@ -45,7 +45,7 @@ def test_the_first_call_in_an_empty_home_captions_a_photo(tmp_path):
     assert found.stdout.count("\n") == 1
     assert found.stderr.startswith(f"captioner: captioning with {MODEL}, since InceptionV3's weights are not here")
     left = [path for path in (tmp_path / "home").rglob("*") if not path.is_dir()]
-    # That the choice was told, and what the checksums of decoder and neighbours are
+    # That the choice was told, and what the checksums of decoder and regression are
     assert {path.parent.name for path in left} == {"notes", "litert"}
     assert [path.name[:5] for path in left if path.parent.name == "litert"] == ["note-", "note-"]
     assert sum(path.stat().st_size for path in left) < 400
