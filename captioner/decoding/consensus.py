@@ -23,7 +23,7 @@ from captioner.text import Vocabulary
 def agreements(captions: Sequence[Sequence[str]], factors: np.ndarray, regression: NgramRegression) -> np.ndarray:
     """Return how far each of H captions agrees with what is expected of a photo with these factors (R,): float64 (H,).
 
-    0 is the agreement of a caption with the average photo; it is at most a few tenths.
+    It is 0 for phrases that fit this photo as well as the average one, and negative for those that fit it less.
     """
     counts = [Counter(ngrams) for words in captions for ngrams in ngrams_of(words)]  # H * 4
     keys = ngram_keys(ngram for each in counts for ngram in each)
