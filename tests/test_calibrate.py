@@ -1,5 +1,6 @@
 """A model learns how sure it is from photos, and keeps it where it should."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 from captioner.calibrate import calibrate, calibrate_trained
 from captioner.cli.main import main
 from captioner.data.dataset import CaptionDataset, Example
-from captioner.data.model_directory import CALIBRATION, NEIGHBOURS, NGRAMS, CaptionerDirectory, describe
+from captioner.data.model_directory import CALIBRATION, CONFIG, NEIGHBOURS, NGRAMS, CaptionerDirectory, describe
 from captioner.data.shipped import shipped_model
 from captioner.decoding.consensus import agreements, consensus_order
 from captioner.errors import CaptionerError, UsageError
@@ -199,3 +200,12 @@ def test_a_model_from_before_the_regression_takes_the_likeliest_captions_until_i
     assert calibrate(model, dataset, "imagenet")
     assert CaptionerDirectory.read(model).ngram_regression() is not None
     assert not (model / NEIGHBOURS).exists()
+
+
+def test_a_manifest_that_is_none_is_told(model):
+    """As a stranger may have written it."""
+    config = json.loads((model / CONFIG).read_text())
+    for manifest in (None, 5, "neighbours.npz", ["neighbours.npz"]):
+        (model / CONFIG).write_text(json.dumps({**config, "manifest": manifest}))
+        with pytest.raises(CaptionerError, match="manifest: expected"):
+            CaptionerDirectory.read(model)

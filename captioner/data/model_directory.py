@@ -115,10 +115,15 @@ class ModelDirectory(Generic[Settings, Words]):
         if kind != cls.kind:
             raise CaptionerError(f"{where}: kind: expected {' or '.join(CALLED)}, found {kind[:40]!r}")
         config = from_json(cls.settings, model, f"{where}: model")
+        manifest = about.get("manifest")
+        if former := isinstance(manifest, dict) and NEIGHBOURS in manifest:
+            about.pop("consensus", None)
         files = from_json(_Files, {name: about[name] for name in about.keys() - {"format_version", DIGEST}}, str(where))
         check_digest(where, value)
         if value["format_version"] == 1 and not quiet:
             _tell_of_upgrade(path)
+        if former and not quiet:
+            _tell_of_neighbours(path)
         version, known = value["format_version"], (files.calibration, files.consensus)
         return cls(path, config, files.manifest, files.tensors, version, *known)
 
@@ -296,11 +301,7 @@ def model_kind(path: Path) -> str:
 def _load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what `config.json` holds, and the same by the names of version 2."""
     value = load_config(path / CONFIG)
-    described = version_1.described(path, value) if value["format_version"] == 1 else dict(value)
-    if NEIGHBOURS in described.get("manifest", {}):
-        _tell_of_neighbours(path)
-        described.pop("consensus", None)
-    return value, described
+    return value, version_1.described(path, value) if value["format_version"] == 1 else dict(value)
 
 
 def write_model(
