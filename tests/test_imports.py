@@ -42,7 +42,7 @@ ROWS = {
     "export": 4,
     "pictures": 4,
     "plots": 4,
-    "encoder_network": 5,
+    "encoder_network": 4,
     "library": 5,
     "calibrate": 5,
     "trainer": 5,

@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from captioner.checksums import checksum
+from captioner.data.model_directory import CaptionerDirectory
+from captioner.encoder_network import encoder_network
 from captioner.errors import CaptionerError
 from captioner.export.compact import save_compact
 from captioner.models.captioner import CaptionModel
@@ -17,6 +20,7 @@ from captioner.models.encoder import weights_fingerprint
 from captioner.models.folding import folded, rounded, unfold
 from captioner.models.networks import load_networks
 from captioner.models.photo_model import PhotoModel
+from captioner.runtime.encoder import LiteRTEncoder
 from captioner.text import Vocabulary
 from captioner.training.artifacts import CARD, write_epochs
 from captioner.training.augment import ImageDataset, augment
@@ -94,7 +98,7 @@ class CompactTraining(Training):
             self.parent_progress = parent_history(init_from, self.parent, self.settings()["data"])
             self._imitated = (self.parent or {}).pop("imitation", [])
         saved, teacher = self._load_teacher(run)
-        self._read(run, base[0] if base else saved)
+        self._read(run, base[0] if base else saved, base[0].config.decoder.channels if base else CHANNELS)
         if saved:
             self._compare_words(saved.vocabulary)
         keras.utils.set_random_seed(config.training.seed)
@@ -142,9 +146,11 @@ class CompactTraining(Training):
             "teacher_weights": weights_fingerprint(saved.network),
         }
         run.add_settings(**self._learned)
-        return saved, Teacher(encoder, saved.config.encoder.feature_layer, saved.network)
+        network = encoder_network(CaptionerDirectory.read(sources.teachers[0]), sources.encoder_weights)
+        layer = saved.config.encoder.feature_layer
+        return saved, Teacher(LiteRTEncoder(network), checksum(network), layer, saved.network)
 
-    def _read(self, run: TrainingRun, known: SavedModel | None) -> None:
+    def _read(self, run: TrainingRun, known: SavedModel | None, channels: int) -> None:
         """Read the photos and captions, and make of them the words, the sizes, and what all stages share."""
         config, size = self.config, self.config.model.encoder.image_size
         train = read_pixel_split(config.dataset, "train", round(size * STORED))
@@ -152,7 +158,7 @@ class CompactTraining(Training):
         self.sentences = train.sentences()
         vocabulary = make_vocabulary(known, self.sentences, config.training.min_count)
         decoder = replace(
-            config.model.decoder, vocabulary_size=len(vocabulary), locations=(size // 16 - 1) ** 2, channels=CHANNELS
+            config.model.decoder, vocabulary_size=len(vocabulary), locations=(size // 16 - 1) ** 2, channels=channels
         )
         decoding = fitted(config.model.decoding, self.sentences)
         self.model = replace(config.model, decoder=decoder, decoding=decoding)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -7,7 +8,9 @@ from PIL import Image
 
 from captioner.config import DecoderConfig
 from captioner.errors import CaptionerError
+from captioner.export.litert import convert_encoder
 from captioner.models.captioner import CaptionModel
+from captioner.runtime.encoder import LiteRTEncoder
 from captioner.training.augment import ImageDataset
 from captioner.training.teacher_regions import TaughtImages, Teacher, TeacherRegions, read_teacher_regions
 from captioner.training.views import Views
@@ -20,8 +23,8 @@ def teacher() -> Teacher:
     """What it sees of a photo is the mean of its colours."""
     image = keras.Input((SIZE, SIZE, 3))
     mean = keras.layers.GlobalAveragePooling2D(keepdims=True)(image)
-    encoder = keras.Model(image, keras.layers.Reshape((REGIONS, 3))(mean))
-    return Teacher(encoder, "mean", CaptionModel(DecoderConfig("rnn", UNITS, 6, 5, 0.0, 9, REGIONS, 3)))
+    encoder = LiteRTEncoder(convert_encoder(keras.Model(image, keras.layers.Reshape((REGIONS, 3))(mean))))
+    return Teacher(encoder, "0", "mean", CaptionModel(DecoderConfig("rnn", UNITS, 6, 5, 0.0, 9, REGIONS, 3)))
 
 
 @pytest.fixture
@@ -59,9 +62,9 @@ def test_a_broken_photo_has_no_regions_and_stops_nothing(photos, teacher):
 def test_a_teacher_that_sees_nothing_is_refused(photos, teacher):
     image = keras.Input((SIZE, SIZE, 3))
     blind = keras.layers.Reshape((REGIONS, 3))(keras.layers.GlobalAveragePooling2D(keepdims=True)(image * 0.0))
-    blind_teacher = Teacher(keras.Model(image, blind), "mean", teacher.decoder)
+    encoder = LiteRTEncoder(convert_encoder(keras.Model(image, blind)))
     with pytest.raises(CaptionerError, match="layer 'mean' gives the same value for every photo"):
-        read_teacher_regions(photos, Views.draw(8, 1, 0), blind_teacher)
+        read_teacher_regions(photos, Views.draw(8, 1, 0), replace(teacher, encoder=encoder, checksum="1"))
 
 
 def test_a_batch_brings_the_regions_of_the_view_that_it_shows():
