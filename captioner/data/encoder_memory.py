@@ -10,7 +10,7 @@ from captioner.errors import CaptionerError
 
 COSTS = {
     "InceptionV3": (21.9, 379),
-    COMPACT: (3.3, 74),
+    COMPACT: (3.9, 80),
     "InceptionResNetV2": (54.4, 955),
     "Xception": (20.9, 700),
     "VGG16": (14.8, 304),

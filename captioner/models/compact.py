@@ -7,11 +7,16 @@ import keras
 from keras import layers
 
 STEM = 32
-STAGES = ((48, 1, False), (96, 2, False), (288, 2, True))
-"""Width, residual blocks, and whether these are gated by what the whole photo shows."""
-
-CHANNELS = 288
+CHANNELS = 304
 """Channels of the grid (D)."""
+
+STAGES = {
+    CHANNELS: ((48, 1, False), (128, 2, False), (304, 2, True)),
+    288: ((48, 1, False), (96, 2, False), (288, 2, True)),
+}
+"""Width, residual blocks, and whether these are gated by what the whole photo shows, by the channels of the grid.
+
+A model of 288 channels is one that an earlier version trained."""
 
 GRID = "grid"
 """The layer that gives the grid, as `EncoderConfig.feature_layer` names it."""
@@ -23,7 +28,9 @@ SIZE = 144
 """Side of the photo, in pixels: 16 a place, and half a place of rim on each side."""
 
 
-def build_compact(size: int = SIZE, dtype: Any = "float32", folded: bool = False) -> keras.Model:
+def build_compact(
+    size: int = SIZE, dtype: Any = "float32", folded: bool = False, channels: int = CHANNELS
+) -> keras.Model:
     """Build the compact encoder, with random weights.
 
     A stem and three stages, each of which halves the grid, made of residual blocks (He et al. 2016) of plain 3 x 3
@@ -38,19 +45,25 @@ def build_compact(size: int = SIZE, dtype: Any = "float32", folded: bool = False
         dtype: a dtype policy; batch normalisation counts in float32 in any case.
         folded: whether the convolutions have biases in the place of batch normalisation, as a model directory keeps
             them.
+        channels: of the grid (D), one of `STAGES`.
 
     Returns:
         a model from images float32 (B, S, S, 3) in [-1, 1] to features (B, L, D).
+
+    Raises:
+        ValueError: there is no such network.
     """
+    if channels not in STAGES:
+        raise ValueError(f"no compact encoder has {channels} channels, only {' or '.join(map(str, STAGES))}")
     image = keras.Input((size, size, 3), name="image", dtype="float32")
     build = _Builder(dtype, folded)
     grid = build.convolved(image, STEM, 3, 2, "stem")  # (B, S/2, S/2, C)
-    for stage, (width, blocks, gated) in enumerate(STAGES, 1):
+    for stage, (width, blocks, gated) in enumerate(STAGES[channels], 1):
         for block in range(1, blocks + 1):
             grid = build.block(grid, width, 2 if block == 1 else 1, gated, f"stage_{stage}_block_{block}")
-    grid = layers.Conv2D(CHANNELS, 2, use_bias=True, name=GRID, dtype=dtype)(grid)  # (B, S/16 - 1, S/16 - 1, D)
+    grid = layers.Conv2D(channels, 2, use_bias=True, name=GRID, dtype=dtype)(grid)  # (B, S/16 - 1, S/16 - 1, D)
     regions = (size // 16 - 1) ** 2
-    features = layers.Reshape((regions, CHANNELS), name="features", dtype=dtype)(grid)
+    features = layers.Reshape((regions, channels), name="features", dtype=dtype)(grid)
     return keras.Model(image, features, name="encoder")
 
 

@@ -45,18 +45,19 @@ def find_tensors(network: bytes, encoder: keras.Model) -> dict[str, int]:
     return found
 
 
-def load_compact(network: bytes, tensors: Mapping[str, int], image_size: int) -> keras.Model:
+def load_compact(network: bytes, tensors: Mapping[str, int], image_size: int, channels: int) -> keras.Model:
     """Build the folded compact encoder with the weights that a LiteRT network holds.
 
     Args:
         network: what the model directory keeps.
         tensors: what `find_tensors` found in it.
         image_size: side of the photo (S).
+        channels: of the grid (D).
 
     Raises:
         ValueError: these are not the weights of a compact encoder.
     """
-    encoder = build_compact(image_size, folded=True)
+    encoder = build_compact(image_size, folded=True, channels=channels)
     constants = _constants(network)
     for weight in encoder.weights:
         name, size = _name(weight), math.prod(weight.shape)

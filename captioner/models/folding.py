@@ -27,7 +27,7 @@ def folded(encoder: keras.Model) -> keras.Model:
     Args:
         encoder: what `build_compact` gave, and training changed.
     """
-    plain = build_compact(encoder.input_shape[1], folded=True)
+    plain = build_compact(encoder.input_shape[1], folded=True, channels=encoder.output_shape[-1])
     names = {layer.name for layer in encoder.layers}
     for layer in plain.layers:
         weights = encoder.get_layer(layer.name).get_weights()

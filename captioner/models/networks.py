@@ -45,7 +45,7 @@ def load_encoder(model: CaptionerDirectory, encoder_weights: str | Path = "image
 def _compact(model: CaptionerDirectory) -> keras.Model:
     network = read_network(model)
     try:
-        return load_compact(network, model.tensors, model.config.encoder.image_size)
+        return load_compact(network, model.tensors, model.config.encoder.image_size, model.config.decoder.channels)
     except (ValueError, RuntimeError) as error:  # RuntimeError: of LiteRT, for what is no network
         raise CaptionerError(
             f"{model.path / CONFIG}: 'tensors' does not say where {NETWORK} keeps the encoder's weights ({error}); "

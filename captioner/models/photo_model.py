@@ -22,7 +22,7 @@ class PhotoModel(keras.Model):
     def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config = config
-        self.encoder = build_compact(config.encoder.image_size, self.dtype_policy)
+        self.encoder = build_compact(config.encoder.image_size, self.dtype_policy, channels=config.decoder.channels)
         self.captioner = CaptionModel(config.decoder, dtype=self.dtype_policy)
         self.built = True
 

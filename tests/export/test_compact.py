@@ -24,17 +24,17 @@ from captioner.models.folding import folded, rounded
 SIZE = 80  # 4 x 4 places
 
 
-def make(vocabulary, seed):
+def make(vocabulary, seed, channels=CHANNELS):
     """Return configuration, decoder and encoder with weights large enough to make the words differ."""
     config = ModelConfig(
         EncoderConfig("compact", "grid", SIZE),
-        DecoderConfig("gru", 8, 5, 7, 0.3, len(vocabulary), locations=16, channels=CHANNELS),
+        DecoderConfig("gru", 8, 5, 7, 0.3, len(vocabulary), locations=16, channels=channels),
         DecodingConfig(beam_width=3, length_penalty=0.7, max_length=6),
     )
     keras.utils.set_random_seed(seed)
     network, draw = CaptionModel(config.decoder), np.random.default_rng(seed)
     network.set_weights([draw.uniform(-3, 3, weight.shape) for weight in network.weights])
-    return config, rounded(network), folded(build_compact(SIZE))
+    return config, rounded(network), folded(build_compact(SIZE, channels=channels))
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,15 @@ def test_keras_reads_what_was_written(directory, saved):
         for found, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
             assert found.dtype == np.float32
             np.testing.assert_array_equal(found, expected)
+
+
+def test_keras_reads_a_model_of_an_earlier_version(tmp_path, vocabulary):
+    config, network, encoder = make(vocabulary, 3, channels=288)
+    save_compact(tmp_path, config, vocabulary, network, encoder)
+    loaded = networks.load_networks(tmp_path)[1]
+    assert loaded.output_shape == (None, 16, 288)
+    for found, expected in zip(loaded.get_weights(), encoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_litert_says_what_keras_says_without_cache_weights_or_keras(
@@ -180,7 +189,7 @@ def test_what_a_converter_leaves_out_is_zeros(saved):
     tensors = CaptionerDirectory.read(root / "model").tensors
     assert tensors["stage_3_block_1_squeeze/bias"] == -1  # as it was initialised
     content = (root / "model" / "encoder.tflite").read_bytes()
-    assert not load_compact(content, tensors, SIZE).get_layer("stage_3_block_1_squeeze").bias.numpy().any()
+    assert not load_compact(content, tensors, SIZE, CHANNELS).get_layer("stage_3_block_1_squeeze").bias.numpy().any()
 
 
 def test_a_configuration_without_tensors_is_named(directory):

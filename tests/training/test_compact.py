@@ -57,7 +57,7 @@ def folder(tmp_path_factory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.setattr(compact, "STEM", 8)
-        patch.setattr(compact, "STAGES", ((8, 1, False), (12, 1, False), (16, 1, True)))
+        patch.setattr(compact, "STAGES", {24: ((8, 1, False), (12, 1, False), (16, 1, True))})
         for module in (compact, compact_training):
             patch.setattr(module, "CHANNELS", 24)
         yield folder
