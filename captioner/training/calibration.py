@@ -47,6 +47,9 @@ class DevCaptions:
 def fit_calibration(directions: Mapping[str, np.ndarray], dev: np.ndarray, captions: DevCaptions) -> Calibration:
     """Fit confidence and familiarity.
 
+    At most one in twenty dev photos is unfamiliar, and at most one in twenty of the half with the surest captions, so
+    that few good captions are doubted.
+
     Args:
         directions: of the training photos, as `principal_directions` gives them.
         dev: the means of the dev photos' features over the grid, float32 (N, D).
@@ -55,11 +58,13 @@ def fit_calibration(directions: Mapping[str, np.ndarray], dev: np.ndarray, capti
     scores, shares = fit_table(captions.scores, captions.shares)
     arrays = {"scores": scores, "shares": shares, **directions}
     confidence = np.interp(captions.scores, scores, shares)
+    far = distances(dev, arrays)
+    surest = far[confidence >= np.median(confidence)]
     config = CalibrationConfig(
         sure=SURE,
         guess=float(min(GUESS, np.median(confidence))),
         least=float(np.quantile(confidence, LOWEST_TENTH)),
-        unfamiliar=float(np.quantile(distances(dev, arrays), FAMILIAR_SHARE)),
+        unfamiliar=float(max(np.quantile(each, FAMILIAR_SHARE) for each in (far, surest))),
         length_penalty=captions.length_penalty,
         points=len(scores),
         directions=len(arrays["directions"]),

@@ -60,6 +60,20 @@ def test_one_of_twenty_dev_photos_is_unfamiliar_and_one_of_ten_doubtful() -> Non
     assert [known.certainty(each) for each in (0.9, 0.5, 0.1)] == ["sure", "probably", "a guess"]
 
 
+def test_at_most_one_of_twenty_of_the_surer_half_is_unfamiliar() -> None:
+    directions = principal_directions(TRAIN)
+    far = distances(DEV, directions)
+    scores = far + RANDOM.standard_normal(400) * far.std() / 10  # the farther, the surer
+    known = fit_calibration(
+        directions, DEV, DevCaptions(scores, np.linspace(0, 1, 400)[scores.argsort().argsort()], 0.0)
+    )
+
+    confidences = np.array([known.confidence(each, 1) for each in scores])
+    surest = far[confidences >= np.median(confidences)]
+    assert np.mean(surest > known.config.unfamiliar) == pytest.approx(0.05, abs=0.003)
+    assert np.mean(far > known.config.unfamiliar) < 0.03
+
+
 def test_no_guess_is_in_the_surer_half_of_dev() -> None:
     scores = RANDOM.standard_normal(400)
     known = fit_calibration(
