@@ -159,7 +159,7 @@ def test_captions_are_chosen_by_consensus_where_it_helps(model, dataset, photos,
         (factors,) = known.factors(calibration.standardised(features[None]))
         order = [found[h] for h in consensus_order(found, agreements(words, factors, known), 24.0)]
         assert [each.words for each in caption.candidates] == [
-            tuple(alone.vocabulary.decode(each.tokens)) for each in order
+            tuple(alone.vocabulary.decode(each.tokens)) for each in order[:3]
         ]
         assert caption.score == pytest.approx(order[0].score, rel=1e-5)  # the network's own
         changed += order[0] is not found[0]
