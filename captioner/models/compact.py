@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 STEM = 32
+
 CHANNELS = 304
 """Channels of the grid (D)."""
 
