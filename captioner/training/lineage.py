@@ -11,6 +11,9 @@ from captioner.training.checkpoint import Progress
 from captioner.training.epoch_stages import of_parent, with_stages
 from captioner.training.run import METRICS
 
+FORMER_NAMES = {"places": "regions", "dev_places": "dev_regions"}
+"""What earlier versions called the figures of an imitation."""
+
 
 def parent_metrics(base: Path) -> dict[str, Any] | None:
     """Return the metrics of the training of the model in directory `base`; None where there are none.
@@ -26,7 +29,21 @@ def parent_metrics(base: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(metrics["settings"], dict):
         return None
-    return {name: metrics[name] for name in (*told, "imitation") if name in metrics}
+    kept = {name: metrics[name] for name in told}
+    return kept | {"imitation": imitation_epochs(metrics)} if "imitation" in metrics else kept
+
+
+def imitation_epochs(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the epochs of an imitation that metrics tell of, each figure by its name of today.
+
+    None are returned where the metrics tell something else than a training writes.
+    """
+    rows = metrics["imitation"]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return []
+    rows = [{FORMER_NAMES.get(name, name): value for name, value in row.items()} for row in rows]
+    told = {"dev_regions", "dev_keys", "dev_mean"}
+    return rows if all(told <= row.keys() for row in rows) else []
 
 
 def parent_history(base: Path, metrics: dict[str, Any] | None, data: str) -> Progress:

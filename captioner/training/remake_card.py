@@ -22,10 +22,8 @@ from captioner.training.artifacts import CARD, CURVE, HISTORY, read_history
 from captioner.training.card import write_card
 from captioner.training.char_card import write_char_card
 from captioner.training.epoch_stages import with_stages
+from captioner.training.lineage import imitation_epochs
 from captioner.training.run import METRICS
-
-FORMER_NAMES = {"dev_places": "dev_regions"}
-"""What rows of an imitation in older metrics call their figures, and what they are called today."""
 
 
 def main() -> None:
@@ -94,11 +92,7 @@ def _read_metrics(path: Path) -> dict[str, Any]:
         raise CaptionerError(
             f'{path} does not tell the name of the training data; add it, for instance "trained_on": "flickr8k"'
         )
-    for row in metrics.get("imitation", ()):
-        for former, name in FORMER_NAMES.items():
-            if former in row:
-                row[name] = row.pop(former)
-    return metrics
+    return metrics | {"imitation": imitation_epochs(metrics)} if "imitation" in metrics else metrics
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import pytest
 
 from captioner.errors import CaptionerError
 from captioner.training.checkpoint import Progress
-from captioner.training.lineage import parent_history, parent_metrics
+from captioner.training.lineage import imitation_epochs, parent_history, parent_metrics
 
 HEADER = "epoch,loss,cross_entropy,dev_cross_entropy,bleu1,bleu4,rouge_l,cider"
 TOLD = {"settings": {"data": "0123"}, "epochs": 2, "best_epoch": 1}
@@ -17,11 +17,19 @@ def test_a_model_without_metrics_does_not_tell_how_it_learned(tmp_path):
     told = {"epochs": 3, "best_epoch": 2, "training_seconds": 60, "settings": {"seed": 1}}
     (tmp_path / "metrics.json").write_text(json.dumps(told | {"bleu4": 21.0}))
     assert parent_metrics(tmp_path) == told
-    imitation = {"imitation": [{"epoch": 1, "dev_regions": 0.5}]}
-    (tmp_path / "metrics.json").write_text(json.dumps(told | imitation))
-    assert parent_metrics(tmp_path) == told | imitation
+    imitation = [{"epoch": 1, "dev_regions": 0.5, "dev_keys": 0.25, "dev_mean": 0.75}]
+    (tmp_path / "metrics.json").write_text(json.dumps(told | {"imitation": imitation}))
+    assert parent_metrics(tmp_path) == told | {"imitation": imitation}
     (tmp_path / "metrics.json").write_text(json.dumps(told | {"settings": "none"}))
     assert parent_metrics(tmp_path) is None
+
+
+def test_an_imitation_by_an_earlier_version_is_told_by_the_names_of_today():
+    former = [{"epoch": 1, "places": 0.75, "dev_places": 0.5, "dev_keys": 0.25, "dev_mean": 0.125}]
+    today = [{"epoch": 1, "regions": 0.75, "dev_regions": 0.5, "dev_keys": 0.25, "dev_mean": 0.125}]
+    assert imitation_epochs({"imitation": former}) == today
+    for strange in ("none", [1], [{"epoch": 1}]):
+        assert imitation_epochs({"imitation": strange}) == []
 
 
 def test_the_epochs_before_come_first_and_those_after_count_on(tmp_path):
