@@ -4,7 +4,7 @@
 
 The networks have the same sizes (those of `CharModelConfig`), skips, normalisation, dropout, optimiser and windows.
 Keras's layers are used in the two ways that its documentation shows: `keras.layers.SimpleRNN`, and `keras.layers.RNN`
-over `SimpleRNNCell` (GRU and LSTM likewise). All take turns, a few windows each; the medians are told. Weights are
+over `SimpleRNNCell` (GRU and LSTM likewise). All take turns, a few windows each; medians are printed. Weights are
 random, which costs the same.
 """
 

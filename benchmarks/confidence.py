@@ -1,4 +1,4 @@
-"""How far what a model says of its own doubt is to be trusted.
+"""How far confidence and familiarity can be trusted.
 
 Confidence: on dev, against the share of content words that somebody used; in equally filled bins, and by ten random
 halves of dev, one for the table and one to hold against it. Familiarity: dev against the pictures of `foreign`, and dev

@@ -1,4 +1,4 @@
-"""Teach a model what it can know beside its networks: what people say of such photos, and its own doubt."""
+"""Fit what a model knows beside its networks: what people say of such photos, and how far to trust its captions."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""BLAKE2b of files: what a model directory knows of its files, and what the cache names its own after."""
+"""BLAKE2b checksums of files: a model directory records them, and the cache names its files by them."""
 
 import contextlib
 import hashlib

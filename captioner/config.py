@@ -1,4 +1,4 @@
-"""What a model and a training are: frozen dataclasses in which each setting is declared once (`setting`)."""
+"""The settings of models and trainings: frozen dataclasses in which each setting is declared once (`setting`)."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -535,7 +535,7 @@ class WordingConfig:
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """How far a character language model goes on with a text, and how often."""
+    """How far a character language model continues a text, and how often."""
 
     length: int = setting(500, "characters to write", ge=0, le=100_000_000, group=GENERATION)
     stop: str = setting("", "stop behind the first occurrence of this text in what is written", group=GENERATION)
@@ -544,7 +544,7 @@ class GenerationConfig:
 
 @dataclass(frozen=True)
 class CalibrationConfig:
-    """What a captioning model knows of its own doubt; `captioner.data.calibration` has the arrays."""
+    """Confidence and familiarity of a captioning model; `captioner.data.calibration` has the arrays."""
 
     sure: float = setting(1.0, "the confidence from which a caption is called sure", ge=0.0, le=1.0)
     guess: float = setting(0.0, "the confidence below which a caption is called a guess", ge=0.0, le=1.0)

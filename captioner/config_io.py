@@ -144,7 +144,7 @@ def load_config(path: str | Path) -> dict[str, Any]:
 
 
 def check_digest(path: str | Path, value: dict[str, Any]) -> None:
-    """Compare what `load_config` gave with its own checksum. Files of long ago have none.
+    """Compare what `load_config` gave with its checksum. Files of early versions have none.
 
     Last, since whoever changed a value by hand wants to know what is wrong with it.
 

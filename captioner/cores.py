@@ -1,4 +1,4 @@
-"""How many processor cores there are to use, and how many NumPy uses."""
+"""The number of processor cores that may be used, and that NumPy uses."""
 
 import os
 import threading

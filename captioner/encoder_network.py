@@ -1,4 +1,4 @@
-"""The encoder of a model directory as LiteRT runs it: the directory's own, or made once of its weights and kept.
+"""The encoder of a model directory as a LiteRT network: the directory's own, or one made from its weights and cached.
 
 InceptionV3 is made without TensorFlow (`captioner.runtime.prepared_encoder`), which converts other networks of
 `keras.applications`.
@@ -44,7 +44,7 @@ def encoder_network(model: CaptionerDirectory, weights: str, precision: str = "a
 
 
 def prepared_network(model: CaptionerDirectory, weights: str, precision: str = "auto") -> bytes:
-    """Do as `encoder_network`, whatever network the directory has; it is the encoder that its `config` tells of."""
+    """Do as `encoder_network` does, for any network in the directory; it is the encoder that its `config` names."""
     model.check()
     path = encoder_path(model, weights, precision)
     network = encoder_cache.read_encoder(path) if path else None

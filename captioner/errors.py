@@ -1,4 +1,4 @@
-"""The errors that a user can mend: their text is all that the command line shows."""
+"""The errors that a user can fix: the command line shows their text alone."""
 
 
 class CaptionerError(Exception):

@@ -44,7 +44,7 @@ def require(extra: str, purpose: str, *modules: str) -> None:
 
 
 def explain(error: ImportError) -> str | None:
-    """Return what to tell of a module that could not be imported; None where no extra brings it."""
+    """Return the message about a module that could not be imported; None where no extra installs it."""
     module = (error.name or "").partition(".")[0]
     extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
     return _message(extra, "this command", module) if extra and find_spec(module) is None else None

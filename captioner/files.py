@@ -29,13 +29,13 @@ NO_ROOM = {
     errno.EDQUOT: _FULL,
     errno.EFBIG: ("no file may become so large here (see ulimit -f)", "raise the limit"),
 }
-"""Why something cannot be written for want of room, and what to do, by the number of the error."""
+"""Why something cannot be written for lack of space, and what to do, by the number of the error."""
 
 ODD_NAMES = "backslashreplace"
-"""A file's name need not be text; JSON readers understand the \\udcff that comes of it."""
+"""A file's name need not be text; JSON readers understand the \\udcff that results."""
 
 STAND_IN = ".captioner-"
-"""How the names of the directories begin in which something is written, beside its place."""
+"""The prefix of the temporary directories, beside the target, in which files are written."""
 
 LONGEST = 255 - len(STAND_IN) - 8
 """Bytes that may follow in the name of such a directory: file systems have 255, the random part 8."""
@@ -87,7 +87,7 @@ def atomic_write(path: str | Path, named: bool = False, mode: int | None = None)
 
 @contextmanager
 def naming(path: Path, stand_in: Path | None = None) -> Iterator[None]:
-    """Let an error that tells of no room name what a user knows.
+    """Let an error about missing space name the path that the user knows.
 
     What writes to an open file does not know its name, and what writes to a stand-in knows that of the stand-in.
     """

@@ -1,4 +1,4 @@
-"""The user's home directory, and a private folder in its place where the system knows none.
+"""The user's home directory, or a private folder where the system has none for the user.
 
 A container that runs under any number of user, without HOME, has none.
 """

@@ -1,4 +1,4 @@
-"""The `Captioner` that people import: it joins the runtime and the exports, which do not know each other."""
+"""The public `Captioner`, which joins the runtime and the exports."""
 
 import logging
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 What is locked is the file or the directory itself, so that no lock file lies beside people's photos, and a file that
 may be written to can be locked in a folder that is read-only. The system lifts a lock when its process ends, however it
-ends. Where a file system knows no locks, the work goes on without: one process alone needs none. Windows locks no
+ends. Where a file system knows no locks, the work continues without: a single process needs none. Windows locks no
 directories; in those that only this program writes, a file stands for them there.
 """
 

@@ -1,4 +1,4 @@
-"""Import large libraries so that they tell their makers nothing, and people as little as they can be made to.
+"""Import large libraries without their telemetry, and with as few of their messages as possible.
 
 What they say goes to file descriptor 2, past Python. Only a command may close that (`stderr_closed`): it is the whole
 process's, and in somebody else's program other threads write there too.

@@ -1,4 +1,4 @@
-"""Settings as a user of the command line knows them: by their options."""
+"""The command-line options of settings."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

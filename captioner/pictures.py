@@ -1,4 +1,4 @@
-"""Pictures of where a model looked before each word, by Pillow alone."""
+"""Pictures of the attention before each word, drawn with Pillow."""
 
 import math
 from collections.abc import Iterator, Sequence

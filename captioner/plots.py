@@ -1,4 +1,4 @@
-"""Matplotlib's pictures: how a training went, and photos with their captions."""
+"""Plots with Matplotlib: training curves, and photos with their captions."""
 
 import io
 import itertools
@@ -46,7 +46,7 @@ def training_curve(history: Rows, best_epoch: int, imitation: Rows = ()) -> "Fig
     Args:
         history: a row of figures for each epoch; `stage`, where it is known, names the stage.
         best_epoch: the one whose weights were kept.
-        imitation: rows of the epochs in which a compact encoder imitated its teacher, which get a panel of their own.
+        imitation: rows of the epochs in which a compact encoder imitated its teacher, which get their own panel.
     """
     from matplotlib.figure import Figure
 
@@ -120,7 +120,7 @@ def _mark_best(axes: "Axes", epoch: int) -> None:
 def _mark_stages(axes: "Axes", spans: Sequence[tuple[str, float, float]]) -> None:
     """Shade every other stage, and write their names above.
 
-    Each name begins where its stage does, on a line of its own below the one before, so that nothing covers another.
+    Each name begins where its stage does, on a separate line below the one before, so that no name covers another.
     """
     for number, (label, begin, end) in enumerate(spans):
         if number % 2:

@@ -1,4 +1,4 @@
-"""Work that threads do ahead of whoever wants its results."""
+"""Compute results ahead of their use, in threads."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable

@@ -1,4 +1,4 @@
-"""Strangers' text where a terminal or a line of a table shows it: nothing in it moves the cursor or turns the line."""
+"""Make strangers' text safe to print: nothing in it moves the cursor or ends the line."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Start processes of this package that may be killed, whatever they are at."""
+"""Start child processes of this package that may be killed at any time."""
 
 import os
 import sys
@@ -33,14 +33,14 @@ _START = "import sys; sys.path[:] = sys.argv[2:]; from importlib import import_m
 
 
 def can_start() -> bool:
-    """Tell whether there is a Python to start: a program that embeds Python, or is frozen, has none."""
+    """Tell whether there is a Python to start: a program that embeds Python, or is frozen, has no interpreter."""
     return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def start(module: str, environment: Mapping[str, str] = MappingProxyType({})) -> "subprocess.Popen[bytes]":
     """Start the `main` of a module in another Python, with pipes for its input and its output.
 
-    It has a process group of its own, so that Ctrl-C reaches this process alone, which decides what becomes of it. What
+    It has its own process group, so that Ctrl-C reaches this process alone, which decides whether to stop it. What
     it complains of goes nowhere. It is to end when its input does.
 
     Args:

@@ -1,4 +1,4 @@
-"""Progress, which a command shows and the library does not: a bar on a terminal, a line now and then in a log file."""
+"""Progress of commands: a bar on a terminal, and a line now and then in a log file. The library shows none."""
 
 import sys
 from typing import Any

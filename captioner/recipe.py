@@ -1,4 +1,4 @@
-"""Recipes: files that say with which settings to train, perhaps several models one after the other."""
+"""Recipes: files with the settings of one or more trainings."""
 
 import difflib
 import tomllib
@@ -95,7 +95,7 @@ def plan_runs(recipe: Recipe | None, flags: Mapping[str, Any]) -> list[RunSettin
 
     Raises:
         UsageError: two runs would write into one directory.
-        CaptionerError: one of several runs has no directory of its own.
+        CaptionerError: one of several runs names no directory.
     """
     if recipe is None:
         return [RunSettings(flags, frozenset(flags))]

@@ -38,7 +38,7 @@ FALSE_SPACES = (
     f"([{_IDEOGRAPHS}]) ([0-9])",
     f"([0-9]) ([{_IDEOGRAPHS}])",
 )
-"""Regular expressions, for Python and RE2 alike, which find what is to be replaced by their two groups, in turn."""
+"""Regular expressions, for Python and RE2 alike, whose matches are replaced by their two groups, in order."""
 
 
 def normalise(caption: str) -> list[str]:
@@ -211,7 +211,7 @@ class CharacterVocabulary:
         if len(set(characters)) != len(characters):
             raise ValueError(f"a vocabulary names each token once; {_repeated(characters)!r} stands twice")
         points = np.array([ord(character) for character in characters], np.int64)
-        # Numbers by code point; the last place is for every code point beyond the table.
+        # Numbers by code point; the last entry is for every code point beyond the table.
         self._number = np.full(points.max(initial=0) + 2, self.unknown, np.min_scalar_type(len(self.tokens)))
         self._number[points] = np.arange(2, len(self.tokens))
 

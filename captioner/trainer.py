@@ -43,7 +43,7 @@ def train(
 
     Args:
         data: a folder in one of the formats of docs/training.md, or what `captioner.data.formats.read_dataset` gave.
-        output: the model directory. A training that was stopped there goes on.
+        output: the model directory. A training that was interrupted there resumes.
         callbacks: functions, or objects with a method `on_epoch_end`. After each epoch, each is called with its
             figures, such as `epoch`, `loss` and `cider`; by then `output` holds the best model so far.
         resume: whether to continue what lies in `output`; otherwise it is started over.

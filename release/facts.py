@@ -82,12 +82,12 @@ def of_captions(directory: Path) -> dict[str, Any]:
     """Return the facts of a captioning model, and note its scores in int8 in `metrics.json`.
 
     Raises:
-        CaptionerError: the model, the data or the weights cannot be used, or the model knows nothing of its own doubt.
+        CaptionerError: the model, the data or the weights cannot be used, or the model is not calibrated.
     """
     dataset = find_or_download(None)
     captioner = Captioner.load(directory)
     if captioner.calibration is None:
-        raise CaptionerError(f"{directory} knows nothing of its own doubt; calibrate it first")
+        raise CaptionerError(f"{directory} has no confidence and familiarity; calibrate it first")
     predicted, lone = _as_predicted(captioner, captioner.calibration, dataset.split("dev"))
     alone = score(lone, [_normalised(example) for example in dataset.split("dev")])
     metrics = read_json(directory / "metrics.json", "metrics")

@@ -2,7 +2,7 @@
 
 The parts run in order, each by its own command: the rounding to int8, calibration, scores, cards, figures, the picture
 of the page, and examples. A part is left out while neither what it reads nor what it writes has changed since it last
-ran here, so the same command goes on where it was stopped. At the end, values in documents are written anew
+ran here, so the same command resumes after an interruption. At the end, values in documents are written anew
 (`release/claims.toml` says which), and what a person has to write is listed.
 
 Flickr8k comes from $CAPTIONER_DATA, InceptionV3's weights from $CAPTIONER_ENCODER_WEIGHTS. scikit-image and
@@ -78,7 +78,7 @@ def main() -> None:
     try:
         sys.exit(release(steps, arguments))
     except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from there")
+        sys.exit("stopped; the same command resumes there")
     except (CaptionerError, OSError) as error:
         sys.exit(f"error: {error}")
 
@@ -222,7 +222,7 @@ def _tell(document: Document, each: Difference, write: bool) -> None:
     if each.said:
         print(f"{_where(document, each)}: {each.said!r} {'is now' if write else 'should be'} {each.right!r}")
     else:
-        print(f"{document.path.relative_to(ROOT)}: nowhere stands: {each.right!r}; mend it there or in {CLAIMS.name}")
+        print(f"{document.path.relative_to(ROOT)}: not found: {each.right!r}; correct it there or in {CLAIMS.name}")
 
 
 def _where(document: Document, each: Difference) -> str:

@@ -48,7 +48,7 @@ class Step:
 def run_steps(steps: Sequence[Step], root: Path, stamps: Path, again: bool = False) -> None:
     """Run those whose files have changed since they last ran, and say of each what is done.
 
-    A step that ends well is noted in `stamps` at once, so the same call goes on where one was stopped.
+    A step that ends well is noted in `stamps` at once, so the same call resumes after an interruption.
 
     Args:
         steps: in order.
@@ -71,9 +71,7 @@ def run_steps(steps: Sequence[Step], root: Path, stamps: Path, again: bool = Fal
         environment = {name: value for name, value in os.environ.items() if name != step.without}
         status = subprocess.run(step.command, cwd=root, env=environment, check=False).returncode
         if status:
-            raise CaptionerError(
-                f"{step.name} ended with status {status}, see above; the same command goes on from there"
-            )
+            raise CaptionerError(f"{step.name} ended with status {status}, see above; the same command resumes there")
         changed = [path.relative_to(root).as_posix() for path in step.writes if _content(path) != before[path]]
         said = f"changed {', '.join(changed)}" if changed else "changed nothing"
         print(f"{title}: {said} ({time.monotonic() - began:.0f} s)", flush=True)

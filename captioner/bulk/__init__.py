@@ -1,1 +1,1 @@
-"""Captions for any number of photos, on the cores of one machine or of a cluster. Needs Ray, which brings PyArrow."""
+"""Captions for any number of photos, on one machine or a cluster. Needs Ray, which installs PyArrow."""

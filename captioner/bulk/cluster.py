@@ -1,4 +1,4 @@
-"""Ray: a worker for each core, blocks handed out as workers get free, and what was lost done again elsewhere."""
+"""The Ray cluster: a worker for each core takes one block after the other, and lost blocks are done again elsewhere."""
 
 import logging
 import os
@@ -39,7 +39,7 @@ TRIES = 10
 """How often a task is begun again whose worker was lost, by a machine that went or by a photo that took all memory."""
 
 MEND = (
-    "--output must be a place that every worker reads and writes, and to which no other run writes: mend that, and run "
+    "--output must be a place that every worker reads and writes, and to which no other run writes: fix that, and run "
     "the same command again"
 )
 
@@ -76,7 +76,7 @@ def cluster(address: str) -> Iterator[int]:
     """
     # Read as Ray is imported, and by the processes that it starts
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what a user can mend is told here
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what a user can fix is reported here
     settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     # Read as NumPy is imported, whose products are too small to share, and as ONNX Runtime is
     environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}}
@@ -94,7 +94,7 @@ def cluster(address: str) -> Iterator[int]:
 
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
-        with stderr_closed(), asking_nobody() if address == "local" else nullcontext():  # it tells of its log level
+        with stderr_closed(), asking_nobody() if address == "local" else nullcontext():  # it announces its log level
             ray.init(address, runtime_env=environment, **settings)
     except SystemExit:  # Ray has taken SIGTERM for itself
         if callable(on_termination):
@@ -130,7 +130,7 @@ def caption(
 
     Args:
         tasks: parts of the plan, from byte to byte.
-        plan: what is to be done.
+        plan: what to do.
         model: a `PackedModel` in the object store.
         photos: reads the photos.
         output: takes the captions.
@@ -144,7 +144,7 @@ def caption(
     context.max_errored_blocks = -1
     rows = [{"begin": begin, "end": end} for begin, end in tasks]
     with warnings.catch_warnings():
-        # Without a number of retries a photo that takes all memory would be begun for ever; there is no other way yet
+        # Without a number of retries a photo that takes all memory would be retried for ever; there is no other way yet
         warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)
         found = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Actor,

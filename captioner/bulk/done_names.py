@@ -1,4 +1,4 @@
-"""Which names have come before, in sixteen bytes each."""
+"""A set of the names seen so far, in sixteen bytes each."""
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b

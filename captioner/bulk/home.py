@@ -1,4 +1,4 @@
-"""A home directory for the processes of a local cluster, in which they find no reason to ask others."""
+"""A home directory for the processes of a local cluster, whose settings keep them from contacting the network."""
 
 import os
 import secrets

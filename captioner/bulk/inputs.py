@@ -1,4 +1,4 @@
-"""What there is to caption: photos by their names, and shards that hold photos."""
+"""The inputs of a run: photos by name, and shards that hold photos."""
 
 import codecs
 import os

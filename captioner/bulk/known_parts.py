@@ -1,4 +1,4 @@
-"""Notice another run that writes to the same folder, where no lock keeps it out: in an object store."""
+"""Detect another run that writes to the same folder of an object store, which has no locks."""
 
 import time
 from typing import Any
@@ -15,7 +15,7 @@ SHARE = 0.05
 
 
 class KnownParts:
-    """The parts that a folder may hold while a run writes to it: those that were there, and those of its own plan.
+    """The parts that a folder may hold while a run writes to it: those already there, and those of its plan.
 
     Args:
         output: the folder.
@@ -40,7 +40,7 @@ class KnownParts:
             self._next = began + max(PAUSE, took / SHARE)
 
     def check(self, complete: bool = False) -> None:
-        """Refuse to go on where another run has written to the folder, or removed something.
+        """Refuse to continue if another run has written to the folder, or removed something.
 
         Args:
             complete: whether all parts must be there.

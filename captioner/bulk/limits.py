@@ -1,4 +1,4 @@
-"""How much memory and time a file of a stranger may ask a worker for."""
+"""The memory and time that a stranger's file may take in a worker."""
 
 PHOTO_BYTES = 200_000_000
 """The largest photo that is read into memory: from a shard, or from an object store."""
@@ -19,10 +19,10 @@ XZ_BYTES = 128_000_000
 """Memory that an .xz stream may ask for; `xz -9` asks for 65 MB."""
 
 GROUP_ROWS = 1_048_576
-"""Rows that a row group of a table with photos may have; PyArrow writes no more than that unless it is told to."""
+"""Rows that a row group of a table with photos may have; PyArrow's default for writing."""
 
 FOOTER_BYTES = 32_000_000
-"""The longest footer of a table, which tells of its row groups; it takes a dozen times as much memory."""
+"""The longest footer of a table, which describes its row groups; reading it takes a dozen times as much memory."""
 
 TABLE_MEMORY = 800_000_000
 """Bytes of data that the process that reads tables may hold."""

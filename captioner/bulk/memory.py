@@ -1,4 +1,4 @@
-"""How much memory this process has held, and how much it may hold."""
+"""The peak memory of this process, and its limit."""
 
 import sys
 

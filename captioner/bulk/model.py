@@ -1,4 +1,4 @@
-"""A model that travels to the workers: these need neither its directory, nor InceptionV3's weights, nor a cache."""
+"""A model in the form that is sent to the workers: they need no model directory, InceptionV3 weights or cache."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

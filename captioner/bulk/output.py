@@ -1,4 +1,4 @@
-"""A folder of parts, each written whole: what a run leaves, and what the next one finds."""
+"""The output folder: parts that are each written whole, and found by the next run."""
 
 import json
 import re
@@ -151,7 +151,7 @@ class Output:
     min_confidence: float | None = None
 
     def check(self, settings: dict[str, Any], overwrite: bool, parts: Mapping[str, str] | None = None) -> None:
-        """Refuse a folder that a run cannot go on with.
+        """Refuse a folder in which a run cannot resume.
 
         Args:
             settings: what it must have in common with the one before.

@@ -1,4 +1,4 @@
-"""The work, cut into blocks: each becomes one part of the output, whoever captions it, and however often."""
+"""The plan of a run: blocks of photos, each of which becomes one part of the output, whichever worker captions it."""
 
 import json
 import secrets
@@ -71,7 +71,7 @@ class Block:
         except (LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(str(error)) from error
         if not is_same:
-            raise ValueError("not as it was written")
+            raise ValueError("changed since it was written")
         return block
 
 

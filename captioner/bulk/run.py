@@ -1,4 +1,4 @@
-"""The whole of a bulk run: what there is, what is done of it, the rest on the cluster, and a count of it all."""
+"""A bulk run: find the photos, skip those that are done, caption the rest on the cluster, and count."""
 
 import logging
 import time
@@ -45,7 +45,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be captioned, where to, and by whom.
+    """What to caption, where to write, and with which model.
 
     Attributes:
         inputs: the photos.
@@ -130,7 +130,7 @@ class _Pass:
         plan: the blocks of photos.
         ends: where each line of the plan begins, and where the last one ends.
         summary: takes the counts.
-        advance: is told of each few photos that are done.
+        advance: called with the number of photos done since its last call.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Files wherever they lie: on this machine's disks, or in an object store that PyArrow reaches."""
+"""Files on this machine's disks, or in an object store that PyArrow reaches."""
 
 import enum
 import errno
@@ -31,7 +31,7 @@ REQUEST = 8_000_000
 """Bytes that are asked of an object store at a time."""
 
 MESSAGE = 500
-"""Characters that are told of what a library says."""
+"""The most characters of a library's message that are shown."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _ANSWER = re.compile(r"AWS Error (\w+)[^:]* during (\w+) operation: (.*)")
@@ -103,7 +103,7 @@ class Storage:
         """Open a file for reading, from anywhere in it.
 
         Raises:
-            OSError: it cannot be read, or is a pipe, a socket or a device, which could keep a reader waiting for ever.
+            OSError: it cannot be read, or is a pipe, a socket or a device, which could block a reader for ever.
         """
         system, path = self.locate(place)
         if not isinstance(system, LocalFileSystem):
@@ -170,7 +170,7 @@ class Storage:
         return system.get_file_info(path).type
 
     def names(self, folder: str) -> list[str]:
-        """List the files of a folder, without those of its folders; one that is not there has none."""
+        """List the files of a folder, without those of its folders; a missing folder has none."""
         system, path = self.locate(folder)
         if isinstance(system, LocalFileSystem):
             try:

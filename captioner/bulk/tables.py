@@ -1,4 +1,4 @@
-"""Parquet tables, read in a process of their own that may be lost (`captioner.bulk.table_process`)."""
+"""Parquet tables, read in a separate process that may be lost (`captioner.bulk.table_process`)."""
 
 import contextlib
 import json
@@ -108,7 +108,7 @@ class Tables:
         about = {"options": storage.options, "base": storage.base, "place": place, "column": column, "group": group}
         complete = False
         try:
-            with contextlib.suppress(BrokenPipeError):  # how it ended is told below
+            with contextlib.suppress(BrokenPipeError):  # its exit status is reported below
                 process.stdin.write(json.dumps(about).encode() + b"\n")
                 process.stdin.flush()
             while text := process.stdout.readline():

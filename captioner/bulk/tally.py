@@ -1,4 +1,4 @@
-"""Counting what came of the photos."""
+"""The counts of captioned and failed photos."""
 
 import re
 from collections import Counter

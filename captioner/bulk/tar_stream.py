@@ -1,4 +1,4 @@
-"""The members of a tar file from a stranger, one after the other, in bounded memory.
+"""The members of a stranger's tar file, one after the other, in bounded memory.
 
 `tarfile` reads long names, extended headers and sparse maps into memory, whatever size they claim, remembers every
 member, and unpacks .xz with as much memory as the file asks for. Here each header has a limit, nothing is remembered,

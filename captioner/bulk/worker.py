@@ -1,4 +1,4 @@
-"""One core's share of the work: from a block of photos to a part of the output."""
+"""A worker on one core: a block of photos in, a part of the output out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -125,7 +125,7 @@ def add_sampling(group: argparse._ActionsContainer) -> None:
 
 
 def given_sampling(values: Mapping[str, Any]) -> SamplingConfig | None:
-    """Return how captions are to be drawn; None where no temperature was given, so that they are searched for.
+    """Return how to draw captions; None where no temperature was given, so that they are searched for.
 
     Raises:
         UsageError: other options for drawing are given without a temperature, or those of a search with one.

@@ -1,4 +1,4 @@
-"""`cache`: list what is kept so that it need not be made again, and remove it."""
+"""`cache`: list and remove what is kept so that it need not be made again."""
 
 import argparse
 import sys
@@ -71,7 +71,7 @@ def _list(entries: Sequence[CacheEntry]) -> None:
 
 
 def _agreed(entries: Sequence[CacheEntry]) -> bool:
-    """Ask whether to go on; who cannot be asked has to say so beforehand.
+    """Ask whether to continue; where nobody can be asked, an option has to say so beforehand.
 
     Raises:
         UsageError: standard input is no terminal.

@@ -1,4 +1,4 @@
-"""`calibrate`: a model and the photos that it learned from in, confidence and familiarity out."""
+"""`calibrate`: fit consensus, confidence and familiarity of a model to its training data."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from captioner.cli.parser import Parser
 from captioner.errors import CaptionerError
 from captioner.extras import require
 
-INTERRUPTED = "stopped; the model is as it was, and the same command starts over"
+INTERRUPTED = "stopped; the model is unchanged, and the same command starts over"
 
 EXAMPLES = """\
 Each training does this at its end. Do it yourself for a model that was trained before, or with other photos. It reads

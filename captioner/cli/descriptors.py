@@ -1,4 +1,4 @@
-"""Standard input, output and error that whoever started the command has closed."""
+"""Standard input, output and error, where they were closed when the command started."""
 
 import os
 import sys

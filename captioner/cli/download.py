@@ -1,4 +1,4 @@
-"""`download`: fetch what the larger model needs, and prepare it, so that from then on `predict` needs no network."""
+"""`download`: fetch and prepare the weights of the larger model, so that `predict` needs no network afterwards."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""`evaluate`: a model and a split in, scores out."""
+"""`evaluate`: score a model on a split."""
 
 import argparse
 import textwrap

@@ -1,4 +1,4 @@
-"""`export`: a model directory in, a form of it that other programs read out."""
+"""`export`: write a model in a format that other programs read."""
 
 import argparse
 import sys
@@ -196,7 +196,7 @@ def _captioner_as_onnx(arguments: argparse.Namespace) -> str:
     _load_tensorflow()
     from captioner.export.onnx import export_onnx
 
-    with stderr_closed():  # the converter tells of devices and optimisers
+    with stderr_closed():  # the converter logs devices and optimisers
         export_onnx(arguments.model, weights, arguments.output)
     return f"{arguments.model} in ONNX: encoder, start and step"
 
@@ -223,4 +223,4 @@ def _load_tensorflow() -> None:
     load_keras_quietly()
     import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")  # it would tell of each file
+    tf.get_logger().setLevel("ERROR")  # it would log each file

@@ -1,4 +1,4 @@
-"""How captions look in the text, JSON and CSV that `predict` writes, and which photos such a text tells of."""
+"""How captions look in the text, JSON and CSV that `predict` writes, and which photos such a text names."""
 
 import csv
 import io
@@ -54,7 +54,7 @@ def make_writer(style: str, num_captions: int, single: bool, terminal: bool = Fa
 
 
 def has_colours() -> bool:
-    """Tell whether a terminal is to be written to in colours (https://no-color.org)."""
+    """Tell whether to write to a terminal in colours (https://no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -68,13 +68,13 @@ def name_in(style: str, name: str) -> str:
 def csv_row(values: Sequence[str]) -> str:
     """Return one row with its line end."""
     text = io.StringIO()
-    forgotten = any("\r" in value for value in values)  # by Python 3.11, of all that is to be quoted
+    forgotten = any("\r" in value for value in values)  # Python 3.11 does not quote these
     csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if forgotten else csv.QUOTE_MINIMAL).writerow(values)
     return text.getvalue()
 
 
 def images_in(style: str, text: str) -> set[str]:
-    """Name the photos that a text of whole lines tells of.
+    """Return the photos that a text of whole lines names.
 
     Raises:
         ValueError: the text is of another style.

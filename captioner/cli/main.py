@@ -1,4 +1,4 @@
-"""The `captioner` command: choose the subcommand, and turn whatever goes wrong into a message and an exit status."""
+"""The `captioner` command: choose the subcommand, and turn errors into a message and an exit status."""
 
 import argparse
 import errno

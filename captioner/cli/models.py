@@ -13,7 +13,7 @@ from captioner.errors import CaptionerError
 from captioner.files import read_json
 
 TRAINED = Path("saved_models")
-"""Where `train` writes models that were given no place of their own."""
+"""Where `train` writes models without `--output`."""
 
 HEADING = ("model", "kind", "size", "scores", "needs")
 

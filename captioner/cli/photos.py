@@ -1,4 +1,4 @@
-"""`predict PHOTO ...`: find the photos, caption them, and write what is asked for."""
+"""`predict PHOTO ...`: find the photos, caption them, and write the results."""
 
 import argparse
 import contextlib
@@ -168,7 +168,7 @@ def _select(arguments: argparse.Namespace) -> Selection:
 
 
 def _extras(arguments: argparse.Namespace, selection: Selection) -> "Extras":
-    """Return what is to be written for each photo besides its line."""
+    """Return what to write for each photo besides its line."""
     photos, copies = selection.photos, {}
     if arguments.embed:
         copies = {photo: photo if arguments.in_place else copy_path(photo) for photo in photos}

@@ -1,4 +1,4 @@
-"""`predict`: photos in, captions out; or a language model at work on a text."""
+"""`predict`: caption photos, or use a language model on a text."""
 
 import argparse
 import gc

@@ -1,4 +1,4 @@
-"""`predict --prompt | --suggest | --score`: a character language model at work on a text."""
+"""`predict --prompt | --suggest | --score`: use a character language model on a text."""
 
 import argparse
 import json
@@ -176,7 +176,7 @@ def _suggest(model: "LanguageModel", prompt: str, arguments: argparse.Namespace,
 
 
 def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str]) -> None:
-    """Read the text twice, in pieces: what is wrong with it is told before the long work begins."""
+    """Read the text twice, in pieces: its faults are reported before the long work begins."""
     from captioner.cli.surprisal import written_page
     from captioner.data.corpus import TextFile
     from captioner.metrics.likelihood import RunningLikelihood
@@ -206,7 +206,7 @@ def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str])
 
 
 def _looked_through(text: "TextFile", vocabulary: "CharacterVocabulary") -> int:
-    """Return the number of characters, and tell of the first that the model does not know.
+    """Return the number of characters, and report the first that the model does not know.
 
     Raises:
         CaptionerError: the text is empty, or not UTF-8.

@@ -1,4 +1,4 @@
-"""Where results go: the terminal, a file that appears whole, or a table that grows a photo at a time."""
+"""Where results are written: the terminal, a file that appears whole, or a table that grows photo by photo."""
 
 import contextlib
 import csv
@@ -67,7 +67,7 @@ def is_terminal(file: IO[str]) -> bool:
 
 
 _ATTEMPTS = 10
-"""How often a table is opened anew that other processes remove in the meantime."""
+"""How often a table that other processes remove in the meantime is opened again."""
 
 _REMEMBERED = 256
 """Bytes before the end by which a process sees that what it knows of a file is still there."""

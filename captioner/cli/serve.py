@@ -1,4 +1,4 @@
-"""`serve`: a page in the browser, and an endpoint for programs."""
+"""`serve`: a web page, and an HTTP endpoint for programs."""
 
 import argparse
 import ipaddress

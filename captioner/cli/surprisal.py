@@ -1,4 +1,4 @@
-"""A text as a web page, each character coloured by how little a language model had expected it."""
+"""A text as a web page, each character coloured by its surprisal under a language model."""
 
 import html
 import math

@@ -1,4 +1,4 @@
-"""`train`: photos and captions, or a text, in; model directories out."""
+"""`train`: train models on photos and captions, or on a text."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""What `train` can be asked for: an option for each setting, and what only a command line can say."""
+"""The options of `train`: one for each setting, and those that exist on the command line only."""
 
 import argparse
 import dataclasses
@@ -135,7 +135,7 @@ def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def given_manner(arguments: argparse.Namespace) -> Manner:
-    """Return how a training is to be run.
+    """Return the configuration of a training.
 
     Raises:
         CaptionerError: TensorBoard is asked for, and not installed.

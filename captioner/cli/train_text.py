@@ -1,4 +1,4 @@
-"""`train --task char-lm`: a text in, a character language model out."""
+"""`train --task char-lm`: train a character language model on a text."""
 
 import argparse
 import contextlib

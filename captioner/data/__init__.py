@@ -1,4 +1,4 @@
-"""What lies on disk, without Keras.
+"""Everything on disk: data sets, photos, model directories and the cache, without Keras.
 
 Begin with `dataset` (photos with their captions, in splits). `formats` reads the usual layouts of such data into it,
 helped by `folder` (where the files lie), `text_files` and `tables` (opening them), `splits` (joining captions, photos

@@ -1,4 +1,4 @@
-"""What lies in the cache: prepared encoders, notes about files, and the rows that trainings have made of photos."""
+"""The contents of the cache: prepared encoders, notes about files, and the rows that trainings made from photos."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ KINDS = {
     "targets": "what teachers see in photos",
     "taught": "words that teachers expect",
     NETWORKS: "networks that predict reads",
-    NOTES: "that a note was told, so that it is told once",
+    NOTES: "which notes were shown, so that each is shown once",
 }
 """The folders of the cache, and what is in them."""
 
@@ -37,7 +37,7 @@ class CacheEntry:
 
     Attributes:
         kind: one of `KINDS`.
-        files: what it is made of; the first lies in a folder of its own where `kind` is one of `STORES`.
+        files: what it is made of; the first lies in a separate folder where `kind` is one of `STORES`.
         about: what it was made from, in words.
         size: bytes.
         used: when one of the files was read or written last, in seconds since 1970, as the file system tells.

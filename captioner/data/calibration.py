@@ -1,4 +1,4 @@
-"""What a model knows of its own doubt: how far to trust a caption, and whether a photo is like those it learned from.
+"""Confidence and familiarity: how far to trust a caption, and whether a photo is like those the model learned from.
 
 **Confidence** is the share of a caption's content words that at least one person used, as it was on dev for captions
 with such a score. It is read from a table that rises with the score.
@@ -39,7 +39,7 @@ def calibration_shapes(config: CalibrationConfig, channels: int) -> dict[str, tu
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a model knows of its own doubt.
+    """Confidence and familiarity of a model.
 
     Attributes:
         config: the limits of what is sure, a guess, and unfamiliar.
@@ -51,7 +51,7 @@ class Calibration:
     arrays: Mapping[str, np.ndarray]
 
     def confidence(self, log_prob: float, length: int) -> float:
-        """Return the share of content words that is to be expected right, from 0 to 1.
+        """Return the expected share of right content words, from 0 to 1.
 
         Args:
             log_prob: natural log-probability of a caption.

@@ -1,4 +1,4 @@
-"""A convolution as prediction runs it: batch normalisation folded in, and rounded to int8 where that is asked for."""
+"""A convolution as prediction runs it: with batch normalisation folded in, and rounded to int8 on request."""
 
 from dataclasses import dataclass
 

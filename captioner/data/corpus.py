@@ -1,4 +1,4 @@
-"""A text for a language model: where it comes from, read as it is, and cut into contiguous parts."""
+"""The text of a language model: found or downloaded, read unchanged, and cut into contiguous parts."""
 
 import codecs
 import os

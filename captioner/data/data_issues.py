@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class DataIssue(Enum):
-    """A kind of fault that reading goes on after: what one is called, and what several are called."""
+    """A kind of fault that does not stop the reading: its name for one, and for several."""
 
     WITHOUT_PHOTO = ("caption entry without a photo", "caption entries without a photo")
     LISTED_WITHOUT_PHOTO = ("photo of a split missing", "photos of a split missing")

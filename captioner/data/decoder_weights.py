@@ -1,4 +1,4 @@
-"""The weights that a decoder's configuration asks for, known before any of them is given memory."""
+"""The shapes of a decoder's weights, known from its configuration before any memory is allocated."""
 
 from captioner.config import GATES, STATES, DecoderConfig
 

@@ -1,4 +1,4 @@
-"""The descriptions in a photo that somebody wrote, and the addition of a caption to them."""
+"""The descriptions that a photo's file already has, and the addition of a caption to them."""
 
 import re
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def written_by_people(places: Iterable[str | None]) -> str:
 
 
 def with_caption(text: str, caption: str) -> str:
-    """Add a caption to a description in a line of its own, but not where its words are in there already."""
+    """Add a caption to a description as a separate line, unless its words are in there already."""
     words = re.escape(_one_line(caption))
     if re.search(rf"(?<!\w){words}(?!\w)", _one_line(text), re.IGNORECASE):
         return text

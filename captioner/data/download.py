@@ -1,4 +1,4 @@
-"""Download a file whose MD5 is known; what was cut off goes on where it stopped."""
+"""Download a file whose MD5 is known; an interrupted download resumes."""
 
 import hashlib
 from pathlib import Path
@@ -17,7 +17,7 @@ class WrongFileError(ValueError):
 
 
 def obtain(url: str, path: Path, md5: str) -> None:
-    """Download `url` to `path`, by way of a file beside it, which the next call goes on with.
+    """Download `url` to `path`, through a file beside it, from which the next call resumes.
 
     The caller keeps other processes from the directory (`captioner.locks.locked_directory`).
 

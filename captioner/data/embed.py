@@ -1,4 +1,4 @@
-"""Write a caption into a photo's own description, where viewers and search look for it, without touching a pixel."""
+"""Write a caption into a photo's metadata, where viewers and search look for it, without changing a pixel."""
 
 import struct
 import zlib

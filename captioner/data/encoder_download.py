@@ -1,4 +1,4 @@
-"""Download InceptionV3's ImageNet weights from where Keras has them to where Keras looks for them."""
+"""Download InceptionV3's ImageNet weights from Keras's address to Keras's cache."""
 
 import os
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def download_encoder(environ: Mapping[str, str] = os.environ) -> bool:
     $CAPTIONER_ENCODER_URL names another place to download from.
 
     Raises:
-        CaptionerError: no network, no such file there, or not the right file; the message says how to go on.
+        CaptionerError: no network, no such file there, or not the right file; the message says what to do.
         OSError: the disk is full.
     """
     path, url = keras_file(environ), environ.get("CAPTIONER_ENCODER_URL") or URL
@@ -37,7 +37,7 @@ def download_encoder(environ: Mapping[str, str] = os.environ) -> bool:
         if tells_of_no_room(error):
             raise
         raise CaptionerError(
-            f"cannot get InceptionV3's weights from {url}: {error}. Run the same command again to go on; or, "
+            f"cannot get InceptionV3's weights from {url}: {error}. Run the same command again to resume; or, "
             f"{BY_OTHER_MEANS}"
         ) from error
     return True

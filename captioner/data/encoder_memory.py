@@ -1,4 +1,4 @@
-"""The memory that an encoder takes, known from its name and the size of its images before any of it is given."""
+"""The memory that an encoder takes, known from its name and image size before any is allocated."""
 
 import math
 import os

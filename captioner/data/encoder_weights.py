@@ -1,4 +1,4 @@
-"""InceptionV3's ImageNet weights on disk, where Keras keeps them; found without Keras."""
+"""Find InceptionV3's ImageNet weights on disk, where Keras keeps them, without Keras."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Which encoding a text is in that is not UTF-8: a guess, and how to make UTF-8 of it."""
+"""Guess the encoding of a text that is not UTF-8, and say how to convert it."""
 
 import codecs
 from collections.abc import Iterator
@@ -100,13 +100,13 @@ def decoded_pieces(file: IO[bytes], path: Path, what: str = "") -> Iterator[str]
 
 
 def _not_decoded(file: IO[bytes], encoding: str, path: Path, found: str) -> CaptionerError:
-    """Return the error that goes on from what was `found` where, with a guess from the lines of the file."""
+    """Return the error that begins with what was `found` where, and adds a guess from the lines of the file."""
     if encoding == "utf-16":
         return CaptionerError(f"{found}, though it begins so; save it again as UTF-8")
     whole, broken, examples = _lines_beyond_ascii(file)
     if whole > broken:
         numbers = ", ".join(str(number) for number, _ in examples[:5]) + (", ..." if broken > 5 else "")
-        return CaptionerError(f"{found}, while {whole} other lines are; mend what is damaged, line {numbers}")
+        return CaptionerError(f"{found}, while {whole} other lines are; correct what is damaged, line {numbers}")
     guess = _guess(examples)
     if not guess:
         return CaptionerError(f"{found}, nor in any encoding that could be guessed; {_remedy('ENCODING', path)}")

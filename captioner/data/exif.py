@@ -1,4 +1,4 @@
-"""The orientation and the description in a photo's EXIF data, which are a TIFF file of their own."""
+"""The orientation and the description in a photo's EXIF data, which are a TIFF file themselves."""
 
 import struct
 
@@ -56,7 +56,7 @@ def description(tiff: bytes | None) -> str:
 def with_description(tiff: bytes | None, text: str) -> bytes:
     """Return EXIF data whose ImageDescription is `text`.
 
-    All that is there stays where it is, since cameras' own notes hold places in the file that no one else can mend: a
+    All that is there stays where it is, since cameras' own notes hold places in the file that no one can correct: a
     copy of the first directory with the new entry goes to the end, and the header names it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Exports for other programs: how they are recognised, and the message for one taken for a model directory."""
+"""Recognise exports for other programs, and explain that one is not a model directory."""
 
 import json
 from pathlib import Path

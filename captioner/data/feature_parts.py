@@ -1,4 +1,4 @@
-"""Features of more photos than one file should hold: parts that a cluster wrote, read a row at a time.
+"""Features in parts, as a cluster writes them for many photos; read row by row.
 
 `python -m captioner bulk --features` writes them. A part is two files: `part-*.float16` has the numbers, a row (L, D)
 for each photo that could be read, one behind the other and nothing else; `part-*.jsonl` has a line a photo with `path`,

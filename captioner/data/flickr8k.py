@@ -59,12 +59,12 @@ def find_or_download(
     Args:
         data: the folder that the user named, if any.
         data_format: as for `read_dataset`.
-        seed: of the random split, where the data set has none of its own.
+        seed: of the random split, for data sets without a split.
         environ: the environment variables.
 
     Raises:
         CaptionerError: a folder that the user named is missing (nothing is downloaded then), the data set cannot
-            be read, or the download failed; the message says how to go on.
+            be read, or the download failed; the message says what to do.
     """
     named = environ.get("CAPTIONER_DATA") or None
     if data is not None or named is not None:
@@ -94,7 +94,7 @@ def download(home: Path, base_url: str = BASE_URL) -> None:
     """
     urls = [f"{base_url.rstrip('/')}/{archive.name}" for archive in ARCHIVES]
     advice = (
-        f"Run the same command again to go on; or put {' and '.join(urls)} into {home} by other means; "
+        f"Run the same command again to resume; or put {' and '.join(urls)} into {home} by other means; "
         "or name a folder that holds photos and captions by --data"
     )
     for archive, url in zip(ARCHIVES, urls, strict=True):

@@ -1,4 +1,4 @@
-"""The folder of a data set: which caption files and photos lie where people usually put them.
+"""The folder of a data set: find caption files and photos in the usual places.
 
 `formats` looks for caption files with it, `splits` for the photos that those name.
 """
@@ -107,7 +107,7 @@ class Folder:
         return ", ".join([printable(name) for name in names[:10]] + ["..."] * (len(names) > 10)) or "nothing"
 
     def sidecars(self) -> Iterator[tuple[Path, Path]]:
-        """Yield every photo with a text file of its own beside it, dog.jpg.txt or dog.txt, and that file.
+        """Yield every photo that has a text file beside it, dog.jpg.txt or dog.txt, and that file.
 
         A dog.txt beside both a dog.jpg and a dog.png is nobody's; its name goes to `ambiguous`.
         """

@@ -1,4 +1,4 @@
-"""Read the arrays of a weights file of HDF5, once it is known what they take and that they lead nowhere else."""
+"""Read the arrays of an HDF5 weights file, after checking their sizes and that none links to another file."""
 
 import math
 from pathlib import Path

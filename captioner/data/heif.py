@@ -1,4 +1,4 @@
-"""HEIC pictures, which libheif decodes: it comes with the extra `heif`, and is imported when such a photo comes."""
+"""HEIC pictures, which libheif decodes: part of the extra `heif`, and imported when needed."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""InceptionV3's convolutions out of a Keras weights file, read without Keras."""
+"""Read InceptionV3's convolutions from a Keras weights file, without Keras."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -40,7 +40,7 @@ def caption(resources: bytes) -> str | None:
         resources: what follows `PHOTOSHOP`, of all segments.
 
     Returns:
-        The text, "" where the IPTC data have none; None where there are no IPTC data.
+        The text; "" where the IPTC data have no text; None where there are no IPTC data.
 
     Raises:
         ValueError: the data are damaged.

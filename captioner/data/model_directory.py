@@ -57,7 +57,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Files:
-    """What `config.json` knows of the files beside it, by its names; see `ModelDirectory`."""
+    """What `config.json` records of the other files in its directory, by its names; see `ModelDirectory`."""
 
     manifest: dict[str, str]
     tensors: dict[str, int] = field(default_factory=dict, metadata={"absent": {}})
@@ -76,7 +76,7 @@ class ModelDirectory(Generic[Settings, Words]):
         tensors: of a compact model, for each weight of the Keras encoder by name the number of the tensor that holds it
             in `encoder.tflite`, or -1 for one of zeros that none does.
         version: of the format.
-        doubt: what a captioning model knows of its own doubt; None where it knows nothing.
+        doubt: confidence and familiarity of a captioning model; None where it has none.
         consensus: how it chooses captions by what people say of such photos; None where it does not.
     """
 
@@ -180,7 +180,7 @@ class ModelDirectory(Generic[Settings, Words]):
         return path
 
     def content(self, name: str) -> bytes:
-        """Read a file whose format has no checksum of its own, so that all of it is compared each time; see `file`."""
+        """Read a file whose format has no checksum, so that all of it is checked each time; see `file`."""
         return self.file(name, checksum_file).read_bytes()
 
     def check(self) -> None:
@@ -229,7 +229,7 @@ class CaptionerDirectory(ModelDirectory[ModelConfig, Vocabulary]):
         return self.arrays(DECODER, weight_shapes(self.config.decoder))
 
     def calibration(self) -> Calibration | None:
-        """Read what the model knows of its own doubt; None where it knows nothing.
+        """Read confidence and familiarity; None where the model has none.
 
         Raises:
             CaptionerError: the file is missing or damaged.

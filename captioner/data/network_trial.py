@@ -1,4 +1,4 @@
-"""Run a network of LiteRT's that somebody else made once in a child process, before this process loads it.
+"""Run a stranger's LiteRT network once in a child process before this process loads it.
 
 LiteRT checks little of what it reads: a flipped bit can make it crash, or never come back. What has been tried is noted
 in the cache, by its checksum. Networks that were made here are noted as they are made, and those that come with this
@@ -25,7 +25,7 @@ PROCESSOR = 10
 BYTES_A_SECOND = 20_000_000
 
 MEMORY = 1_000_000_000
-"""Bytes that a trial may take, and four more for each of the network, whose numbers are widened and laid out anew."""
+"""Bytes that a trial may take, and four more for each of the network, whose numbers are widened and copied."""
 
 
 def read_network(model: CaptionerDirectory, name: str = NETWORK) -> bytes:

@@ -1,4 +1,4 @@
-"""Numbers of any depth as the 8 bits of a photo."""
+"""Convert pixels of any depth to 8 bits."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which kinds of photos there are: those that are read, and those that are known and not read."""
+"""The kinds of photos: those that can be read, and those that are recognised but cannot."""
 
 import os
 from functools import cache
@@ -97,7 +97,7 @@ def passed_over(kind: str, count: int) -> str:
 def misnamed(name: str, start: bytes) -> str:
     """Return "is HEIC though named .jpg" where a file's extension stands for another kind; "" where it does not."""
     named, found = kind_by_name(name), kind_by_content(start)
-    # Most raw formats are TIFF files of their own
+    # Most raw formats are kinds of TIFF
     if not named or not found or named == found or (named, found) == ("camera raw", "TIFF"):
         return ""
     return f"is {found} though named {Path(name).suffix}"

@@ -68,7 +68,7 @@ def open_photo(
             floats in 0..1 or 0..255.
         max_pixels: above which the photo is refused; `MAX_PIXELS` at most.
         size: side of a square that the whole photo is squashed to, as `preprocess` does; None leaves it as it is.
-        opener: opens files in processes of its own, each under a budget of processor time and memory. Without one, a
+        opener: opens files in separate processes, each under a budget of processor time and memory. Without one, a
             file is opened in this process where its structure promises to be cheap, else in one of its own.
         cancelled: ends the work in the opener when it is set.
         on_note: takes a line about a file that is odd, and was opened all the same: a JPEG without its end marker.
@@ -232,7 +232,7 @@ def _ordered(number: re.Match[str]) -> str:
 
 
 def _from_file(source: str | Path | bytes, wanted: Wanted) -> np.ndarray:
-    """Open a file here if its structure promises to be cheap, else in a process of its own."""
+    """Open a file here if its structure promises to be cheap, else in a separate process."""
     size = wanted.size
     name = name_of(source)
     try:

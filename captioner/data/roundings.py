@@ -1,4 +1,4 @@
-"""How kernels are rounded to int8, in a file: neither weights nor photos, but which weights go up or down a step.
+"""The roundings of kernels to int8 in a file: the direction in which each weight is rounded, without weights or photos.
 
 A rounding is known by a checksum of the kernel that it was found for, so that a file may hold those of several
 networks, and none is taken for another kernel.
@@ -61,7 +61,7 @@ def load_roundings(path: Path) -> dict[str, Rounding]:
         LookupError,
         EOFError,
         TypeError,
-        MemoryError,  # of a header that tells of an enormous array
+        MemoryError,  # of a header that declares an enormous array
         zipfile.BadZipFile,
         lzma.LZMAError,
     ) as error:

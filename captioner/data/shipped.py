@@ -1,4 +1,4 @@
-"""The models that come with the package; found without NumPy, since commands look for them before it is set up."""
+"""The models that ship with the package; found without NumPy, since commands look for them before configuring it."""
 
 from pathlib import Path
 

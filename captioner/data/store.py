@@ -1,4 +1,4 @@
-"""Features of photos on disk: made once, read as a memory map, checked row by row as they are read."""
+"""Features of photos on disk: computed once, read through a memory map, and checked row by row."""
 
 import hashlib
 import math
@@ -56,7 +56,7 @@ class FeatureStore:
     Args:
         directory: where the two files lie; made when missing.
         shape: that of the array, such as (N, L, D).
-        about: what made the features, written beside them for people to read.
+        about: what made the features, written to a file for people to read.
         dtype: of its numbers.
 
     Raises:
@@ -122,7 +122,7 @@ class FeatureStore:
             return self._refused(error)
         return CaptionerError(
             f"{self._features}: {len(bad)} of {len(self.present)} rows are damaged, which an unsound disk may have "
-            "done; run the same command again, which makes them anew and goes on"
+            "done; run the same command again, which computes them again and resumes"
         )
 
     def missing(self) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Read caption files as text, lines or JSON, with the faults that such files come with.
+"""Read caption files as text, lines or JSON, despite the usual faults.
 
-What can be read around is counted as a hole; a file that cannot be read at all is an error. `tables` goes on from here.
+What can be skipped is counted; a file that cannot be read at all is an error. `tables` builds on this module.
 """
 
 import codecs
@@ -97,11 +97,11 @@ def read_records(path: Path, issues: DataIssues) -> Iterator[tuple[str, Any]]:
 
 
 def holds_records(path: Path, are_records: Callable[[Any], bool]) -> bool:
-    """Return whether a JSON file is a list, or begins with a line that is a value of its own of the right kind."""
+    """Return whether a JSON file is a list, or begins with a line that is itself a value of the right kind."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
-    except OSError:  # which `read_text` tells of
+    except OSError:  # which `read_text` reports
         return False
     try:
         text = head.decode("utf-8-sig", errors="ignore").lstrip()

@@ -1,4 +1,4 @@
-"""Convert a model directory of version 1 in its place, so that it can be used at any moment."""
+"""Convert a model directory of version 1 in place; it stays usable throughout."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from captioner.locks import alone_in
 def upgrade(path: Path) -> bool:
     """Write the files of version 2 beside those of version 1, then `config.json`, then remove what is no longer used.
 
-    Interrupted, the directory is of one version or the other, and the next call goes on.
+    After an interruption, the directory is of one version or the other, and the next call resumes.
 
     Returns:
         whether there was anything to do.

@@ -1,4 +1,4 @@
-"""Weights as arrays by name in one file, which needs no framework to be read."""
+"""Weights as named arrays in one file, readable without a framework."""
 
 import math
 import zipfile
@@ -93,7 +93,7 @@ def _read(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def _expect(archive: zipfile.ZipFile, path: Path, name: str, shape: tuple[int, ...], kind: Any) -> int:
-    """Look at what an array says it is, before it is given the memory that it asks for, and return its bytes.
+    """Check the declared shape and type of an array before any memory is allocated for it, and return its bytes.
 
     Raises:
         CaptionerError: its shape is another one, or its numbers are of another kind.

@@ -1,4 +1,4 @@
-"""The memory that a search may take."""
+"""The limit on the memory of a search."""
 
 from captioner.config import GATES, DecoderConfig, DecodingConfig
 from captioner.errors import CaptionerError

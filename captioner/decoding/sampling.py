@@ -1,4 +1,4 @@
-"""Draw the next token at random, from all tokens or from the likeliest, and so whole captions."""
+"""Draw tokens at random, from all or from the likeliest, and with them whole captions."""
 
 from collections.abc import Sequence
 

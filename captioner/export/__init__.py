@@ -1,1 +1,1 @@
-"""A trained model in the forms that other programs read, which need nothing of this package."""
+"""A trained model in formats that other programs read without this package."""

@@ -1,4 +1,4 @@
-"""Beam search inside a TensorFlow graph: `decoding.beam` for a batch of images, held equal to it by a test."""
+"""Beam search inside a TensorFlow graph, for a batch of images; a test compares it with `decoding.beam`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

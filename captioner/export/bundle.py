@@ -1,4 +1,4 @@
-"""A model directory that captions photos at once: with its encoder for LiteRT, and without what only training needs."""
+"""A self-contained model directory: with its encoder for LiteRT, and without what only training needs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a model knows of its own doubt inside a TensorFlow graph: `data.calibration`, held equal to it by a test."""
+"""Confidence and familiarity inside a TensorFlow graph; a test compares them with `data.calibration`."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ class CalibrationGraph(tf.Module):
         self._directions = tf.Variable(known.arrays["directions"], trainable=False, name="directions")
 
     def confidence(self, log_probs: Any, lengths: Any) -> Any:
-        """Return float32 (B, N), the shares of content words that are to be expected right; NaN for no caption.
+        """Return float32 (B, N), the expected shares of right content words; NaN for no caption.
 
         Args:
             log_probs: float64 (B, N), of the captions; -inf where there is none.

@@ -68,7 +68,7 @@ class CaptionSavedModel(tf.Module):
         words: string (B, N, T), the captions' words, "" behind the last.
         attention: float32 (B, N, T, L), where the model looked before each word: weights that sum to 1 over L, 0
             behind the last word.
-        confidence: float32 (B, N), the share of content words that is to be expected right, NaN where there are fewer
+        confidence: float32 (B, N), the expected share of right content words, NaN where there are fewer
             than N captions; where `known` is given.
         familiar: bool (B,), whether the photo is like those that the model learned from; where `known` is given.
 
@@ -77,7 +77,7 @@ class CaptionSavedModel(tf.Module):
         vocabulary: the words behind the numbers.
         network: the decoder.
         encoder: images (B, S, S, 3) to features (B, L, D).
-        known: what the model knows of its own doubt; None where it knows nothing.
+        known: confidence and familiarity; None where the model has none.
     """
 
     def __init__(

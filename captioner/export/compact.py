@@ -1,4 +1,4 @@
-"""Write the directory of a model with a compact encoder: small, whole, and ready for LiteRT and Keras alike."""
+"""Write the directory of a model with a compact encoder, for LiteRT and Keras alike."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -32,11 +32,11 @@ def check_output(output: Path) -> None:
 def atomic_directory(output: Path, **about: str) -> Iterator[Path]:
     """Yield a directory to write to; when the block ends well it takes the place of `output`.
 
-    When the block raises, or is interrupted, nothing of it is left and `output` stays as it was.
+    When the block raises, or is interrupted, its files are removed and `output` does not change.
 
     Args:
         output: where the export goes; a former export there is replaced.
-        about: what the marker tells of the export.
+        about: what the marker says about the export.
 
     Raises:
         CaptionerError: see `check_output`.

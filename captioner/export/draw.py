@@ -1,4 +1,4 @@
-"""Draw the next token inside a TensorFlow graph: `decoding.sampling` for a batch, held equal to it by a test."""
+"""Draw the next token inside a TensorFlow graph, for a batch; a test compares it with `decoding.sampling`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def draw(logits: Any, temperature: Any, top_k: Any, top_p: Any, seed: Any) -> An
 
 
 def draw_by(uniforms: Any, logits: Any, temperature: Any, top_k: Any, top_p: Any) -> Any:
-    """Draw a token for each row by random numbers of its own, (B, V), with the Gumbel-max trick: -> int32 (B,)."""
+    """Draw a token for each row by the row's own random numbers (B, V), with the Gumbel-max trick: -> int32 (B,)."""
     log_probs, tokens = next_log_probs(logits, temperature, top_k, top_p)
     drawn = tf.argmax(log_probs - tf.math.log(-tf.math.log(uniforms)), axis=-1)  # (B,)
     return tf.gather(tokens, drawn[:, None], batch_dims=1)[:, 0]

@@ -1,11 +1,11 @@
-"""Make what prediction in int8 needs, and ships: templates of InceptionV3, and how kernels are rounded.
+"""Make what prediction in int8 needs: templates of InceptionV3, and the roundings of kernels.
 
     python -m captioner.export.int8 templates
     python -m captioner.export.int8 kernels --data DIR --encoder-weights FILE
     python -m captioner.export.int8 model saved_models/mine --data DIR --encoder-weights FILE
 
 The first two write into the package. The third adds to a model directory what the end of a training adds. The second
-and third read 48 training photos; nothing of them is kept but which weights go up or down a step.
+and third read 48 training photos; only the direction in which each weight is rounded is kept of them.
 """
 
 import argparse

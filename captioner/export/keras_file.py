@@ -1,4 +1,4 @@
-"""A captioning model as one `.keras` file: what this project trained of it, as a functional Keras model."""
+"""A captioning model as one `.keras` file: the layers that this project trained, as a functional Keras model."""
 
 from pathlib import Path
 

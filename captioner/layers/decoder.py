@@ -150,7 +150,7 @@ class Decoder(keras.layers.Layer):
 
         Args:
             output: of any leading shape (..., U).
-            positions: int32 (N,), places in the flattened leading shape that are to be predicted, each at most once;
+            positions: int32 (N,), places in the flattened leading shape to predict at, each at most once;
                 the others, such as padding, then cost nothing.
             training: whether to drop out.
 
@@ -184,7 +184,7 @@ class Decoder(keras.layers.Layer):
         Args:
             memory: of B images.
             tokens: int32 (B, K, T), beginning with the start token.
-            positions: int32 (N,), places in the flattened (B*K*T,) that are to be predicted, so that padding costs no
+            positions: int32 (N,), places in the flattened (B*K*T,) to predict at, so that padding costs no
                 logits.
             training: whether to drop out.
             active: see `read`.
@@ -195,7 +195,7 @@ class Decoder(keras.layers.Layer):
         return self.logits(self.read(memory, tokens, training, active), positions, training)
 
     def read(self, memory: Memory, tokens: Any, training: bool = False, active: Any = None) -> StepOutput:
-        """Read whole sentences as `call` does, with a memory at hand.
+        """Read whole sentences as `call` does, from a memory.
 
         Where the sentences of each image stand longest first, `active` int32 (T,) may tell how many of them have not
         ended at each step; the others cost nothing then, and their outputs are 0. Where the graph does not know T, a

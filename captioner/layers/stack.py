@@ -31,7 +31,7 @@ class RecurrentStack(keras.layers.Layer):
         units: size of each one's state (U).
         dropout: share of each layer's output dropped in training.
         layer_norm: whether to normalise each layer's output.
-        recurrent_dropout: share of each W_h dropped in training, anew for each window (Merity et al. 2018, section 2).
+        recurrent_dropout: share of each W_h dropped, redrawn for each window (Merity et al. 2018, section 2).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What captions are like, beside how good they are: how varied, how original, and what they say without ground."""
+"""Properties of captions besides their scores: variety, originality, and unfounded words."""
 
 from collections.abc import Sequence, Set
 

@@ -1,4 +1,4 @@
-"""How much of a caption somebody else said too, in words that mean something by themselves."""
+"""The share of a caption's content words that a reference has too."""
 
 from collections.abc import Sequence
 

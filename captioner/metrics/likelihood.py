@@ -1,4 +1,4 @@
-"""How well a language model foretells a text."""
+"""How well a language model predicts a text."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 BLOCK = 8192
-"""Surprisals that are summed pairwise, and then the sums in turn, which is how NumPy sums float32 in float64."""
+"""Surprisals that are summed pairwise; these sums are then added in order, as NumPy sums float32 in float64."""
 
 
 class RunningLikelihood:

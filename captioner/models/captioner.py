@@ -47,8 +47,8 @@ class CaptionModel(keras.Model):
 
         Args:
             inputs: `features` (B, L, D); `tokens` int32 (B, K, T), beginning with the start token, or (B, T) for one
-                sentence an image; optionally `positions` int32 (N,), places in the flattened (B*K*T,) that are to be
-                predicted, so that padding costs no logits; optionally `active` int32 (T,), see
+                sentence an image; optionally `positions` int32 (N,), places in the flattened (B*K*T,) to predict at,
+                so that padding costs no logits; optionally `active` int32 (T,), see
                 `captioner.layers.decoder.Decoder.read`.
             training: whether to drop out.
 

@@ -1,4 +1,4 @@
-"""A small convolutional network of our own that reads photos: random at first, taught by this project alone."""
+"""The compact encoder: a small convolutional network that this project trains from scratch."""
 
 from dataclasses import dataclass
 from typing import Any

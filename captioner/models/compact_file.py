@@ -1,4 +1,4 @@
-"""The weights of the compact encoder out of the LiteRT network that a model directory keeps: there is no other copy."""
+"""Read the weights of the compact encoder from the LiteRT network in a model directory, which is their only copy."""
 
 import math
 from collections.abc import Mapping

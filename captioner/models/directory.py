@@ -1,4 +1,4 @@
-"""A captioning model of Keras out of its directory, and into it."""
+"""Load a Keras captioning model from its directory, and save it there."""
 
 import re
 from collections import Counter

@@ -95,7 +95,7 @@ def _preprocessing(network: keras.Model, preprocess_input: Callable[..., Any]) -
 
 
 def last_layers(encoder: keras.Model, after: str) -> keras.Model:
-    """Return the layers of an encoder behind one of them as a network of their own, which shares its weights.
+    """Return the layers of an encoder after one of them as a separate network, which shares the weights.
 
     Args:
         encoder: what `build_encoder` made of a network of `keras.applications`.

@@ -1,4 +1,4 @@
-"""The compact encoder as it predicts, batch normalisation folded into the convolutions, and back, to train it on."""
+"""Fold batch normalisation into the convolutions of the compact encoder for prediction, and unfold it for training."""
 
 from typing import Any
 

@@ -30,7 +30,7 @@ def load_networks(directory: Path, encoder_weights: str | Path = "imagenet") -> 
 
 
 def load_encoder(model: CaptionerDirectory, encoder_weights: str | Path = "imagenet") -> keras.Model:
-    """Load a network of `keras.applications`, with the last layers that a model directory has if it tells of some.
+    """Load a network of `keras.applications`, with the last layers of a model directory, if it has some.
 
     Raises:
         CaptionerError: the directory or the weights cannot be used.

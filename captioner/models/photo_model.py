@@ -60,7 +60,7 @@ class PhotoModel(keras.Model):
     def take_decoder(self, weights: dict[str, np.ndarray]) -> None:
         """Start the decoder at weights by name, all but `place`, which reads the features of another encoder.
 
-        A decoder that knows more words than the weights tell of keeps its own for those.
+        A decoder that knows more words than the weights have keeps its own for those.
         """
         for variable in self.captioner.weights:
             name = variable.path.split("decoder/", 1)[1]

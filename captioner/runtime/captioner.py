@@ -140,7 +140,7 @@ class Captioner:
         """Caption a photo, or a list: of paths, bytes of files, open binary files, Pillow images or arrays.
 
         Raises:
-            PhotoError: a photo cannot be opened; `stream` goes on with the others.
+            PhotoError: a photo cannot be opened; `stream` continues with the others.
             TypeError: something is no photo; of a list, it is said which, before any is captioned.
         """
         if _is_photo(photos):
@@ -257,7 +257,7 @@ class Captioner:
         return [self._caption(*each) for each in zip(read, self._hypotheses(read), strict=True)]
 
     def _caption(self, read: _Reading, found: Sequence[Hypothesis]) -> Caption:
-        """Put what was found for a photo in words, and tell how far it is to be trusted."""
+        """Put what was found for a photo in words, and say how far to trust it."""
         candidates = tuple(self._candidate(each) for each in found[: self.num_captions])
         familiar, doubtful, known = None, False, self.calibration
         if known:

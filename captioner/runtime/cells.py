@@ -1,4 +1,4 @@
-"""The recurrences in NumPy: the second halves of the steps of `captioner.layers.cells`, held equal to it by tests."""
+"""The recurrences in NumPy: the second half of each step; tests compare them with `captioner.layers.cells`."""
 
 from collections.abc import Sequence
 

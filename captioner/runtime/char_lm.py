@@ -1,4 +1,4 @@
-"""A trained character language model at work: it goes on with a text, completes a word, and scores."""
+"""A trained character language model in use: it continues a text, completes a word, and scores."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ LARGEST_WINDOW = 1 << 26
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A way to go on, up to and with the next space.
+    """A continuation, up to and including the next space.
 
     Attributes:
         text: the characters, the last of which is white space.
-        probability: that the model goes on with just these.
+        probability: that the model continues with exactly these.
     """
 
     text: str
@@ -101,7 +101,7 @@ class LanguageModel:
 
         Args:
             text: N characters.
-            seen: told how many have been read since it was told before.
+            seen: called with the number of characters read since its last call.
             adapt: whether to learn from the text while reading it.
         """
         surprisals = np.empty(len(text), np.float32)

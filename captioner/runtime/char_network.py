@@ -1,4 +1,4 @@
-"""The character language model's arithmetic in NumPy: no start-up time, and no call of a framework a character.
+"""The character language model in NumPy: no start-up time, and no framework call per character.
 
 It is the network of `captioner.models.char_lm` with the cells of `captioner.layers.cells`; a test holds the two equal.
 """

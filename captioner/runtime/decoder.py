@@ -1,4 +1,4 @@
-"""The caption decoder's arithmetic in NumPy: no start-up time, and no call of a framework a word.
+"""The caption decoder in NumPy: no start-up time, and no framework call per word.
 
 It is `captioner.layers.decoder.Decoder` with the cells of `captioner.layers.cells`; a test holds the two equal.
 """

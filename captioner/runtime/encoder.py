@@ -1,4 +1,4 @@
-"""The encoder in LiteRT: a photo's pixels in, its grid of features out, on all cores."""
+"""The encoder in LiteRT, on all cores: pixels in, a grid of features out."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What a text has shown so far: which characters followed its last ones before, smoothed into a distribution."""
+"""A cache model of the text so far: the characters that followed its last ones before, as a smoothed distribution."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""InceptionV3 as a LiteRT network, made of its weights without TensorFlow: a template, filled in half a second."""
+"""InceptionV3 as a LiteRT network, made from its weights without TensorFlow: a template, filled in half a second."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -16,7 +16,7 @@ from captioner.data.convolution import Convolution, Rounding
 from captioner.files import atomic_write
 
 NOWHERE = -1
-"""The offset of the scales of a kernel that is kept in float32, and has none."""
+"""The offset of the scales of a kernel that is kept in float32, and so has no scales."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Template:
-    """A network for LiteRT whose convolutions are to be filled in.
+    """A network for LiteRT whose convolutions are still empty.
 
     Attributes:
         network: the network; whatever its slots hold is replaced.

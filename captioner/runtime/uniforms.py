@@ -1,4 +1,4 @@
-"""The random numbers behind captions that are drawn: of the seed, the photo's pixels and the caption's place.
+"""The random numbers for drawing captions: a function of the seed, the photo's pixels and the caption's place.
 
 They depend on neither the photo's name nor the photos beside it. So a photo gets the same captions alone, in a folder,
 in a tar file and from the server, in any order and by any number of threads.

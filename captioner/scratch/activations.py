@@ -1,4 +1,4 @@
-"""The two curves that bend a sum into a bounded number."""
+"""The sigmoid and tanh activations."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What stands before and behind the recurrence; for one step (N, ...) or a window of them (N, T, ...) alike."""
+"""The layers before and after the recurrence, for one step (N, ...) or a window of steps (N, T, ...)."""
 
 import numpy as np
 

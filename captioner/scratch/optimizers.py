@@ -1,4 +1,4 @@
-"""Ways to move the parameters against their gradients; all work in place on the lists of a model."""
+"""Optimisers, which update the parameters of a model in place."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The server's answers: `POST /caption`, what tells about the server, and the page."""
+"""The server's routes: `POST /caption`, information about the server, and the page."""
 
 import asyncio
 from collections.abc import AsyncIterator

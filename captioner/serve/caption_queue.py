@@ -1,4 +1,4 @@
-"""Where photos queue for their captions: a few at a time, and not more in line than can be served soon."""
+"""The queue of photos: a few are captioned at a time, and no more wait than can be served soon."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""A connection of uvicorn's that ends when nobody uses it, and fails in JSON as all else does.
+"""A uvicorn connection that closes when idle, and reports errors in JSON as the other routes do.
 
 uvicorn has no setting for how long a client may take to send a request's headers, nor a way to abort a connection whose
 client does not read. So its class is extended here in places that are not documented, and requirements-serve.txt pins

@@ -1,4 +1,4 @@
-"""Answers that scripts of other sites may read, where the server was started with `--allow-origin`."""
+"""Responses that scripts of other sites may read, if the server was started with `--allow-origin`."""
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware

@@ -1,4 +1,4 @@
-"""Answers leave in pieces, and a client that does not read them loses its connection."""
+"""Send responses in pieces, and disconnect clients that do not read them."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What every request passes: where it is meant for, who may ask, how it is answered and counted."""
+"""The checks that every request passes: its path and host, its origin, and its count in the metrics."""
 
 import time
 from collections.abc import Callable, Collection

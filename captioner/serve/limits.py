@@ -1,4 +1,4 @@
-"""How much a server takes on, and how it says no."""
+"""The limits of a server, and its answer beyond them."""
 
 from dataclasses import dataclass
 

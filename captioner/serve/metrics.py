@@ -1,4 +1,4 @@
-"""What a server has done and is doing, in the text format of Prometheus."""
+"""The metrics of a server, in the text format of Prometheus."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ class Metrics:
 
     Args:
         model: the name of the model that captions.
-        gauges: what `/metrics` is to tell of the moment: by name, what it is, and a function that gives the number.
+        gauges: the present state: by name, a description, and a function that gives the number.
     """
 
     def __init__(self, model: str, gauges: dict[str, tuple[str, Callable[[], float]]]) -> None:

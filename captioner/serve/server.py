@@ -1,4 +1,4 @@
-"""A socket, the application, and an end in good order."""
+"""Run the application on a socket, and shut it down cleanly."""
 
 import asyncio
 import logging

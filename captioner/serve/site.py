@@ -1,4 +1,4 @@
-"""What a server is called, and who may ask it."""
+"""The addresses of a server, and the origins that may use it."""
 
 import ipaddress
 from collections.abc import Mapping

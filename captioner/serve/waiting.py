@@ -1,4 +1,4 @@
-"""Await some work that something else may end."""
+"""Await work that another event may cancel."""
 
 import asyncio
 from collections.abc import Coroutine

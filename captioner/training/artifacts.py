@@ -1,4 +1,4 @@
-"""The files beside the weights for people to read: the epochs as table and curve, and a first card."""
+"""The files that people read beside the weights: the table and curve of the epochs, and a first card."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

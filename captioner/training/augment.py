@@ -1,4 +1,4 @@
-"""Photos as pixels in memory, augmented anew each time a training reads them."""
+"""Photos as pixels in memory, augmented differently each time a training reads them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ class AugmentedBatch:
         images: uint8 (B, S, S, 3).
         transforms: float32 (B, 8), of `keras.ops.image.affine_transform`.
         colours: float32 (B, 4, 3): new colours from red, green, blue and 1.
-        views: int (B,), which of the fixed views each image is; 0 where they are drawn anew.
+        views: int (B,), which of the fixed views each image is; 0 where new ones are drawn.
     """
 
     images: np.ndarray

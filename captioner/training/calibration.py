@@ -1,4 +1,4 @@
-"""Fit what a model knows of its own doubt (`captioner.data.calibration`) to photos of the training and of dev."""
+"""Fit confidence and familiarity (`captioner.data.calibration`) to training and dev photos."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ DIRECTIONS = 128
 """Principal directions of the training photos that are kept, at most."""
 
 PHOTOS_PER_DIRECTION = 8
-"""Fewer photos would find directions of their own, not of their kind."""
+"""Directions fitted to fewer photos describe those photos, and not photos of their kind."""
 
 SURE = 2 / 3
 """The confidence from which a caption is sure."""
@@ -78,7 +78,7 @@ def fit_table(scores: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.nd
 
     The points are the means of equally filled bins, those that would fall joined with their neighbours (isotonic
     regression by pool-adjacent-violators: Zadrozny and Elkan 2002, "Transforming Classifier Scores into Accurate
-    Multiclass Probability Estimates"), and the lowest and highest score, where the line goes on as beside them.
+    Multiclass Probability Estimates"), and the lowest and highest score, to which the line is extended.
     """
     order = np.argsort(scores, kind="stable")
     blocks: list[np.ndarray] = []

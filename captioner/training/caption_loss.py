@@ -1,4 +1,4 @@
-"""The loss of captions that are given: cross-entropy with smoothed labels, and with teachers' probabilities."""
+"""The loss of reference captions: cross-entropy with smoothed labels, and with teachers' probabilities."""
 
 from typing import ClassVar
 
@@ -46,7 +46,7 @@ class CaptionLoss(Objective):
         return [tf.reduce_sum(smoothed), tf.reduce_sum(plain), tf.cast(tf.size(targets), smoothed.dtype)]
 
     def loss(self, sums: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
-        """Return the mean over the words of the batch, to which a device gives the part of its own words."""
+        """Return the mean over the words of the batch, to which a device contributes the part of its words."""
         return sums["loss"] / tf.cast(tf.size(batch["targets"]), sums["loss"].dtype)
 
 

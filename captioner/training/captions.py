@@ -1,4 +1,4 @@
-"""Captions as a training reads them: as words, counting what it cannot use whole."""
+"""Read captions as words for training, and count those that cannot be used whole."""
 
 import logging
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The model card: what a model is, how it was made and how well it does, beside its weights."""
+"""The model card: what a model is, how it was made, and how well it performs."""
 
 import textwrap
 from pathlib import Path
@@ -301,7 +301,7 @@ def write_card(path: Path, data: str, model: ModelConfig, training: TrainingConf
         data: the name of the training data.
         model: encoder, decoder and search.
         training: epochs, rates, seed.
-        metrics: those of metrics.json. Three are told only where they are there: `versions`, see
+        metrics: those of metrics.json. Three are optional: `versions`, see
             `captioner.training.versions`; `recipe`, the file that made the model; and `int8`, with `bleu4` and `cider`
             as prediction has them.
     """

@@ -1,4 +1,4 @@
-"""The card of a character language model: what it is, how it was made and how well it does, beside its weights."""
+"""The card of a character language model: what it is, how it was made, and how well it performs."""
 
 from pathlib import Path
 from typing import Any

@@ -99,7 +99,7 @@ class CharTraining(Training):
         vocabulary = CharacterVocabulary.build(self.parts["train"])
         train, validation = (vocabulary.encode(self.parts[name]) for name in ("train", "validation"))
         first = left_out(len(train), training.temperature_share, len(vocabulary))
-        # Not the end: where the validation text goes on with a chapter, the names in it are known from there alone.
+        # From the beginning: the validation text continues the chapter at the end, and only that part has its names.
         windows = TextWindows(train[first:], training.batch_size, training.sequence_length)
         self.text = EncodedText(vocabulary, windows, validation, train[:first])
 

@@ -1,4 +1,4 @@
-"""The state of a training between epochs on disk, so that the same command goes on where a killed one stopped."""
+"""The state of a training on disk after each epoch, so that the same command resumes after an interruption."""
 
 import logging
 import math
@@ -19,7 +19,7 @@ from captioner.files import atomic_write, read_json, write_json
 from captioner.recipe import earlier_settings, unmet_need
 
 SCHEDULE = ("epochs", "patience")
-"""Settings that may change while a run goes on."""
+"""Settings that may change when a run is resumed."""
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Checkpoint:
 
     Weights are written under a new name first and `progress.json`, which names them, is replaced last: a kill between
     any two writes leaves the state before whole. It has their checksums and its own: HDF5 does not notice a flipped
-    bit, and a training that goes on from one ends somewhere else.
+    bit, and a training that continues from one ends differently.
 
     Args:
         directory: made when the first epoch is saved.
@@ -127,7 +127,7 @@ class Checkpoint:
         settings, progress = self._read()
         if not settings:
             return progress
-        # What was begun before the teachers' weights were noted goes on
+        # A run that began before the teachers' weights were recorded can be resumed
         ours = {name: value for name, value in self.settings.items() if name in settings or name != "teacher_weights"}
         refuse_changes(settings, ours, self._run)
         return progress

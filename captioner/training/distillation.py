@@ -41,7 +41,7 @@ def refuse_other_encoder(directory: Path, ours: EncoderConfig) -> None:
     theirs = CaptionerDirectory.read(directory).config.encoder
     for name in ("network", "image_size", "fine_tune_after"):
         wanted, found = getattr(ours, name), getattr(theirs, name)
-        if wanted != found and (name != "fine_tune_after" or found):  # where nothing was tuned, all is as it was
+        if wanted != found and (name != "fine_tune_after" or found):  # it may have no tuned layers
             flag = "encoder" if name == "network" else name.replace("_", "-")
             raise CaptionerError(
                 f"--teacher {directory}: expected a model with --{flag} {wanted}, found {found}; a teacher and its "
@@ -82,7 +82,7 @@ def likeliest(probabilities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def teacher_probabilities(teachers: Sequence[TunedModel], grids: Split) -> FeatureStore:
     """Return the mean of the teachers' probabilities of each next word, in each view of each photo.
 
-    The result is kept in the cache; killed at any moment, the next call resumes.
+    The result is kept in the cache. After an interruption, the next call resumes.
 
     Args:
         teachers: models with one vocabulary.
@@ -122,7 +122,7 @@ class _TeacherMaker(RowMaker):
     Args:
         teachers: what is asked.
         grids: as `teacher_probabilities` takes them.
-        like: an array as the row of a view is to be (P, C).
+        like: an array of the shape and type of a view's row (P, C).
     """
 
     title = "ask the teachers"

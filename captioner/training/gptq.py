@@ -1,4 +1,4 @@
-"""Round the kernels of an encoder to int8 so that what its convolutions give changes least.
+"""Round the kernels of an encoder to int8 so that the outputs of its convolutions change least.
 
 After Frantar et al. 2023, "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers": weights
 are rounded one after the other, and each error is made up for by those that are not rounded yet. For a channel with the

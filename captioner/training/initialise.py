@@ -1,4 +1,4 @@
-"""The start of a network: its words, their frequencies, and the weights of a model trained before."""
+"""Initialise a network: its vocabulary, the word frequencies, and the weights of an earlier model."""
 
 from collections import Counter
 from collections.abc import Sequence

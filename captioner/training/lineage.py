@@ -34,7 +34,7 @@ def parent_metrics(base: Path) -> dict[str, Any] | None:
 
 
 def imitation_epochs(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the epochs of an imitation that metrics tell of, each figure by its name of today.
+    """Return the epochs of an imitation from metrics, each figure by its present name.
 
     None are returned where the metrics tell something else than a training writes.
     """
@@ -52,7 +52,7 @@ def parent_history(base: Path, metrics: dict[str, Any] | None, data: str) -> Pro
     Args:
         base: its directory.
         metrics: what `parent_metrics` returns of it.
-        data: the digest of the photos and captions that it goes on with.
+        data: the digest of the photos and captions of this training.
 
     Raises:
         CaptionerError: its table of epochs is not one that a training writes.
@@ -64,7 +64,7 @@ def parent_history(base: Path, metrics: dict[str, Any] | None, data: str) -> Pro
     except (OSError, ValueError) as error:
         raise CaptionerError(
             f"{base / HISTORY} should be the table of epochs that a training wrote, but: {error}. Put the original "
-            "back, or remove it to go on without"
+            "back, or remove it to continue without"
         ) from error
     epochs = max((row["epoch"] for row in history), default=0)
     history = of_parent(with_stages(history, metrics), base.resolve().name)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Stage(ABC):
-    """A part of a training with a loss, an optimiser and epochs of its own.
+    """A part of a training with its own loss, optimiser and epochs.
 
     Attributes:
         title: what an epoch is called in messages.

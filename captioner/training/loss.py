@@ -57,7 +57,7 @@ class SmoothedCrossEntropy(keras.losses.Loss):
             smoothed = wanted + even * ops.mean(logits, axis=-1)
 
             # p - onehot(targets) weights - e / V, with as few passes over (N, V) as can be: it is the largest array of
-            # the training. Automatic differentiation would make it anew for each of a dozen operations.
+            # the training. Automatic differentiation would allocate it for each of a dozen operations.
             def backward(*args: Any, upstream: Any = None) -> Any:
                 (d_loss,) = args if upstream is None else (upstream,)
                 each = ops.expand_dims(d_loss, -1)  # (N, 1)

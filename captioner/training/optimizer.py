@@ -1,4 +1,4 @@
-"""The optimiser that all models here are trained with."""
+"""The optimiser of all trainings."""
 
 from collections.abc import Sequence
 from typing import Any

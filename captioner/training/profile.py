@@ -1,4 +1,4 @@
-"""Where the time of a training goes, phase by phase and epoch by epoch."""
+"""Profile the time of a training by phase and epoch."""
 
 import time
 from collections.abc import Iterable, Iterator

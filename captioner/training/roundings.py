@@ -1,4 +1,4 @@
-"""How the encoder of a model is rounded to int8, fitted to photos that it was trained on."""
+"""Fit the int8 roundings of a model's encoder to some of its training photos."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path

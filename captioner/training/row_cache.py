@@ -1,4 +1,4 @@
-"""Rows that are made once of photos, or of what photos were made into, and kept in the cache."""
+"""Rows computed once from photos, or from other rows, and kept in the cache."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -94,7 +94,7 @@ def fill(store: FeatureStore, chunks: Iterable[np.ndarray], maker: RowMaker) -> 
 
 
 class PhotoRowMaker(RowMaker):
-    """A maker of rows from photos, each opened under a budget in a process of its own.
+    """A maker of rows from photos, each opened under a budget in a separate process.
 
     Use it as a context manager, which ends those processes.
 

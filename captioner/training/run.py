@@ -163,7 +163,7 @@ class TrainingRun:
             )
 
     def add_settings(self, **more: Any) -> None:
-        """Note settings that become known while the run goes on, such as the checksum of weights."""
+        """Record settings that become known during the run, such as the checksum of weights."""
         self.checkpoint = self.checkpoint.with_settings(**more)
 
     def run(self, name: str, stage: Stage) -> None:

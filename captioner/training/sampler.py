@@ -1,4 +1,4 @@
-"""Captions drawn from a network at random, word by word, compiled."""
+"""Draw captions from a network at random, word by word, in a compiled graph."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""A batch in as many shards as there are processor cores, each computed on a core of its own.
+"""A batch split into as many shards as there are processor cores, each computed on its own core.
 
 The products of a recurrence are small, and splitting each over all cores costs more waiting than it saves. Shards of a
 batch do not wait for each other: TensorFlow runs their operations side by side, one thread an operation.
@@ -19,7 +19,7 @@ OF_WORDS = frozenset({"positions", "targets", "teacher_words", "teacher_probabil
 def shard_bounds(batch_size: tf.Tensor | int) -> Iterator[tuple[tf.Tensor | int, tf.Tensor | int]]:
     """Yield where each shard of a batch begins and ends; where there are fewer rows than shards, some are empty.
 
-    Of several devices (`captioner.training.devices`) each gets shards of its own, the first ones first.
+    With several devices (`captioner.training.devices`), each gets its own shards, in order.
     """
     context, own = tf.distribute.get_replica_context(), shard_count()
     count = own * context.num_replicas_in_sync

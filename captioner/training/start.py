@@ -1,4 +1,4 @@
-"""A training from the settings of a run on, as the command and `captioner.train` start it."""
+"""Start a training from the settings of a run, for the command and for `captioner.train`."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class Manner:
     Attributes:
         resume: whether to continue what lies in the output directory; otherwise it is started over.
         profile: whether to write and log where the time went.
-        callbacks: told of each epoch.
+        callbacks: called after each epoch.
         load: imports Keras; a command closes stderr meanwhile.
     """
 

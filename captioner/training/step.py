@@ -38,7 +38,7 @@ class Objective(ABC):
 
     @abstractmethod
     def loss(self, sums: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
-        """Return the scalar to minimise; of several devices each has the sums of its own part of the batch."""
+        """Return the scalar to minimise; with several devices, each has the sums of its part of the batch."""
 
     def initial_states(self, batch: Batch) -> States:
         """Return the states before the first batch."""
@@ -49,7 +49,7 @@ class Step:
     """An objective, compiled to run over batches and, with an optimiser, to train on them.
 
     The recurrence is unrolled, so a graph has a fixed number of time steps. Captions come in few lengths, and each
-    length gets a graph of its own. (`keras.Model.fit` would trace one graph with a loop, or pad all captions to the
+    length gets its own graph. (`keras.Model.fit` would trace one graph with a loop, or pad all captions to the
     longest.)
 
     Args:
@@ -152,7 +152,7 @@ class ShapeGraphs:
         self._graphs: dict[tuple[tf.TensorSpec, ...], Any] = {}
 
     def of(self, *batch: Any) -> Any:
-        """Return the function as it was compiled for batches of this shape, or compile it."""
+        """Return the function compiled for batches of this shape, and compile it if necessary."""
         signature = tf.nest.map_structure(lambda each: tf.TensorSpec((None, *each.shape[1:]), each.dtype), batch)
         shape = tuple(tf.nest.flatten(signature))
         if shape not in self._graphs:

@@ -15,13 +15,13 @@ STREAMS = 64
 
 
 def shifted(targets: np.ndarray) -> np.ndarray:
-    """Return the inputs for which `targets` (..., N) are to be predicted: the start token, then all but the last."""
+    """Return the inputs for predicting `targets` (..., N): the start token, then all but the last."""
     start = np.full_like(targets[..., :1], CharacterVocabulary.start)
     return np.concatenate([start, targets[..., :-1]], axis=-1)
 
 
 class TextWindows:
-    """B contiguous stretches of a text, side by side; each window goes on where the one before it ended.
+    """B contiguous parts of a text, side by side; each window continues where the one before it ended.
 
     Args:
         tokens: the text (N,).

@@ -1,4 +1,4 @@
-"""Parts of photos, and their mirror images, that a training looks at in the place of the whole."""
+"""Views of photos for training: crops and mirror images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -118,7 +118,7 @@ def test_two_that_begin_at_once_fetch_it_once(url, asked):
 
 def test_what_was_cut_off_goes_on(url, served):
     served[0] = CONTENT[:300_000]
-    with pytest.raises(CaptionerError, match=r"broke off after 300000 of 1280000 bytes.*same command again to go on"):
+    with pytest.raises(CaptionerError, match=r"broke off after 300000 of 1280000 bytes.*same command again to resume"):
         download_encoder()
     assert not is_here()
     served[0] = b"x" * 300_000 + CONTENT[300_000:]  # what is there already is not taken anew

@@ -68,7 +68,7 @@ def test_a_few_damaged_lines_in_utf_8_are_named_and_no_encoding_is_guessed():
     lines = [f"{number}.jpg,a caf\u00e9".encode() for number in range(20)]
     lines[7] = lines[11] = b"7.jpg,a caf\xe9"
     told = refusal(b"\n".join(lines))
-    assert "while 18 other lines are; mend what is damaged, line 8, 12" in told
+    assert "while 18 other lines are; correct what is damaged, line 8, 12" in told
     assert "looks like" not in told
 
 

@@ -70,7 +70,7 @@ def network(config) -> Callable[[str], CaptionModel]:
 
 @pytest.fixture(scope="session")
 def known() -> Calibration:
-    """What a model whose features have 6 channels knows of its own doubt; its penalty is not that of the search."""
+    """Confidence and familiarity of a model whose features have 6 channels; its penalty is not that of the search."""
     draw = np.random.default_rng(23)
     arrays = {
         "scores": np.float32([-20, -8, -3, 0]),

@@ -113,7 +113,7 @@ def test_documents_are_put_right_and_the_rest_is_listed(tmp_path, monkeypatch, c
     assert capsys.readouterr().out == "all documents agree with the models\n"
     page.write_text("It is good.\n")
     assert see_to(documents, {"cider": 66.6}, write=True) == 1
-    assert "page.md: nowhere stands: 'Its CIDEr-D is {cider:.1f}'" in capsys.readouterr().out
+    assert "page.md: not found: 'Its CIDEr-D is {cider:.1f}'" in capsys.readouterr().out
 
 
 def test_documents_are_compared_once_all_is_measured(monkeypatch, capsys):

@@ -82,5 +82,5 @@ def test_a_model_without_a_table_has_no_epochs(tmp_path):
 )
 def test_another_table_is_refused_with_what_to_do(tmp_path, text, wrong):
     (tmp_path / "history.csv").write_text(text)
-    with pytest.raises(CaptionerError, match=f"{wrong}.* to go on without"):
+    with pytest.raises(CaptionerError, match=f"{wrong}.* to continue without"):
         parent_history(tmp_path, TOLD, "0123")

@@ -48,5 +48,5 @@ def _after_extension(view: memoryview, place: int) -> int:
 
 
 def _table(flags: int) -> int:
-    """Return the bytes of a colour table, by the flags that tell of it."""
+    """Return the bytes of a colour table, by the flags that describe it."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0

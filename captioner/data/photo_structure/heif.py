@@ -43,7 +43,7 @@ class _Box(NamedTuple):
 
 
 class _Items:
-    """What the `meta` box tells of the items.
+    """What the `meta` box says about the items.
 
     Attributes:
         primary: the number of the picture's item.

@@ -1,4 +1,4 @@
-"""The first directory of a TIFF file (Adobe, TIFF revision 6.0, and the BigTIFF design), written anew without notes."""
+"""The first directory of a TIFF file (Adobe, TIFF revision 6.0, and the BigTIFF design), rewritten without metadata."""
 
 import struct
 from typing import NamedTuple

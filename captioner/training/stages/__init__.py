@@ -1,1 +1,1 @@
-"""The stages of a training, each in a file of its own, all run by `captioner.training.loop`."""
+"""The stages of a training, each in its own file, all run by `captioner.training.loop`."""

@@ -47,7 +47,7 @@ class CrossEntropy(CaptionStage):
         self.evaluator = Evaluator.of(self.context, self.scored)
 
     def slow_variables(self) -> tuple[Any, float]:
-        """Return variables with a learning rate of their own, and that rate; see `make_optimizer`."""
+        """Return variables with a separate learning rate, and that rate; see `make_optimizer`."""
         return (), 0.0
 
     def objective(self) -> CaptionLoss:

@@ -75,7 +75,7 @@ class Imitation(Stage):
     Args:
         network: its encoder, `place` and `place_norm` are trained.
         data: photos and the teacher's regions.
-        training: all that the stage has no setting of its own for.
+        training: the settings that are not specific to the stage.
         config: epochs and rate.
     """
 

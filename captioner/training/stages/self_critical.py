@@ -1,4 +1,4 @@
-"""Self-critical training: the network writes captions of its own, and learns from which of them are better."""
+"""Self-critical training: the network draws captions, and learns which of them are better."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
@@ -102,7 +102,7 @@ class SelfCritical(CaptionStage):
 
     Args:
         context: what all stages share, with what the network reads: features, or the grids of frozen layers.
-        network: a trained decoder; or one with the encoder's last layers, which learn along at a rate of their own.
+        network: a trained decoder; or one with the encoder's last layers, which are trained too, at a separate rate.
         config: epochs, rates, samples and their temperature.
     """
 
