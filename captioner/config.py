@@ -142,7 +142,7 @@ class DecodingConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """All that is needed to build a captioning model around its weights."""
+    """The settings that a captioning model is built from."""
 
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()

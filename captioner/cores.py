@@ -19,7 +19,7 @@ def available_cores() -> int:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let each of NumPy's matrix products take one thread while the block runs; then what was set before holds again.
+    """Limit each of NumPy's matrix products to one thread during the block, and restore the setting afterwards.
 
     The limit is the whole process's. So one thread at a time is in such a block, or two would restore it out of order.
     Where `OPENBLAS_NUM_THREADS` is 1, as the commands set it before they import NumPy, the block just runs.
@@ -33,7 +33,7 @@ def one_blas_thread() -> Iterator[None]:
 
 @cache
 def _blas() -> Any:
-    """Return what sets the threads of the BLAS that NumPy has brought."""
+    """Return the controller of the threads of NumPy's BLAS."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")

@@ -108,7 +108,7 @@ def tells_of_no_room(error: BaseException) -> bool:
 
 @contextmanager
 def stand_in(path: Path) -> Iterator[Path]:
-    """Yield a directory beside `path`; it goes when the block ends, or by `sweep` where its process was killed."""
+    """Yield a directory beside `path`; it is removed when the block ends, or by `sweep` if its process was killed."""
     folder, handle = _make_stand_in(path)
     try:
         with naming(path, folder):
@@ -120,7 +120,7 @@ def stand_in(path: Path) -> Iterator[Path]:
 
 
 def _make_stand_in(path: Path) -> tuple[Path, int]:
-    """Make a directory beside `path` and lock it; a sweep of another process may take it away between the two."""
+    """Make a directory beside `path` and lock it; another process's sweep may remove it between the two."""
     suffix = f"-{path.name}"
     if len(os.fsencode(suffix)) > LONGEST:
         suffix = "-"
@@ -146,7 +146,7 @@ def _of_a_file(folder: Path, name: str) -> bool:
 
 
 def sweep(directory: Path, rescue: Callable[[Path, str], bool] = _of_a_file) -> None:
-    """Remove the stand-ins that killed processes have left in a directory.
+    """Remove the temporary directories that killed processes have left in a directory.
 
     Args:
         directory: where they may be.
@@ -169,7 +169,7 @@ def sweep(directory: Path, rescue: Callable[[Path, str], bool] = _of_a_file) -> 
 
 
 def _claim(handle: int) -> bool:
-    """Lock an open directory until it is closed, or its process ends however; False where another has it.
+    """Lock an open directory until it is closed or its process ends; False if another process holds it.
 
     Not a file, since HDF5 locks those that it writes itself.
     """
@@ -202,7 +202,7 @@ def written(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return what is equal for two names that differ by case or Unicode form only."""
+    """Return a key that is equal for names that differ only in case or Unicode form."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -289,7 +289,7 @@ def walk_once(
 
 
 def folder_identity(folder: str) -> object:
-    """Return what tells a folder from others, under whatever name it is reached."""
+    """Return the identity of a folder, whatever path leads to it."""
     try:
         found = os.stat(folder)  # noqa: PTH116
     except OSError:
@@ -308,7 +308,7 @@ def cache_directory() -> Path:
 
 
 def current_directory() -> Path | None:
-    """Return where the user stands; None where that directory was deleted."""
+    """Return the current directory; None if it was deleted."""
     try:
         return Path.cwd()
     except OSError:

@@ -22,7 +22,7 @@ def home() -> Path:
 
 
 def known_home() -> Path | None:
-    """Return the home directory that the system tells; None where it tells none."""
+    """Return the home directory that the system knows; None if it knows none."""
     try:
         found = Path.home()
     except RuntimeError:
@@ -31,7 +31,7 @@ def known_home() -> Path | None:
 
 
 def settle() -> None:
-    """Give a process without a home, and those that it starts, the private folder for one: libraries ask for it too.
+    """Set the private folder as the home of this process and its children if they have none, since libraries need one.
 
     For commands, since the environment is the whole process's.
     """
@@ -64,7 +64,7 @@ def _temporary() -> str:
 
 @cache
 def _private_folder(name: str) -> Path:
-    """Return a folder of this name for temporary files, where it is this user's alone; else a new one until the end."""
+    """Return the folder of this name for temporary files if it is this user's alone; else a new one until exit."""
     folder = Path(_temporary(), name)
     with suppress(OSError):  # something is there, or nothing can be made
         folder.mkdir(0o700)
@@ -79,7 +79,7 @@ def _private_folder(name: str) -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Tell whether nobody else can put anything into a folder; a link may lead anywhere."""
+    """Tell whether nobody else can write to a folder; a link may lead anywhere."""
     try:
         found = folder.lstat()
     except OSError:

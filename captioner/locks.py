@@ -33,7 +33,7 @@ _PAUSE = 0.02
 
 @contextmanager
 def locked(handle: int) -> Iterator[None]:
-    """Keep others from an open file while the block runs; wait until nobody else has it.
+    """Lock an open file during the block; wait until nobody else holds it.
 
     Args:
         handle: the number of a file that is open for writing; on Windows, its position is moved.
@@ -73,7 +73,7 @@ def _locked_byte(handle: int) -> Iterator[None]:
 
 @contextmanager
 def locked_directory(directory: Path) -> Iterator[None]:
-    """Make a directory and keep others from it while the block runs; wait until nobody else has it.
+    """Make a directory and lock it during the block; wait until nobody else holds it.
 
     Only those that ask in the same way are kept out.
 
@@ -107,7 +107,7 @@ def hold(path: Path) -> int:
 
 
 def held_by_others(path: Path) -> bool:
-    """Tell whether somebody holds a file; where there are no locks, nobody knows, and the answer is no."""
+    """Tell whether somebody holds a file; False on file systems without locks."""
     if not fcntl:
         return False
     try:
@@ -127,7 +127,7 @@ def held_by_others(path: Path) -> bool:
 
 @contextmanager
 def alone_in(directory: Path, what: str) -> Iterator[None]:
-    """Have a directory to oneself while the block runs. One that is missing is made, and goes again if it stays empty.
+    """Hold a directory exclusively during the block. A missing one is created, and removed if it stays empty.
 
     Args:
         directory: what `--output` names.

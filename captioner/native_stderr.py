@@ -19,7 +19,7 @@ _ONE_AT_A_TIME = threading.RLock()  # of two threads, the one that is done last 
 
 @contextmanager
 def stderr_closed() -> Iterator[None]:
-    """Send what C++ code writes to file descriptor 2 nowhere; `sys.stderr` and exceptions still come through.
+    """Discard what C++ code writes to file descriptor 2; `sys.stderr` and exceptions still appear.
 
     For commands alone, and a test holds the others to it: what another thread writes there meanwhile is lost.
     """

@@ -10,7 +10,7 @@ _shown = False
 
 
 def show_progress(shown: bool = True) -> None:
-    """Show the progress of this process from now on, or hide it."""
+    """Show or hide the progress of this process from now on."""
     global _shown
     _shown = shown
 
@@ -30,13 +30,13 @@ def progress_bar(*items: Any, **options: Any) -> Any:
 
 
 class _Lines:
-    """Stderr as a file in which a bar that is drawn is a line, and one that is wiped out is none."""
+    """A file for stderr in which each drawing of a bar is a line, and its erasure is none."""
 
     def write(self, text: str) -> None:
-        """Write a line, if there is anything to be read."""
+        """Write a line, unless it is empty."""
         if line := text.strip():
             sys.stderr.write(f"{line}\n")
 
     def flush(self) -> None:
-        """Let others see the lines."""
+        """Flush the lines."""
         sys.stderr.flush()

@@ -54,7 +54,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a file says of one or more runs.
+    """The settings of one or more runs in a file.
 
     Attributes:
         path: the file.
@@ -184,7 +184,7 @@ def check_settings(values: Mapping[str, Any], task: str, where: str) -> dict[str
 
 
 def _advice(name: str, task: str) -> str:
-    """Name what was probably meant."""
+    """Suggest the name that was probably meant."""
     if name in ("data", "data_format"):
         return f"name the data on the command line, with --{name.replace('_', '-')}"
     other = CHAR_LM if task == CAPTION else CAPTION

@@ -45,7 +45,7 @@ MEND = (
 
 
 class Found(NamedTuple):
-    """What came of a block, and who did it.
+    """The result of a block, and the worker that produced it.
 
     Attributes:
         line: where the block's line begins in the plan.
@@ -123,7 +123,7 @@ def cluster(address: str) -> Iterator[int]:
 def caption(
     tasks: Sequence[tuple[int, int]], plan: Plan, model: "ray.ObjectRef", photos: Storage, output: Output, cores: int
 ) -> Iterator[Found]:
-    """Caption blocks on the cluster, which `cluster` has joined; give what came of each, in any order.
+    """Caption blocks on the cluster that `cluster` has joined; yield the result of each, in any order.
 
     A worker that is lost is started again where there is room, and its tasks are begun again. Those that cannot be done
     are left out: what is missing in the output is known by looking there.
@@ -163,7 +163,7 @@ def caption(
 
 
 class _Actor:
-    """A worker in a process of Ray's, which loads the model once."""
+    """A worker in a Ray process, which loads the model once."""
 
     def __init__(self, plan: Plan, model: "ray.ObjectRef", photos: Storage, output: Output) -> None:
         import ray
@@ -201,7 +201,7 @@ class _Actor:
 
 
 def kill_processes() -> None:
-    """End what Ray has started on this machine, at once and without its own shutdown, which takes seconds."""
+    """Kill Ray's processes on this machine at once; its own shutdown takes seconds."""
     try:
         import psutil
     except ImportError:

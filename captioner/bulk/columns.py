@@ -63,7 +63,7 @@ def photo_column(schema: pa.Schema, wanted: str, place: str) -> str:
 
 
 def name_column(schema: pa.Schema, photos: str) -> str:
-    """Return the column with the names of the photos whose bytes stand in another one, or "" where there is none."""
+    """Return the column with the names of the photos whose bytes are in another column; "" if there is none."""
     counts = Counter(schema.names)
     fitting = (name for name in BESIDE if name != photos and counts[name] == 1)
     return next((name for name in fitting if holds_names(schema.field(name).type)), "")

@@ -12,7 +12,7 @@ _DIGEST = 16
 
 
 class DoneNames:
-    """Remembers names, a hundred million of them in 1.6 GB.
+    """A set of names; a hundred million take 1.6 GB.
 
     The digests lie in sorted arrays; one that has grown as large as the one before it is joined with it, so there are
     few arrays, and each digest is moved but a few times.
@@ -26,7 +26,7 @@ class DoneNames:
         return sum(map(len, self._arrays))
 
     def add(self, names: Sequence[str], as_written: Callable[[str], str] = written) -> list[str]:
-        """Remember names, and return those that are new, each once and in their order.
+        """Add names, and return those that are new, each once and in order.
 
         Args:
             names: the names.

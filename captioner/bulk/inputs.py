@@ -25,7 +25,7 @@ PHOTOS_A_SHARD = 256
 
 @dataclass(frozen=True)
 class Shard:
-    """Photos that lie together in one file, and are read where they lie.
+    """A file with many photos, which are read without unpacking it.
 
     Attributes:
         place: the file, WebDataset's tar or Parquet.
@@ -44,7 +44,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the user named.
+    """The inputs that the user named.
 
     Attributes:
         places: files and folders, paths or URLs.
@@ -63,7 +63,7 @@ class Inputs:
     tables: Tables = field(default_factory=Tables)
 
     def __iter__(self) -> Iterator[str | Shard]:
-        """Give the photos' names, and the shards, always in the same order.
+        """Yield the photos' names, and the shards, always in the same order.
 
         A name is not checked, and may come twice. Nothing is kept, so there may be any number.
         """

@@ -28,11 +28,11 @@ class KnownParts:
         self._next = time.monotonic() + PAUSE
 
     def add(self, digest: str) -> None:
-        """Take in the part of a block with this digest."""
+        """Add the part of the block with this digest."""
         self._known.add([digest], as_written=str)
 
     def check_at_times(self) -> None:
-        """Do what `check` does, if the last time is long ago."""
+        """Call `check`, unless the last call is recent."""
         began = time.monotonic()
         if began >= self._next:
             self.check()

@@ -9,7 +9,7 @@ except ImportError:  # Windows
 
 
 def peak_memory() -> int:
-    """Return the most bytes that this process has held; 0 where the system does not tell."""
+    """Return the peak memory of this process in bytes; 0 if it is unknown."""
     if resource is None:
         return 0
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -17,7 +17,7 @@ def peak_memory() -> int:
 
 
 def limit_memory(most: int) -> bool:
-    """Let this process hold so many bytes of data: whoever asks for more gets an error.
+    """Limit the memory of this process to so many bytes of data; larger allocations fail.
 
     Returns whether the system does so.
 

@@ -24,7 +24,7 @@ ANY_WORDS = WordingConfig()
 
 @dataclass(frozen=True)
 class PackedModel:
-    """All that captions are made with.
+    """Everything that captioning needs.
 
     Attributes:
         vocabulary: the words behind the decoder's numbers.
@@ -115,7 +115,7 @@ def _published(model: CaptionerDirectory) -> CaptionerDirectory:
 
 
 def describe(directory: Path, published: bool = False) -> dict[str, Any]:
-    """Tell what model captions or features are made with, and so what they have in common.
+    """Describe the model that makes captions or features.
 
     Args:
         directory: of the model.

@@ -75,7 +75,7 @@ Found = Caption | np.ndarray | PhotoError
 
 @dataclass
 class Row:
-    """A photo of a part.
+    """The row of a photo in a part.
 
     Attributes:
         path: its name, as it stands in UTF-8 text.
@@ -127,7 +127,7 @@ def _as_row(candidate: Candidate) -> dict[str, Any]:
 
 
 def _left_out(caption: Caption, min_confidence: float) -> str:
-    """Tell why no candidate was sure enough; what differs from photo to photo stands in brackets."""
+    """Say why no candidate was sure enough; what differs from photo to photo is in brackets."""
     if caption.familiar is False:
         return f"{LEFT_OUT}the photo is unlike those that the model learned from"
     surest = max(each.confidence or 0.0 for each in caption.candidates)
@@ -136,7 +136,7 @@ def _left_out(caption: Caption, min_confidence: float) -> str:
 
 @dataclass(frozen=True)
 class Output:
-    """The folder, by its path or URL.
+    """The output folder, given by its path or URL.
 
     Attributes:
         place: the folder.
@@ -194,7 +194,7 @@ class Output:
         return nullcontext() if is_url(place) else alone_in(self.storage.path(place), "bulk run")
 
     def begin(self, settings: dict[str, Any], overwrite: bool) -> None:
-        """Make it ready for the first part: write down how it is made, and, with `overwrite`, remove what is there."""
+        """Prepare the folder for the first part: record how it is made, and, with `overwrite`, remove its files."""
         if overwrite:
             for name in self.storage.names(self.place):
                 if _PART.fullmatch(name) or name == SETTINGS:
@@ -202,30 +202,30 @@ class Output:
         self.storage.write(self.at(SETTINGS), json.dumps(settings, indent=2, ensure_ascii=False).encode() + b"\n")
 
     def tidy(self) -> None:
-        """Remove what workers that were lost have left half-written."""
+        """Remove the unfinished files of lost workers."""
         for name in self.storage.names(self.place):
             if _HALF.fullmatch(name):
                 self.storage.remove(self.at(name))
 
     def at(self, name: str) -> str:
-        """Return the place of a file in the folder."""
+        """Return the path of a file in the folder."""
         return f"{self.place.rstrip('/')}/{name}"
 
     def part(self, block: Block) -> str:
-        """Return the place of a block's part."""
+        """Return the path of a block's part."""
         return self.at(f"{block.name}.{STYLES[self.style]}")
 
     def parts(self) -> dict[str, str]:
-        """List the finished parts: the digest of the block, and the place."""
+        """List the finished parts: the digest of the block, and the path."""
         found = ((_PART.fullmatch(name), name) for name in self.storage.names(self.place))
         return {match[1]: self.at(name) for match, name in found if match and match[2] != NUMBERS}
 
     def holds(self, block: Block) -> bool:
-        """Tell whether a block's part is there."""
+        """Tell whether a block's part exists."""
         return self.storage.kind(self.part(block)) is FileType.File
 
     def write(self, block: Block, rows: Iterable[Row]) -> Tally:
-        """Write a block's part, whole or not at all, and count what it holds.
+        """Write a block's part atomically, and count its photos.
 
         Args:
             block: whose part it is.
@@ -264,18 +264,18 @@ class Output:
             raise CaptionerError(f"{place} is damaged; delete it and run the same command again") from error
 
     def paths(self) -> Iterator[list[str]]:
-        """Give the paths of the photos in each finished part."""
+        """Yield the paths of the photos in each finished part."""
         yield from prefetch_map(
             partial(self.read, field="path"), self.parts().values(), threads=AT_ONCE, lead=2 * AT_ONCE
         )
 
     def tally(self, block: Block) -> Tally:
-        """Count what a finished part holds."""
+        """Count the photos of a finished part."""
         return Tally.of(*(self.read(self.part(block), field) for field in ("error", "note")))
 
 
 def _changed(name: str, before: Any, now: Any) -> str:
-    """Tell what differs from the run before."""
+    """Describe the differences from the run before."""
     if name == COLUMNS and (missing := [each for each in now if each not in (before or FIRST_COLUMNS)]):
         return f"by another version, without the columns {', '.join(missing)}"
     return f"{name} was {before}, now {now}"
@@ -283,7 +283,7 @@ def _changed(name: str, before: Any, now: Any) -> str:
 
 @contextmanager
 def _writer(file: IO[bytes], style: str) -> Iterator[Callable[[dict[str, Any]], object]]:
-    """Give a function that writes a line or a row, of which only a few are kept until they are packed together."""
+    """Yield a function that writes a line or a row; a few are kept in memory and compressed together."""
     if style != "parquet":
         yield lambda line: file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         return

@@ -22,7 +22,7 @@ DAMAGED = "the plan is damaged, or another run writes to the same folder; when n
 
 @dataclass(frozen=True)
 class Block:
-    """What is captioned at one go.
+    """A block of photos, which one worker captions.
 
     Attributes:
         number: where it stands in the input, so that parts sort as the input does.
@@ -36,23 +36,23 @@ class Block:
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Name the content, so that the same photos become the same part again."""
+        """Return a digest of the content, so that the same photos always make the same part."""
         content = self.names if self.shard is None else (self.shard.place, self.shard.column, str(self.shard.groups))
         text = "\0".join(content).encode("utf-8", "surrogateescape")
         object.__setattr__(self, "digest", blake2b(text, digest_size=8).hexdigest())
 
     @property
     def name(self) -> str:
-        """Of its part, without an extension: `part-00000012-0f1e2d3c4b5a6978`."""
+        """The name of its part, without an extension: `part-00000012-0f1e2d3c4b5a6978`."""
         return f"part-{self.number:08d}-{self.digest}"
 
     @property
     def photos(self) -> int:
-        """How many there are, as far as is known."""
+        """The number of photos, as far as it is known."""
         return len(self.names) if self.shard is None else self.shard.rows
 
     def to_line(self) -> bytes:
-        """Write it down, in ASCII and one line."""
+        """Return the block as one line of ASCII."""
         shard = self.shard and asdict(self.shard)
         return json.dumps({"number": self.number, "names": self.names, "shard": shard}).encode() + b"\n"
 
@@ -76,7 +76,7 @@ class Block:
 
 
 def cut(items: Iterable[str | Shard], seen: DoneNames, is_done: Callable[[Block], bool]) -> Iterator[Block]:
-    """Cut the input into blocks, without what is done already and without names and shards that come twice.
+    """Split the input into blocks, without finished photos and without duplicate names and shards.
 
     Where blocks begin follows from the input alone, not from what is done of it. So a run that was stopped plans the
     same blocks again, and even a worker that it left behind writes nothing twice.
@@ -101,7 +101,7 @@ def cut(items: Iterable[str | Shard], seen: DoneNames, is_done: Callable[[Block]
 
 @dataclass(frozen=True)
 class Plan:
-    """A file with a block a line. Where each line begins is all that is kept in memory, 8 bytes for each block.
+    """A file with one block per line. Only the offset of each line is kept in memory, 8 bytes per block.
 
     Attributes:
         place: the file.
@@ -114,7 +114,7 @@ class Plan:
     run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def write(self, blocks: Iterable[Block]) -> tuple["array[int]", int]:
-        """Write the blocks down.
+        """Write the blocks to the file.
 
         Returns:
             Where each line begins and the last one ends, and how many photos there are, as far as is known.
@@ -129,7 +129,7 @@ class Plan:
         return ends, photos
 
     def read(self, begin: int, end: int) -> Iterator[tuple[int, Block]]:
-        """Give the blocks whose lines lie between two places in the file, each with the place where its line begins.
+        """Yield the blocks whose lines lie between two offsets in the file, each with the offset of its line.
 
         Raises:
             OSError: the file cannot be read.
@@ -151,7 +151,7 @@ class Plan:
             begin += len(line)
 
     def remove(self) -> None:
-        """Delete the plan, unless another run has put its own in its place."""
+        """Delete the plan, unless another run has replaced it."""
         with suppress(FileNotFoundError):
             if self.storage.read(self.place, len(self._prefix)) in (self._prefix, b""):
                 self.storage.remove(self.place)

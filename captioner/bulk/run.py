@@ -24,7 +24,7 @@ MOST_TASKS = 10_000
 
 @dataclass
 class Summary:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
         held: rows that were there before.
@@ -63,7 +63,7 @@ class Job:
 
 
 def bulk(job: Job, load: Callable[[], PackedModel], watch: Callable[[int], Callable[[int], object]]) -> Summary:
-    """Caption what the output has no captions of.
+    """Caption the photos that the output does not have yet.
 
     Args:
         job: what to do.
@@ -106,14 +106,14 @@ def bulk(job: Job, load: Callable[[], PackedModel], watch: Callable[[int], Calla
 
 
 def _noted(blocks: Iterable[Block], known: KnownParts) -> Iterator[Block]:
-    """Let blocks through; their parts will be known."""
+    """Yield the blocks, and record their parts as known."""
     for block in blocks:
         known.add(block.digest)
         yield block
 
 
 def _watching(known: KnownParts, advance: Callable[[int], object]) -> Callable[[int], object]:
-    """Look for another run's parts now and then, as the photos are counted."""
+    """Check for another run's parts now and then, while counting photos."""
 
     def counted(photos: int) -> None:
         advance(photos)
@@ -123,7 +123,7 @@ def _watching(known: KnownParts, advance: Callable[[int], object]) -> Callable[[
 
 
 class _Pass:
-    """Goes through lines of a plan until their photos are captioned.
+    """The loop over the lines of a plan, until their photos are captioned.
 
     Args:
         job: what to do.
@@ -141,7 +141,7 @@ class _Pass:
         self._counted: set[int] = set()
 
     def caption_all(self, todo: Sequence[int], model: PackedModel) -> None:
-        """Caption the lines `todo`, and again what is missing, as long as it gets less."""
+        """Caption the lines `todo`, and repeat for missing ones as long as their number falls."""
         import ray
 
         stored, began = ray.put(model), time.perf_counter()
@@ -171,7 +171,7 @@ class _Pass:
             self._advance(tally.photos)
 
     def _is_missing(self, line: int) -> bool:
-        """Look for a block that nobody counted: its worker may have been lost before it could tell."""
+        """Look for a finished part that was not counted: its worker may have been lost before it reported."""
         if self._ends[line] in self._counted:
             return False
         for begin, block in self._plan.read(self._ends[line], self._ends[line + 1]):
@@ -182,7 +182,7 @@ class _Pass:
 
 
 def _tasks(lines: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:
-    """Join lines of the plan that follow each other into at most about `MOST_TASKS` pieces, from byte to byte."""
+    """Join consecutive lines of the plan into at most about `MOST_TASKS` tasks, given as ranges of bytes."""
     most = -(-len(lines) // MOST_TASKS)
     tasks: list[list[int]] = []
     for line in lines:

@@ -40,7 +40,7 @@ _OPTIONS = re.compile(r"\?(\w+=[^?]*)$")
 
 
 class _Kind(enum.Enum):
-    """What a folder holds; LINK leads to a folder."""
+    """The kind of an entry of a folder; LINK leads to a folder."""
 
     FILE, FOLDER, LINK = range(3)
 
@@ -67,12 +67,12 @@ class Storage:
 
     @classmethod
     def parse(cls, typed: str) -> tuple["Storage", str]:
-        """Part what a user typed, `s3://bucket/photos?region=eu-central-1`, into options and place."""
+        """Split a typed URL, `s3://bucket/photos?region=eu-central-1`, into options and place."""
         found = _OPTIONS.search(typed) if is_url(typed) else None
         return (cls(found[1]), typed[: found.start()]) if found else (cls(), typed)
 
     def locate(self, place: str) -> tuple[FileSystem, str]:
-        """Return the file system that a place lies in, and its path there.
+        """Return the file system of a place, and its path there.
 
         Raises:
             CaptionerError: there is no such file system, or it cannot be reached.
@@ -96,11 +96,11 @@ class Storage:
         return system, f"{base.rstrip('/')}/{key}" if key else base
 
     def path(self, place: str) -> Path:
-        """Return a path that leads to a local place from anywhere."""
+        """Return the absolute path of a local place."""
         return Path(self.base, place)
 
     def open(self, place: str) -> io.BufferedReader:
-        """Open a file for reading, from anywhere in it.
+        """Open a file for reading with random access.
 
         Raises:
             OSError: it cannot be read, or is a pipe, a socket or a device, which could block a reader for ever.
@@ -128,7 +128,7 @@ class Storage:
 
     @contextmanager
     def writing(self, place: str) -> Iterator[BinaryIO]:
-        """Give a file to write to, which takes the place of one that is there when the block ends.
+        """Yield a file to write to, which replaces an existing one when the block ends.
 
         Raises:
             OSError: it cannot be written.
@@ -149,7 +149,7 @@ class Storage:
             system.move(beside_path, path)
 
     def write(self, place: str, content: bytes) -> None:
-        """Write a file whole or not at all, and in the place of one that is there.
+        """Write a file atomically, replacing an existing one.
 
         Raises:
             OSError: it cannot be written.
@@ -182,7 +182,7 @@ class Storage:
         return sorted(each.base_name for each in found if each.type is FileType.File)
 
     def remove(self, place: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file, if it exists."""
         system, path = self.locate(place)
         if isinstance(system, LocalFileSystem):
             Path(path).unlink(missing_ok=True)
@@ -197,7 +197,7 @@ class Storage:
         return os.path.normpath(self.path(place)) == os.path.normpath(self.path(other))
 
     def walk(self, folder: str, leave_out: str, complain: Callable[[str], object]) -> Iterator[str]:
-        """Give the files of a folder and of all its folders, without hidden ones, always in the same order.
+        """Yield the files of a folder and its subfolders, without hidden ones, always in the same order.
 
         A folder is listed when its turn comes, so that memory holds the names of one at a time, and of those above it.
         Local links to folders are followed when all else has been seen, and no folder twice (as `files.walk_once`).

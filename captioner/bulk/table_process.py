@@ -48,7 +48,7 @@ Answer = tuple[dict[str, Any], Any]
 
 
 class Tables:
-    """Answers requests. The table that was asked for last stays open, since the next request is mostly for it too."""
+    """The server of the requests. The last table stays open, since the next request is usually for it too."""
 
     def __init__(self) -> None:
         self._key: tuple[Any, ...] = ()
@@ -117,7 +117,7 @@ def _names(table: pq.ParquetFile, column: str, group: int) -> Iterator[Answer]:
 
 
 def _photos(table: pq.ParquetFile, column: str, group: int) -> Iterator[Answer]:
-    """Give the photos of a row group, one after the other: of two at once nobody knows how much memory they take."""
+    """Yield the photos of a row group, one at a time, so that memory stays bounded."""
     name_field = name_column(table.schema_arrow, column)
     columns = [column, *([name_field] if name_field else [])]
     for batch in table.iter_batches(1, row_groups=[group], columns=columns, use_threads=False):
@@ -139,7 +139,7 @@ def _photos(table: pq.ParquetFile, column: str, group: int) -> Iterator[Answer]:
 
 
 def _text(value: pa.Scalar) -> str | None:
-    """Return a text, None where there is none, or "" where it is too long for a name."""
+    """Return a text; None if there is none, and "" if it is too long for a name."""
     content = value.as_buffer() if value.is_valid else None
     if content is None or not content.size:
         return None
@@ -147,7 +147,7 @@ def _text(value: pa.Scalar) -> str | None:
 
 
 def _watch(last: list[float], most: float) -> None:
-    """End the process when it works too long on an answer, or has held more than so many bytes."""
+    """End the process when a request takes too long, or when its peak memory exceeds so many bytes."""
     while True:
         time.sleep(0.1)
         if time.process_time() - last[0] > TABLE_SECONDS:
@@ -166,7 +166,7 @@ def _write(file: BinaryIO, line: dict[str, Any], content: Any) -> None:
 def serve(
     requests: BinaryIO, answers: BinaryIO, answer: Callable[[dict[str, Any]], Iterator[Answer]], most: float
 ) -> None:
-    """Answer requests until there are no more; end the process when it has held more than so many bytes."""
+    """Answer requests until there are no more; end the process when its peak memory exceeds so many bytes."""
     last = [time.process_time()]
     threading.Thread(target=_watch, args=(last, most), daemon=True).start()
     for request in requests:

@@ -31,7 +31,7 @@ class TableError(CaptionerError):
 
 @dataclass(frozen=True)
 class Table:
-    """What a table has.
+    """The columns and row groups of a table.
 
     Attributes:
         column: the one with photos.
@@ -60,13 +60,13 @@ class Photo:
 
 
 class Tables:
-    """Reads tables, one at a time. The process that does so starts with the first, and again where it was lost."""
+    """A reader of tables, one at a time. Its process starts with the first table, and again if it was lost."""
 
     def __init__(self) -> None:
         self._process: Process | None = None
 
     def describe(self, storage: Storage, place: str, column: str) -> Table:
-        """Tell what a table has; `column` is the one that the user named, or "".
+        """Describe a table; `column` is the one that the user named, or "".
 
         Raises:
             TableError: it cannot be read.
@@ -77,7 +77,7 @@ class Tables:
     def names(
         self, storage: Storage, place: str, column: str, group: int, complain: Callable[[str], object]
     ) -> Iterator[str]:
-        """Give the names of photos in a row group.
+        """Yield the names of photos in a row group.
 
         Raises:
             TableError: it cannot be read to its end.
@@ -90,7 +90,7 @@ class Tables:
                     yield name
 
     def photos(self, storage: Storage, place: str, column: str, group: int) -> Iterator[Photo]:
-        """Give the photos in a row group.
+        """Yield the photos in a row group.
 
         Raises:
             TableError: it cannot be read to its end.

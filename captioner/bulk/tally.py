@@ -11,7 +11,7 @@ LEFT_OUT = "left out: "
 
 @dataclass
 class Tally:
-    """How many photos there were, and what was wrong with those that could not be used.
+    """The number of photos, and the faults of those that could not be used.
 
     Attributes:
         photos: all of them.
@@ -25,17 +25,17 @@ class Tally:
 
     @property
     def good(self) -> int:
-        """How many photos have what was wanted: nothing was wrong with them, and no caption was left out."""
+        """The number of photos without a fault, and whose caption was not left out."""
         return self.photos - self.errors.total() - self.left_out.total()
 
     @property
     def left_out(self) -> Counter[str]:
-        """Those of the notes that tell why a caption was left out."""
+        """The notes that say why a caption was left out."""
         return Counter({kind: count for kind, count in self.notes.items() if kind.startswith(LEFT_OUT)})
 
     @classmethod
     def of(cls, errors: Iterable[str | None], notes: Iterable[str | None] = ()) -> "Tally":
-        """Count photos by what was wrong with each, and by what was odd about it, or None."""
+        """Count photos by the fault and the note of each, or None."""
         found = list(errors)
         return cls(
             len(found),
@@ -44,14 +44,14 @@ class Tally:
         )
 
     def add(self, other: "Tally") -> None:
-        """Count in what another has counted."""
+        """Add the counts of another tally."""
         self.photos += other.photos
         self.errors += other.errors
         self.notes += other.notes
 
 
 def _parts(note: str) -> Iterator[str]:
-    """Part why a caption was left out from what is odd about the file."""
+    """Separate why a caption was left out from the note about the file."""
     if note.startswith(LEFT_OUT):
         left_out, _, note = note.partition("; ")
         yield left_out

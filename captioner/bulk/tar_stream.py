@@ -60,7 +60,7 @@ class _Member(tarfile.TarInfo):
 
 
 class _Xz(io.RawIOBase):
-    """Unpacks .xz with a limit on memory, which `lzma.LZMAFile` does not have."""
+    """A decompressor of .xz with a limit on memory, which `lzma.LZMAFile` does not have."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -81,7 +81,7 @@ class _Xz(io.RawIOBase):
 
 
 class _Stream:
-    """What `tarfile` reads from: forward only, unpacked on the way, and no more at a time than is allowed.
+    """The stream that `tarfile` reads: forward only, decompressed, and with a limit on each read.
 
     Attributes:
         allowed: bytes that may still be read. Bytes that are passed over do not count.
@@ -124,7 +124,7 @@ class _Stream:
 
 
 class TarReader:
-    """Reads a tar file, which may be compressed, from its beginning to its end.
+    """A reader of a tar file, which may be compressed, from beginning to end.
 
     Args:
         file: open at its beginning.
@@ -134,7 +134,7 @@ class TarReader:
         self._stream = _Stream(file)
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
-        """Give the members; the content of each can be read until the next one is asked for.
+        """Yield the members; the content of each can be read until the next one is requested.
 
         Raises:
             tarfile.TarError: the file is damaged.

@@ -30,7 +30,7 @@ Source = Path | bytes | PhotoError
 
 @dataclass(frozen=True)
 class Worker:
-    """Captions blocks, a photo at a time, or makes their features where the output takes these.
+    """A worker that captions blocks, or computes their features if the output is of features.
 
     Attributes:
         captioner: describes the photos.
@@ -45,7 +45,7 @@ class Worker:
     tables: Tables = field(default_factory=Tables)
 
     def __call__(self, block: Block) -> Tally:
-        """Work a block off and write its part; one that is there, of a worker that was lost since, stays as it is.
+        """Caption a block and write its part; a part that a lost worker has already written stays.
 
         Raises:
             OSError: the part cannot be written.
@@ -55,7 +55,7 @@ class Worker:
         return self.output.write(block, self._rows(block))
 
     def _rows(self, block: Block) -> Iterator[Row]:
-        """Give a row for each photo, in the block's order."""
+        """Yield a row for each photo, in the block's order."""
         sources = self._sources(block)
         while group := _group(sources):
             yield from self._captioned(group)
@@ -102,7 +102,7 @@ class Worker:
         return PhotoError(f"the photo is larger than {size(PHOTO_BYTES)}") if len(content) > PHOTO_BYTES else content
 
     def _in_tar(self, shard: Shard) -> Iterator[tuple[str, Source]]:
-        """Give the photos of a tar file; where it is damaged, itself with an error in the place of the rest."""
+        """Yield the photos of a tar file; if it is damaged, an error about the file stands for the rest."""
         try:
             with self.photos.open(shard.place) as file:
                 archive = TarReader(file)
@@ -124,7 +124,7 @@ class Worker:
             yield shard.place, PhotoError(f"the shard cannot be read to its end ({reason(error)})")
 
     def _in_table(self, shard: Shard) -> Iterator[tuple[str, Source]]:
-        """Give the photos of row groups; where one is damaged, an error in the place of the rest of it."""
+        """Yield the photos of row groups; if one is damaged, an error stands for the rest of it."""
         try:
             rows = self.tables.describe(self.photos, shard.place, shard.column).rows[slice(*shard.groups)]
             if len(rows) != shard.groups[1] - shard.groups[0]:
@@ -147,7 +147,7 @@ class Worker:
 
 
 def _group(sources: Iterator[tuple[str, Source]]) -> list[tuple[str, Source]]:
-    """Take photos that fit into memory together."""
+    """Return photos that fit into memory together."""
     group: list[tuple[str, Source]] = []
     held = 0
     for name, source in sources:
@@ -159,5 +159,5 @@ def _group(sources: Iterator[tuple[str, Source]]) -> list[tuple[str, Source]]:
 
 
 def _shortened(line: str, source: Path | bytes) -> str:
-    """Leave the photo's name out of what is said of it; the row has it."""
+    """Remove the photo's name from a message about it, since the row has it."""
     return line.removeprefix(f"{source}: " if isinstance(source, Path) else "the image: ")

@@ -118,7 +118,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Caption, show how far it is, and sum up."""
+    """Caption, show the progress, and print a summary."""
     with _Bar() as bar, _stoppable():
         return _run(arguments, bar)
 
@@ -250,7 +250,7 @@ class _Bar:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """End on Ctrl-C and SIGTERM in a moment; Ray would take its time to shut down.
+    """End at once on Ctrl-C and SIGTERM; Ray's shutdown takes seconds.
 
     Before Ray is there, `Stopped` is raised, so that what is half done is put away. Ray might catch that.
     """

@@ -47,7 +47,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, or ask and remove."""
+    """List the entries, or ask and remove them."""
     if arguments.yes and not arguments.clear:
         raise UsageError("--yes answers what --clear asks; give both")
     entries = cache_entries(None if arguments.clear in (None, EVERYTHING) else arguments.clear)

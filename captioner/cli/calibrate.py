@@ -39,7 +39,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fit, write, and tell."""
+    """Fit, write, and report."""
     require("train", "calibrate", "pandas", "nltk")
     from captioner.calibrate import calibrate
     from captioner.data.dataset import ENOUGH_PHOTOS

@@ -7,7 +7,7 @@ _closed: set[int] = set()
 
 
 def open_closed() -> None:
-    """Open in the place of each closed one what nobody reads, before a file of ours takes its number.
+    """Open the null device for each closed descriptor, before a file of ours takes its number.
 
     What is written to stdout fails then, as it would have; what is complained of is lost. Nothing is read from stdin.
     """

@@ -161,7 +161,7 @@ def stoppable() -> Iterator[None]:
 
 
 def _let_go(interrupt: BaseException) -> None:
-    """Drop what the interrupted code held, in silence: a progress bar caught half made complains as it goes."""
+    """Silently release what the interrupted code held: a half-made progress bar would print an error."""
     hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
     try:
         traceback.clear_frames(interrupt.__traceback__)
@@ -181,7 +181,7 @@ def note(message: str) -> None:
 
 
 def _drop_stuck_output() -> None:
-    """Send stdout nowhere when it takes no more: Python flushes it once again at exit, with a traceback."""
+    """Redirect a closed stdout to the null device: Python flushes it again at exit, with a traceback."""
     try:
         print(end="", flush=True)
     except OSError:

@@ -13,7 +13,7 @@ from captioner.progress import show_progress
 
 
 class _Lines(logging.Handler):
-    """Prints messages; warnings begin with the name of the command."""
+    """A log handler that prints messages; warnings begin with the name of the command."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "once", False) and not _is_new(record.getMessage()):

@@ -39,7 +39,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List them."""
+    """List the models."""
     status, rows = 0, [HEADING]
     for name, directory in _models():
         try:
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _models() -> Iterator[tuple[str, Path]]:
-    """Give the models by the names that `--model` takes: the shipped ones, and those beside them or in `TRAINED`."""
+    """Yield the models by the names that `--model` takes: the shipped ones, and those beside them or in `TRAINED`."""
     for name in SHIPPED:
         if (model_directory(name) / "config.json").is_file():
             yield name, model_directory(name)
@@ -84,7 +84,7 @@ def _about(directory: Path) -> tuple[str, str, str, str]:
 
 
 def _scores(directory: Path) -> str:
-    """Return the scores that `metrics.json` tells, in words; "unknown" where it tells none."""
+    """Return the scores in `metrics.json`, in words; "unknown" if it has none."""
     try:
         metrics = read_json(directory / "metrics.json", "metrics")
         return _in_words(metrics)

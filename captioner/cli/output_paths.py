@@ -10,14 +10,14 @@ from captioner.pictures import FORMATS
 
 
 def without_pictures(photos: list[Path], typed: list[str], where: Path | None) -> list[Path]:
-    """Leave out what lies in the folder for pictures, where that lies in one of the folders that were searched."""
+    """Leave out the files in the folder for pictures, if that lies in one of the searched folders."""
     if where is None or not any(Path(each).absolute() in where.absolute().parents for each in typed):
         return photos
     return [photo for photo in photos if where.absolute() not in photo.absolute().parents]
 
 
 def attention_paths(where: Path | None, photos: list[Path], single: bool) -> dict[Path, Path]:
-    """Say where each photo's picture goes: the file named, or one a photo in the folder named.
+    """Return the path of each photo's picture: the named file, or one per photo in the named folder.
 
     Raises:
         UsageError: one file is named for several photos, a file that is no picture, a picture would take the place of a
@@ -59,7 +59,7 @@ def _attention_paths(where: Path, photos: list[Path], single: bool) -> dict[Path
 
 
 def sidecar_paths(photos: list[Path]) -> dict[Path, Path]:
-    """Say where each photo's text goes: dog.txt beside dog.jpg; dog.jpg.txt where there is a dog.png too."""
+    """Return the path of each photo's text: dog.txt beside dog.jpg; dog.jpg.txt if there is a dog.png too."""
     stems = [folded(str(photo.with_suffix(""))) for photo in photos]
     shared = Counter(stems)
     return {
@@ -69,5 +69,5 @@ def sidecar_paths(photos: list[Path]) -> dict[Path, Path]:
 
 
 def copy_path(photo: Path) -> Path:
-    """Say where the copy with a description goes: dog.captioned.jpg beside dog.jpg."""
+    """Return the path of the copy with a description: dog.captioned.jpg beside dog.jpg."""
     return photo.with_name(f"{photo.stem}{CAPTIONED}{photo.suffix}")

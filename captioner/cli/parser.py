@@ -11,7 +11,7 @@ _IN_A_CLONE = re.compile(r"(?:python )?\b(predict|train)\.py")
 
 
 class Parser(argparse.ArgumentParser):
-    """Parses arguments, and escapes in its errors what a file's name could do to a terminal.
+    """An argument parser whose errors escape control characters in file names.
 
     Its texts name the programs of a clone, `python predict.py` and `python -m captioner`; the help that is shown names
     the program as the user started it.
@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
         (file or sys.stdout).write(self.format_help())
 
     def format_help(self) -> str:
-        """Return the help, in which commands begin as this one did."""
+        """Return the help, in which commands begin with the name by which this one was started."""
         for action in self._actions:
             action.help = action.help and self._as_started(action.help)
         for group in self._action_groups:

@@ -58,7 +58,7 @@ class Selection:
 
 @dataclass
 class Outcome:
-    """What came of the photos.
+    """The counts of captioned and failed photos.
 
     Attributes:
         bad: why some could not be captioned.
@@ -190,7 +190,7 @@ def _write(
     outcome: Outcome,
     wanted: "Wanted",
 ) -> None:
-    """Write captions as they come, and count what came of the photos."""
+    """Write captions as they come, and count the results."""
     for photo, result in results:
         if isinstance(result, PhotoError):
             outcome.bad.append(str(result))
@@ -206,7 +206,7 @@ def _write(
 
 @dataclass(frozen=True)
 class Extras:
-    """What is written for each photo besides its line.
+    """The files that are written for each photo besides its line.
 
     Attributes:
         pictures: where the pictures of the attention go, if they are wanted.
@@ -231,23 +231,23 @@ class Extras:
     withheld: list[Path] = field(default_factory=list)
 
     def folders(self) -> set[Path]:
-        """Return where something is written."""
+        """Return the path of an output."""
         return {path.parent for paths in (self.pictures, self.sidecars, self.copies) for path in paths.values()}
 
     def are_there(self, photo: Path) -> bool:
-        """Tell whether a former run wrote all that is wanted for the photo."""
+        """Tell whether an earlier run wrote everything for the photo."""
         wanted = [paths[photo] for paths in (self.pictures, self.sidecars, self.copies) if paths]
         there = all(os.path.exists(path) for path in wanted)  # noqa: PTH110  # a name too long is not there
         return there and (not self.copies or self._is_described(photo))
 
     def _is_described(self, photo: Path) -> bool:
-        """Tell whether embedding would change nothing; of what is appended nobody knows yet whether it is there."""
+        """Tell whether embedding would change nothing; with `--append`, that depends on the caption, unknown here."""
         from captioner.data.embed import is_described
 
         return not self.append and (self.copies[photo] != photo or is_described(photo))
 
     def write(self, photo: Path, caption: Caption) -> list[str]:
-        """Write them, and return what could not be done."""
+        """Write the files, and return what failed."""
         try:
             self._write(photo, caption)
         except PhotoError as error:
@@ -280,7 +280,7 @@ class Extras:
 
 @dataclass(frozen=True)
 class Wanted:
-    """How sure a caption must be.
+    """The confidence that a caption must have.
 
     Attributes:
         score: the lowest that is wanted; None for any.
@@ -311,7 +311,7 @@ def _reason(arguments: argparse.Namespace) -> str:
 def _sink(
     arguments: argparse.Namespace, bare: bool
 ) -> Iterator[tuple[Table | Sequence[Path], Callable[[Path, str], None]]]:
-    """Give the photos that `--output` holds already, and what takes the lines of another one.
+    """Yield the photos that `--output` already holds, and a function that adds the lines of another.
 
     Args:
         arguments: what the user gave.
@@ -336,7 +336,7 @@ def _sink(
 
 
 def _streams(arguments: argparse.Namespace) -> tuple[dict[Path, NamedContent], dict[Path, PhotoError]]:
-    """Read what comes through pipes, before anything else: who writes to them waits. Return what cannot be read too.
+    """Read photos from pipes first, since their writers wait; return the errors too.
 
     Raises:
         UsageError: something is to be written beside them, or a photo has the name of standard input.
@@ -366,7 +366,7 @@ def _captions(
     arguments: argparse.Namespace,
     on_note: Callable[[str], object],
 ) -> Iterator[Result]:
-    """Give for each photo its caption, or the error that kept it from one.
+    """Yield for each photo its caption or its error.
 
     A photo that `is_done` by its turn, since another run has captioned it meanwhile, is left out.
     """
@@ -402,7 +402,7 @@ def _captions(
 
 
 class _Remaining:
-    """Photos, without those that are done by the time that they are asked for; it has their length, done or not."""
+    """Photos, without those that are done when their turn comes; its length counts all of them."""
 
     def __init__(self, photos: list[Path], is_done: Callable[[Path], bool]) -> None:
         self._photos, self._is_done = photos, is_done
@@ -428,7 +428,7 @@ class _WithContents:
 
 
 def _begun(results: Iterator[Result]) -> Iterator[Result]:
-    """Give all results; with the first one comes the encoder for many, whose library may have remarks."""
+    """Yield all results. The first one loads the encoder for many photos, whose library may print messages."""
     with stderr_closed():
         first = list(islice(results, 1))
     yield from first

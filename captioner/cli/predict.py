@@ -153,7 +153,7 @@ def _add_output(output: argparse._ArgumentGroup) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Caption, print, and say what could not be used; or let a language model work."""
+    """Caption photos, print the captions, and report errors; or use a language model."""
     gc.set_threshold(*SELDOM)
     if arguments.paths:
         # Read by NumPy as it is imported: the products are too small to share, and photos are read side by side.

@@ -66,7 +66,7 @@ def add_text(parser: argparse.ArgumentParser) -> None:
 
 
 def run_text(arguments: argparse.Namespace, file: IO[str]) -> int:
-    """Do what is asked for, and write the result to `file`."""
+    """Run the request, and write the result to `file`."""
     _check(arguments)
 
     from captioner.runtime.char_lm import LanguageModel

@@ -19,7 +19,7 @@ from captioner.locks import locked
 
 @contextlib.contextmanager
 def opened(output: Path | None) -> Iterator[IO[str]]:
-    """Give stdout, or a file that takes the place of `output` once everything is written.
+    """Yield stdout, or a file that replaces `output` once everything is written.
 
     After Ctrl-C the file takes its place too, if there is anything in it.
 
@@ -85,7 +85,7 @@ def is_text_table(path: Path) -> bool:
 
 
 class Table:
-    """A file of captions that grows by whole lines, so that what was made is there however the program ends.
+    """A file of captions that grows by whole lines, so that finished captions stay however the program ends.
 
     Several processes may add to one file at once: each locks it while it reads what the others have added, and adds
     lines of its own. A line that a crash has cut is dropped. A run finds the photos that are there, and goes on with
@@ -137,7 +137,7 @@ class Table:
                 pass
 
     def write(self, photo: Path, lines: str) -> None:
-        """Add the lines of a photo, all or none; nothing where another process was faster.
+        """Add the lines of a photo, all or none; none if another process was faster.
 
         Raises:
             UsageError: another process has written something else, or what this one was to replace.
@@ -149,14 +149,14 @@ class Table:
                 self.images.add(self._name(photo))
 
     def finish(self) -> None:
-        """Say, where no photo has a caption, at least what the columns would have been."""
+        """Write the header, even if no photo has a caption."""
         with self._held():
             if not self._size:
                 self._append(_heading(self._style))
                 self._made = False
 
     def close(self) -> None:
-        """Close the file; one that was made for nothing is removed."""
+        """Close the file, and remove it if it was created and stayed empty."""
         if self._file.closed:
             return
         nothing = self._made and not self._size and self._regular
@@ -178,7 +178,7 @@ class Table:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
-        """Keep other processes from the file while the block runs, and know what they have added."""
+        """Lock the file during the block, and read what other processes have added."""
         if not self._regular:
             yield
             return
@@ -260,7 +260,7 @@ def _heading(style: str) -> str:
 
 
 def _whole_lines(content: bytes, style: str) -> bytes:
-    """Return what is before the line that a crash has cut, if it has; a name in CSV may go over several lines."""
+    """Return the text without a last line that a crash has cut; a name in CSV may span several lines."""
     end = content.rfind(b"\n") + 1
     if style == "csv" and content.count(b'"', 0, end) % 2:
         begin = end

@@ -56,7 +56,7 @@ ADAPTED = "<p>The model adapted to the text: each character was foretold with wh
 
 
 class SurprisalPage:
-    """Lays out a text that comes in pieces as one page that needs no other file.
+    """A writer of a self-contained page, to which the text comes in pieces.
 
     Pointing at a character tells its bits. A new line shows as an arrow, since it can be a surprise too.
 
@@ -72,7 +72,7 @@ class SurprisalPage:
         self._least, self._most = math.inf, -math.inf
 
     def add(self, text: str, surprisals: np.ndarray | Sequence[float]) -> None:
-        """Go on with n characters and their surprisals (n,), in nats."""
+        """Add n characters and their surprisals (n,), in nats."""
         bits = (np.asarray(surprisals, np.float64) / math.log(2)).tolist()
         self._body.write("".join(_marked(character, each) for character, each in zip(text, bits, strict=True)))
         self._likelihood.add(surprisals)

@@ -21,7 +21,7 @@ INTERRUPTED = "stopped; the finished epochs and the best model are kept; run the
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train what the recipe and the options ask for, one run after the other, and print the scores of each."""
+    """Train the runs of the recipe and the options one after the other, and print the scores of each."""
     require("train", "training")
     recipe = read_recipe(arguments.recipe) if arguments.recipe else None
     runs = [with_models(each) for each in plan_runs(recipe, given_settings(arguments))]
@@ -52,7 +52,7 @@ def _run_caption_task(settings: RunSettings, arguments: argparse.Namespace, mann
 
 
 def _clear_keras() -> None:
-    """Let go of the networks of a run that is over."""
+    """Release the networks of a finished run."""
     import keras
 
     keras.utils.clear_session()

@@ -145,7 +145,7 @@ def given_manner(arguments: argparse.Namespace) -> Manner:
 
 
 def _defaults(name: str) -> str:
-    """Tell the default of a setting, that of the other task, and those of other trainings, where they differ."""
+    """Describe the default of a setting, and those of the other task and of other trainings, where they differ."""
     about = all_settings()[name]
     told = [about.metadata.get("default_help") or default_text(about.default)]
     other = task_settings(CHAR_LM).get(name, about)

@@ -63,7 +63,7 @@ def _read_shakespeare() -> Corpus:
 
 
 def _download_shakespeare() -> Path:
-    """Bring tiny Shakespeare into Keras's cache, unless it is there.
+    """Download tiny Shakespeare to Keras's cache, unless it is there.
 
     Raises:
         CaptionerError: it could not be downloaded.

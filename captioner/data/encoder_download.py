@@ -15,7 +15,7 @@ MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
 
 
 def download_encoder(environ: Mapping[str, str] = os.environ) -> bool:
-    """Download the weights to where Keras looks for them; return False where they are there already.
+    """Download the weights to Keras's cache; return False if they are there already.
 
     $CAPTIONER_ENCODER_URL names another place to download from.
 

@@ -129,7 +129,7 @@ def _is_unfinished(home: Path) -> bool:
 
 
 def _obtain(url: str, packed: Path, archive: Archive) -> None:
-    """Make sure that `packed` is the archive, whole; download it when it is not there."""
+    """Check that `packed` is the complete archive; download it if it is missing."""
     if packed.exists():
         verify(packed, archive.md5, "delete it, or put the right one there")
     else:
@@ -142,7 +142,7 @@ def _unpacked(folder: Path) -> Path:
 
 
 def _unpack(packed: Path, folder: Path) -> None:
-    """Unpack into a folder beside; when all is there, its one top folder, or else all of it, is `_unpacked(folder)`."""
+    """Unpack into a temporary folder; then rename its only top folder, or else all of it, to `_unpacked(folder)`."""
     temporary = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -160,7 +160,7 @@ def _unpack(packed: Path, folder: Path) -> None:
 
 
 def _refuse_hostile(members: list[zipfile.ZipInfo], packed: Path) -> None:
-    """Raise when a member would be written outside the folder, is no plain file, or all unpack to too much."""
+    """Raise if a member leads out of the folder or is no plain file, or if the archive unpacks to too much."""
     for info in members:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if leads_out(info.filename) or kind not in (0, stat.S_IFREG, stat.S_IFDIR):

@@ -34,7 +34,7 @@ SPARE = 8
 
 
 class OpeningCancelledError(Exception):
-    """The opening of a photo was cancelled, since nobody wants it any more."""
+    """The opening of a photo was cancelled."""
 
 
 class Wanted(NamedTuple):
@@ -56,7 +56,7 @@ class Wanted(NamedTuple):
 
 
 class _Worker:
-    """A process, and what it is at. One thread talks to it, another looks after it."""
+    """A process, and its current request. One thread talks to it, another enforces its budget."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget, self.owner = budget, os.getpid()
@@ -73,7 +73,7 @@ class _Worker:
             send(self.input, b"B", **budget._asdict())
 
     def look_after(self) -> None:
-        """Kill the process where it has used up its budget, or nobody waits for it."""
+        """Kill the process if it has used up its budget, or if its request was cancelled."""
         with self.lock:
             if self.begun is not None and not self.verdict:
                 self.verdict = self._judge(self.begun)
@@ -132,7 +132,7 @@ class _Worker:
         return pictures
 
     def is_ready(self) -> bool:
-        """Return whether the process still runs, and is that of this process and not of one that this is a fork of."""
+        """Return whether the process still runs, and was started by this process and not before a fork."""
         return self.owner == os.getpid() and self.process.poll() is None
 
     def end(self) -> None:
@@ -182,7 +182,7 @@ class PhotoOpener:
         self._finalizer = weakref.finalize(self, _end_all, self._idle, self._busy)
 
     def prepare(self, count: int) -> None:
-        """Start so many processes ahead of the photos, while something else is loaded.
+        """Start so many processes before the first photo comes.
 
         Raises:
             CaptionerError: no process can be started.
@@ -268,7 +268,7 @@ class PhotoOpener:
         worker.end()
 
     def _look_after_all(self) -> bool:
-        """Look at the processes that are opening photos; tell whether there may be more to look at."""
+        """Check the processes that are opening photos; return whether to check again."""
         with self._lock:
             busy = list(self._busy)
             if not busy:
@@ -311,7 +311,7 @@ def _absolute(name: str) -> str:
 
 
 def _taken(process: int) -> tuple[float, int]:
-    """Return the seconds of a processor that a process has taken, and the bytes that it holds; 0 where nobody tells."""
+    """Return the processor time in seconds and the memory in bytes of a process; 0 if unknown."""
     try:
         fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
         pages = int(Path(f"/proc/{process}/statm").read_bytes().split()[1])

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Room:
-    """A budget of bytes that threads share; a share larger than the budget is held alone.
+    """A budget of bytes that threads share; a request larger than the budget is served alone.
 
     Args:
         size: bytes.

@@ -30,7 +30,7 @@ SPLIT_NAMES = {
 
 @dataclass
 class Source:
-    """The content of the caption files.
+    """The contents of the caption files.
 
     Attributes:
         rows: (image name, caption) in the order of the files.

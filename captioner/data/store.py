@@ -84,7 +84,7 @@ class FeatureStore:
         self._checked = ~self.present  # of a row that is missing there is nothing to compare
 
     def _make(self, shape: tuple[int, ...], about: dict[str, str]) -> None:
-        """Make the files, unless another process has just done so: it fills those that it has made."""
+        """Create the files, unless another process has just done so."""
         with locked_directory(self._features.parent):
             if not self._usable(shape):
                 write_json(self._features.with_name("about.json"), about)
@@ -179,7 +179,7 @@ def _holds(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> bool:
 
 
 def _allocate(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Make a .npy file of zeros whose room on the disk is taken at once, so that a full disk shows before the work."""
+    """Create a .npy file of zeros and allocate its disk space at once, so that a full disk shows before the work."""
     with atomic_write(path) as temporary:
         open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
         if hasattr(os, "posix_fallocate"):

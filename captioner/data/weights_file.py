@@ -14,7 +14,7 @@ from captioner.files import atomic_write, open_regular
 
 
 def save_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name, in alphabetical order, so that equal ones give equal bytes; whole or not at all.
+    """Write named arrays atomically, in alphabetical order, so that equal arrays give equal bytes.
 
     Raises:
         OSError: the directory cannot be written to, or the disk is full.

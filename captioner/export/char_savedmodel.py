@@ -143,7 +143,7 @@ class CharSavedModel(tf.Module):
         return self._continue(prompts, length, lambda logits, i: choose(uniforms[:, i], logits))
 
     def _continue(self, prompts: Any, length: Any, choose: Callable[[Any, Any], Any]) -> dict[str, Any]:
-        """Read prompts, string (B,), and go on for `length` characters, each by `choose`, see `_write`."""
+        """Read prompts, string (B,), and continue them by `length` characters, each by `choose`, see `_write`."""
         known = self._known(prompts)
         numbers = self._write(*self._read(known), length, choose)
         continuation = tf.strings.reduce_join(tf.gather(self.tokens, numbers), axis=0)
@@ -173,7 +173,7 @@ class CharSavedModel(tf.Module):
         return logits, states
 
     def _write(self, logits: Any, states: list[Any], length: Any, choose: Callable[[Any, Any], Any]) -> Any:
-        """Go on for `length` characters after logits (B, V) and states -> their numbers, int32 (length, B)."""
+        """Write `length` characters after logits (B, V) and states -> their numbers, int32 (length, B)."""
         special = len(CHARACTER_SPECIAL_TOKENS)  # they have the lowest numbers
 
         def body(i: Any, written: Any, logits: Any, *states: Any) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from captioner.files import current_directory, stand_in, sweep, write_json
 
 
 def check_output(output: Path) -> None:
-    """Refuse a place that holds anything but a former export.
+    """Refuse a path that holds anything but an earlier export.
 
     Raises:
         CaptionerError: `output` is a file, a directory with something else in it, or one that the process stands in.
@@ -30,7 +30,7 @@ def check_output(output: Path) -> None:
 
 @contextmanager
 def atomic_directory(output: Path, **about: str) -> Iterator[Path]:
-    """Yield a directory to write to; when the block ends well it takes the place of `output`.
+    """Yield a directory to write to; when the block ends without an error, it replaces `output`.
 
     When the block raises, or is interrupted, its files are removed and `output` does not change.
 
@@ -62,7 +62,7 @@ def atomic_directory(output: Path, **about: str) -> Iterator[Path]:
 
 
 def _rescue(temporary: Path, name: str) -> bool:
-    """Let one of the two exports take the place that a kill in their exchange has left empty; the rest may go."""
+    """Restore an export after a kill during its replacement, and remove the rest."""
     if not name:
         return not (temporary / "old").is_dir()
     output = temporary.with_name(name)

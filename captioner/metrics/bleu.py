@@ -8,7 +8,7 @@ ORDERS = (1, 2, 3, 4)
 
 
 class BleuCounts(NamedTuple):
-    """What BLEU adds up over captions.
+    """The counts that BLEU sums over captions.
 
     Attributes:
         found: n-grams of the caption that are in its references, each at most as often as in one of them; n = 1..4.
@@ -31,7 +31,7 @@ def bleu(
 
 
 def bleu_counts(hypothesis: Sequence[str], references: Sequence[Sequence[str]]) -> BleuCounts:
-    """Count what one caption brings to the BLEU of a set.
+    """Return the counts of one caption for the BLEU of a set.
 
     `nltk.translate.bleu_score.corpus_bleu` is not used as a whole because it counts one n-gram in a hypothesis
     that is too short to have any.

@@ -22,7 +22,7 @@ class RunningLikelihood:
         self._block = np.empty(BLOCK)
 
     def add(self, surprisals: np.ndarray | Sequence[float]) -> None:
-        """Go on with the surprisals -ln p(character | all before it), (n,), in nats."""
+        """Add the surprisals -ln p(character | all before it), (n,), in nats."""
         done = 0
         while done < len(surprisals):
             filled = self.characters % BLOCK

@@ -89,7 +89,7 @@ def _is_grid(layer: keras.layers.Layer) -> bool:
 
 
 def _preprocessing(network: keras.Model, preprocess_input: Callable[..., Any]) -> keras.Model:
-    """Put a network behind what it wants to be done to pixels, for images in [-1, 1]."""
+    """Put a network behind its own preprocessing, for images in [-1, 1]."""
     image = keras.Input(network.input_shape[1:], name="image")
     return keras.Model(image, network(preprocess_input((image + 1.0) * 127.5)), name="encoder")
 

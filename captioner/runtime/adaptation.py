@@ -17,7 +17,7 @@ LARGEST_WEIGHT = 4.0
 
 
 class Adaptation:
-    """Mixes a network's distribution with that of an `NgramCache` of the text read so far.
+    """A mixture of a network's distribution and that of an `NgramCache` of the text read so far.
 
     The mixture is geometric, q(c) = network(c)^u cache(c)^v / Z. There is a pair of weights u, v for each number of
     last characters that the text has shown before. After each character its pair takes a step down the gradient of
@@ -67,7 +67,7 @@ class Adaptation:
         return mixed - math.log(total)
 
     def learn(self, token: int) -> None:
-        """Go on with the token that came, after `predict`."""
+        """Read the token that came, after `predict`."""
         met, network, cache, q = self._last
         self._steps[met] += 1
         step = STEP / math.sqrt(self._steps[met])

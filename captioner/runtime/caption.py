@@ -33,7 +33,7 @@ class Candidate:
 
     @property
     def text(self) -> str:
-        """The words with spaces between, where their language has any."""
+        """The words, joined by spaces if their language has any."""
         return join_words(self.words)
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Candidate:
         return self.text
 
     def __repr__(self) -> str:
-        """Return one line without the attention, which would fill a notebook."""
+        """Return one line, without the attention, which would fill a screen."""
         return f"{type(self).__name__}({self.text!r}, score={self.score:.2f})"
 
 

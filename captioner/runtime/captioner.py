@@ -246,7 +246,7 @@ class Captioner:
     def _search(
         self, group: Sequence[tuple[AnyPhoto, _Reading | PhotoError]]
     ) -> Iterator[tuple[AnyPhoto, Caption | PhotoError]]:
-        """Turn what was read of some photos into captions, and let errors through."""
+        """Caption photos that were read, and pass errors on."""
         read = [found for _, found in group if not isinstance(found, PhotoError)]
         captions = iter(self._captions(read) if read else ())
         for photo, found in group:
@@ -310,7 +310,7 @@ def _is_file(thing: object) -> bool:
 
 
 def _checked(photos: Iterable[AnyPhoto]) -> Iterator[AnyPhoto]:
-    """Let photos through.
+    """Yield the photos.
 
     Raises:
         TypeError: something is none, or there is one photo and not several.

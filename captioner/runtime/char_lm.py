@@ -188,6 +188,6 @@ def _windows(pieces: Iterable[str], size: int) -> Iterator[str]:
 
 
 def _without_special(log_probs: np.ndarray) -> np.ndarray:
-    """Ban the tokens that are no characters; what little they held is nobody's."""
+    """Exclude the tokens that are no characters, without redistributing their small probability."""
     log_probs[: len(CHARACTER_SPECIAL_TOKENS)] = -np.inf
     return log_probs

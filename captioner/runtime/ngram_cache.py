@@ -16,7 +16,7 @@ Context = int | tuple[int, dict[int, int]]
 
 
 class NgramCache:
-    """Predicts the next token from what followed the same last tokens earlier in the text.
+    """A predictor of the next token from what followed the same tokens earlier in the text.
 
     It is a cache (Kuhn and De Mori 1990) of n-grams. Let n_k(c) be how often c followed the last k tokens, n_k the sum
     of these counts, t_k the number of different c, V the tokens in all, and d the discount. The distributions are
@@ -76,7 +76,7 @@ class NgramCache:
         return np.array(probabilities) + left / self._size, len(found)
 
     def learn(self, token: int) -> None:
-        """Go on with the token that came."""
+        """Read the token that came."""
         found = self._contexts()
         for key in self._keys[len(found) :]:
             self._newer[key] = token

@@ -77,7 +77,7 @@ class App:
         await self._gate(scope, receive, send)
 
     def stop(self) -> None:
-        """Let the requests that are being answered know that the server stops."""
+        """Notify the requests in progress that the server stops."""
         self._stopping.set()
         self._queue.drop()
 
@@ -141,6 +141,6 @@ class App:
 
 
 async def _gone(request: Request) -> None:
-    """Wait until the client has gone; its request has been read to the end."""
+    """Wait until the client disconnects; its request has been read to the end."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -40,7 +40,7 @@ LAST = 2.0
 
 
 class _Job:
-    """A photo that somebody waits for.
+    """A photo in the queue.
 
     Attributes:
         content: the file's bytes, until they are decoded or nobody wants them.
@@ -52,7 +52,7 @@ class _Job:
         self.cancelled = threading.Event()
 
     def take(self) -> bytes:
-        """Return the bytes and let them go.
+        """Return the bytes and release them.
 
         Raises:
             ApiError: nobody waits for them.
@@ -63,13 +63,13 @@ class _Job:
         return content
 
     def cancel(self) -> None:
-        """Let go of the photo, also where the pool has it still in its line."""
+        """Release the photo, even if it is still in the pool's queue."""
         self.cancelled.set()
         self.content = None
 
 
 class CaptionQueue:
-    """Captions photos in threads, and decodes them in processes that may be killed.
+    """A captioner that uses threads, and decodes photos in processes that may be killed.
 
     Args:
         captioner: may be called from several threads.
@@ -85,18 +85,18 @@ class CaptionQueue:
 
     @property
     def in_work(self) -> int:
-        """Photos that are decoded or captioned, also for clients that have gone."""
+        """The number of photos that are being decoded or captioned, including those of disconnected clients."""
         return sum(future.running() for future in list(self._jobs))
 
     @property
     def queue_length(self) -> int:
-        """Photos that somebody waits for, and that are not begun."""
+        """The number of photos that wait."""
         return sum(not (future.running() or job.cancelled.is_set()) for future, job in list(self._jobs.items()))
 
     async def caption(
         self, content: bytes, attention: bool, pictures: bool, options: CaptionOptions = AS_STARTED
     ) -> dict[str, Any]:
-        """Caption the photo in a file's bytes; cancelled, it leaves the line.
+        """Caption the photo in a file's bytes; if cancelled, it leaves the queue.
 
         Returns:
             `{"caption", "score", "confidence", "certainty", "words", "probabilities", "familiar", "doubtful",
@@ -126,12 +126,12 @@ class CaptionQueue:
             del future  # else an error that it holds would hold this frame, and what was decoded, until it is collected
 
     def drop(self) -> None:
-        """Take no more photos, and cancel those that are not begun."""
+        """Accept no more photos, and cancel those that wait."""
         self._open = False
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Do the same, tell those that are begun that nobody waits any more, and wait a little for them to end."""
+        """Do the same, cancel those that are being decoded, and wait a short time for them to end."""
         self.drop()
         jobs = list(self._jobs.items())
         for _, job in jobs:

@@ -18,7 +18,7 @@ CONNECTIONS = 500
 
 
 class Connection(H11Protocol):
-    """Closes itself when no new request has come for too long; a byte is enough for uvicorn to wait on.
+    """A connection that closes when no new request comes for too long; a single byte would keep uvicorn waiting.
 
     The application finds two entries in a request's `scope["state"]`: `abort`, a function that drops the connection
     with all that is not yet sent, and `is_surplus`, whether there are more connections than `CONNECTIONS`.
@@ -50,7 +50,7 @@ class Connection(H11Protocol):
         self._wait(answered)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Answer a request that is not HTTP."""
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # an answer is on its way
             self.transport.close()
             return

@@ -6,10 +6,10 @@ from starlette.responses import JSONResponse, Response
 
 
 class JSONCORSMiddleware(CORSMiddleware):
-    """Starlette's, whose own failures are plain text, with failures in JSON."""
+    """Starlette's CORS middleware, with errors in JSON instead of plain text."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer what a browser asks before it sends a request of another site."""
+        """Answer a preflight request."""
         response = super().preflight_response(request_headers)
         if response.status_code < 400:
             return response

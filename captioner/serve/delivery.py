@@ -9,7 +9,7 @@ PIECE = 65_536
 
 
 def with_deadline(send: Send, seconds: float, state: dict) -> Send:
-    """Wrap an ASGI `send`: from the first byte on, the client has so many seconds to take the answer.
+    """Wrap an ASGI `send`: from the first byte on, the client has so many seconds to read the response.
 
     Args:
         send: of the request.

@@ -42,7 +42,7 @@ HEADERS = tuple(
 
 
 class Gate:
-    """Stands before the application.
+    """The outermost ASGI application, which checks every request.
 
     Args:
         app: what lies behind.
@@ -66,7 +66,7 @@ class Gate:
         self._metrics, self._routes, self._refuse = metrics, routes, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or hand it on."""
+        """Refuse a request, or pass it on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -90,7 +90,7 @@ class Gate:
             self._metrics.count_request(route, status, time.monotonic() - begun)
 
     def _path(self, path: str) -> str:
-        """Take off what a proxy has left on; another one has taken it off before."""
+        """Remove the root path if the proxy has left it on; other proxies remove it themselves."""
         root = self._site.root_path
         return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
 

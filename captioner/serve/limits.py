@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds the memory and the time that strangers can ask for.
+    """The limits on the memory and time that a client can use.
 
     Attributes:
         photo_bytes: the largest file.
@@ -53,7 +53,7 @@ STOPPING = "the server is stopping"
 
 
 class ApiError(Exception):  # an answer, not a failure
-    """A request that gets another answer than a caption.
+    """An error that a request is answered with.
 
     Attributes:
         status: of HTTP.

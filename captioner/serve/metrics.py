@@ -20,7 +20,7 @@ BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class Metrics:
-    """Counts requests. It knows neither photos, captions nor who asked.
+    """The counters of requests. They hold no photos, captions or addresses.
 
     Args:
         model: the name of the model that captions.
@@ -65,5 +65,5 @@ class Metrics:
         self._refusals.labels(reason).inc()
 
     def text(self) -> bytes:
-        """Return all of it."""
+        """Return all metrics as text."""
         return generate_latest(self._registry)

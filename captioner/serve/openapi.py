@@ -11,7 +11,7 @@ JSON = dict[str, Any]
 
 
 def openapi(limits: Limits) -> JSON:
-    """Return the document.
+    """Return the OpenAPI document.
 
     Args:
         limits: which the descriptions tell.

@@ -14,7 +14,7 @@ LINGER, PAUSE = 10.0, 1.0
 
 
 class Refusal(JSONResponse):
-    """Says no, and then lets a client that is still sending find that out.
+    """A refusal that reads on for a while, so that a client that is still sending can receive it.
 
     A connection that is closed on bytes nobody has read is reset, and a client that only reads after it has sent, such
     as a browser, would never see the answer. So what comes after it is read for a while, and thrown away.

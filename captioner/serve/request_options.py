@@ -18,7 +18,7 @@ MOST_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class CaptionOptions:
-    """The captions that a request wants; what is not given is as the server was started."""
+    """The options of a request; those that are missing are the server's own."""
 
     num_captions: int | None = setting(None, "captions of the photo", ge=1, le=10)
     max_length: int | None = like(DecodingConfig, "max_length", None, le=100)

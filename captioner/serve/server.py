@@ -23,7 +23,7 @@ GRACE = 3
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take the address; nobody is let in before `serve`.
+    """Bind the address; connections are accepted from `serve` on.
 
     Raises:
         CaptionerError: it cannot be had.
@@ -55,7 +55,7 @@ def url(taken: socket.socket) -> str:
 def make_server(
     captioner: Captioner, limits: Limits, site: Site, announce: Callable[[], object] = lambda: None
 ) -> "uvicorn.Server":
-    """Make what answers.
+    """Make the application.
 
     Args:
         captioner: describes the photos.

@@ -17,14 +17,14 @@ AROUND = 10_000
 
 
 class Memory:
-    """The bytes of all requests together. Belongs to one event loop."""
+    """The memory that all uploads share. It belongs to one event loop."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.held = limit, 0
 
     @contextmanager
     def share(self) -> Iterator["Share"]:
-        """Give a request its share, and take it back at the end."""
+        """Yield the share of a request, and release it at the end."""
         share = Share(self)
         try:
             yield share
@@ -33,13 +33,13 @@ class Memory:
 
 
 class Share:
-    """What one request holds of the memory."""
+    """The share of a request."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory, self.held = memory, 0
 
     def take(self, count: int) -> None:
-        """Count more bytes as held.
+        """Add bytes to the share.
 
         Raises:
             ApiError: all requests together would hold too much.

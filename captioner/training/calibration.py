@@ -93,7 +93,7 @@ def fit_table(scores: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _with_ends(x: np.ndarray, y: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Go on with the line through the first two and the last two points (P,) as far as `low` and `high`."""
+    """Extend the lines through the first two and the last two points (P,) to `low` and `high`."""
     if len(x) > 1:
         slopes = np.diff(y) / np.diff(x)
         ends = y[0] - slopes[0] * (x[0] - low), y[-1] + slopes[-1] * (high - x[-1])

@@ -133,7 +133,7 @@ class Checkpoint:
         return progress
 
     def saved_settings(self) -> dict[str, Any]:
-        """Return the settings that the run has gone on with so far; none where it has not begun.
+        """Return the settings of the run so far; none if it has not begun.
 
         Raises:
             CaptionerError: the checkpoint is damaged.
@@ -158,7 +158,7 @@ class Checkpoint:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Note that a training runs, so that the next one can tell if it was killed."""
+        """Record that a training runs, so that the next one can tell if it was killed."""
         if self._running.exists():
             log.warning(
                 "the training before was killed in the middle, perhaps since memory ran out; if it was, lower "
@@ -195,7 +195,7 @@ class Checkpoint:
         self._load(network, "best", progress.best_epoch)
 
     def remove(self) -> None:
-        """Delete the directory, first the file without which the others are nothing."""
+        """Delete the directory, beginning with the file that makes it a checkpoint."""
         self._state.unlink(missing_ok=True)
         shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -53,17 +53,17 @@ class RowMaker(ABC):
 
     @abstractmethod
     def make(self, rows: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return those of `rows` that could be made (M,), and their values (M, ...); none where no `missing` one could.
+        """Return those of `rows` that could be made (M,), and their values (M, ...); none if no `missing` one could.
 
         `missing` are those of `rows` that are not in the store yet.
         """
 
     def stop(self) -> None:  # noqa: B027 (most have nothing to stop)
-        """End what `make` is doing, because nobody waits for it any more."""
+        """Cancel `make`, because its result is no longer needed."""
 
 
 def fill(store: FeatureStore, chunks: Iterable[np.ndarray], maker: RowMaker) -> None:
-    """Make the rows of a store that are missing, chunk by chunk. Killed at any moment, the next call resumes.
+    """Make the missing rows of a store, chunk by chunk. After an interruption, the next call resumes.
 
     A network rounds differently in batches of another size. So a chunk is made as a whole even where a part of it is
     there, and the values do not depend on where an earlier call was stopped.
