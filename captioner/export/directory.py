@@ -62,7 +62,7 @@ def atomic_directory(output: Path, **about: str) -> Iterator[Path]:
 
 
 def _rescue(temporary: Path, name: str) -> bool:
-    """Restore an export after a kill during its replacement, and remove the rest."""
+    """Restore an export after a kill during its replacement; return whether the rest may be removed."""
     if not name:
         return not (temporary / "old").is_dir()
     output = temporary.with_name(name)
