@@ -20,9 +20,9 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from captioner import Captioner
 from captioner.data.flickr8k import find_or_download
-from captioner.data.photos import open_photo
 from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
+from captioner.photos.opening import open_photo
 from captioner.text import normalise
 
 

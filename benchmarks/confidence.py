@@ -34,15 +34,14 @@ from foreign import Picture, foreign_pictures
 from PIL import Image, ImageFilter
 
 from captioner import Captioner
-from captioner.data.calibration import GUESS, PROBABLY, SURE, Calibration, distances
 from captioner.data.flickr8k import find_or_download
-from captioner.data.model_directory import CALIBRATION
-from captioner.data.photos import PhotoError
-from captioner.data.shipped import model_directory
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, PhotoError
 from captioner.metrics.content_words import share_confirmed
-from captioner.progress import progress_bar
+from captioner.model_files.calibration import GUESS, PROBABLY, SURE, Calibration, distances
+from captioner.model_files.directory import CALIBRATION
+from captioner.model_files.shipped import model_directory
 from captioner.runtime.captioner import AT_ONCE, Photo
+from captioner.system.progress import progress_bar
 from captioner.text import join_words, normalise
 from captioner.training.calibration import FAMILIAR_SHARE, fit_table
 

@@ -23,13 +23,13 @@ from paired import paired_interval
 from PIL import Image
 
 from captioner import Captioner
-from captioner.cores import available_cores
 from captioner.data.dataset import Example
 from captioner.data.flickr8k import find_or_download
-from captioner.data.photo_decoding import squash
-from captioner.data.photos import open_photo
 from captioner.metrics.cider import CiderD
-from captioner.prefetch import prefetch_map
+from captioner.photos.decoding import squash
+from captioner.photos.opening import open_photo
+from captioner.system.cores import available_cores
+from captioner.system.prefetch import prefetch_map
 from captioner.text import normalise
 
 SIZES = {"4 MP": (2304, 1728, 0.0), "12 MP": (4000, 3000, 0.0), "12 MP, grain": (4000, 3000, 8.0)}

@@ -15,23 +15,24 @@ import numpy as np
 import pandas as pd
 from paired import paired_interval
 
-from captioner.cores import available_cores
-from captioner.data.encoder_weights import default_encoder_weights
 from captioner.data.flickr8k import find_or_download
-from captioner.data.photos import open_photo, preprocess
-from captioner.data.roundings import kernel_key
 from captioner.decoding.captions import generate
 from captioner.export.litert import convert_encoder
 from captioner.export.template import find_slots
 from captioner.metrics.bleu import bleu
 from captioner.metrics.cider import CiderD
+from captioner.model_files.encoder_weights import default_encoder_weights
+from captioner.model_files.roundings import kernel_key
 from captioner.models.folding import convolutions
 from captioner.models.networks import load_networks
-from captioner.prefetch import prefetch_map
-from captioner.progress import progress_bar
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess
 from captioner.runtime.captioner import AT_ONCE
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
+from captioner.system.cores import available_cores
+from captioner.system.prefetch import prefetch_map
+from captioner.system.progress import progress_bar
 from captioner.text import normalise
 from captioner.training.gptq import find_roundings
 

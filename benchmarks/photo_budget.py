@@ -25,9 +25,9 @@ from made_up import make_photos
 from PIL import Image
 
 from captioner import Captioner
-from captioner.data.photo_process import PhotoOpener
-from captioner.data.photos import open_photo
-from captioner.data.shipped import shipped_model
+from captioner.model_files.shipped import shipped_model
+from captioner.photos.opening import open_photo
+from captioner.photos.process import PhotoOpener
 
 PHONE = (4000, 3000)
 

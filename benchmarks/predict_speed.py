@@ -37,14 +37,15 @@ from made_up import make_photos, seconds
 
 from captioner import Captioner
 from captioner.config import DecodingConfig, EncoderConfig
-from captioner.cores import available_cores
-from captioner.data.model_directory import CaptionerDirectory
-from captioner.data.photos import open_photo, preprocess
-from captioner.data.shipped import shipped_model
 from captioner.decoding.captions import generate
-from captioner.native_stderr import stderr_closed
+from captioner.model_files.directory import CaptionerDirectory
+from captioner.model_files.shipped import shipped_model
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess
 from captioner.runtime.captioner import Encoder
 from captioner.runtime.encoder import LiteRTEncoder
+from captioner.system.cores import available_cores
+from captioner.system.native_stderr import stderr_closed
 
 BATCH_SIZE = 32
 PARTS = ("one", "folder", "search", "encoder")

@@ -33,8 +33,9 @@ from made_up import seconds
 from captioner import Captioner
 from captioner.cli.main import main as captioner_command
 from captioner.data.formats import read_dataset
-from captioner.data.photos import open_photo, preprocess
-from captioner.data.shipped import shipped_model
+from captioner.model_files.shipped import shipped_model
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess
 from captioner.runtime.caption import Caption
 
 PARTS = ("agreement", "first", "steady")

@@ -40,15 +40,14 @@ from word_kinds import KINDS, Count, References, Words, against_one_person, coun
 from captioner import Captioner
 from captioner.data.dataset import Example
 from captioner.data.flickr8k import find_or_download
-from captioner.data.photos import PhotoError
-from captioner.data.shipped import model_directory
 from captioner.decoding.consensus import chosen
-from captioner.errors import CaptionerError
-from captioner.files import write_json, write_text
+from captioner.errors import CaptionerError, PhotoError
 from captioner.metrics.caption_statistics import caption_statistics
 from captioner.metrics.cider import CiderD
-from captioner.progress import progress_bar
+from captioner.model_files.shipped import model_directory
 from captioner.runtime.captioner import AT_ONCE
+from captioner.system.files import write_json, write_text
+from captioner.system.progress import progress_bar
 from captioner.text import normalise
 from docs.figures.what_decides import draw_parts
 

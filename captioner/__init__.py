@@ -37,7 +37,7 @@ def __getattr__(name: str) -> object:
 
         return train
     if name in ("layers", "models"):
-        from captioner.extras import require
+        from captioner.system.extras import require
 
         require("train", f"captioner.{name}", "keras")
         return import_module(f"captioner.{name}")

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from captioner.data.calibration import standardised
 from captioner.data.dataset import ENOUGH_PHOTOS, CaptionDataset, Example
-from captioner.data.model_directory import CALIBRATION, CaptionerDirectory
-from captioner.data.ngram_regression import NgramRegression
-from captioner.data.photos import PhotoError
 from captioner.decoding.captions import generate
 from captioner.decoding.consensus import chosen
 from captioner.decoding.hypothesis import Hypothesis, length_normalised
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, PhotoError
 from captioner.library import Captioner
 from captioner.metrics.content_words import share_confirmed
-from captioner.progress import progress_bar
+from captioner.model_files.calibration import standardised
+from captioner.model_files.directory import CALIBRATION, CaptionerDirectory
+from captioner.model_files.ngram_regression import NgramRegression
 from captioner.runtime.captioner import AT_ONCE
+from captioner.system.progress import progress_bar
 from captioner.text import Vocabulary, normalise
 from captioner.training.calibration import DevCaptions, fit_calibration, principal_directions
 from captioner.training.ngram_regression import NgramFit, choose_regression

@@ -544,7 +544,7 @@ class GenerationConfig:
 
 @dataclass(frozen=True)
 class CalibrationConfig:
-    """Confidence and familiarity of a captioning model; `captioner.data.calibration` has the arrays."""
+    """Confidence and familiarity of a captioning model; `captioner.model_files.calibration` has the arrays."""
 
     sure: float = setting(1.0, "the confidence from which a caption is called sure", ge=0.0, le=1.0)
     guess: float = setting(0.0, "the confidence below which a caption is called a guess", ge=0.0, le=1.0)
@@ -558,7 +558,7 @@ class CalibrationConfig:
 
 @dataclass(frozen=True)
 class ConsensusConfig:
-    """How captions are chosen by what people say of such photos, as `captioner.data.ngram_regression` has it."""
+    """How captions are chosen by what people say of such photos, as `captioner.model_files.ngram_regression` has it."""
 
     weight: float = setting(0.0, "of the agreement with it, beside the score", ge=0.0, le=1e6)
     ridge: float = setting(0.01, "penalty, as a multiple of the mean variance of a channel", ge=0.0, le=1e6)

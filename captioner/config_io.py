@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from captioner.errors import CaptionerError
-from captioner.files import read_json, write_json
 from captioner.setting import settings_of
+from captioner.system.files import read_json, write_json
 
 FORMAT_VERSION = 2
 READABLE = (1, FORMAT_VERSION)

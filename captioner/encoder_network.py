@@ -8,19 +8,19 @@ import logging
 import os
 from pathlib import Path
 
-from captioner.data.encoder_memory import check_encoder
-from captioner.data.encoder_weights import BY_OTHER_MEANS, IMAGENET, INCEPTION, is_here, keras_file, weights_of
-from captioner.data.model_directory import CONFIG, INT8_NETWORK, NETWORK, ROUNDINGS, TUNED, CaptionerDirectory
-from captioner.data.network_trial import read_network
-from captioner.data.roundings import load_roundings
-from captioner.data.shipped import shipped_model
 from captioner.errors import CaptionerError
-from captioner.extras import require
-from captioner.files import sweep
-from captioner.home import home, is_private
-from captioner.native_stderr import load_keras
+from captioner.model_files.directory import CONFIG, INT8_NETWORK, NETWORK, ROUNDINGS, TUNED, CaptionerDirectory
+from captioner.model_files.encoder_memory import check_encoder
+from captioner.model_files.encoder_weights import BY_OTHER_MEANS, IMAGENET, INCEPTION, is_here, keras_file, weights_of
+from captioner.model_files.network_trial import read_network
+from captioner.model_files.roundings import load_roundings
+from captioner.model_files.shipped import shipped_model
 from captioner.runtime import encoder_cache
 from captioner.runtime.prepared_encoder import has_template, prepare_encoder, tuned_convolutions, tuned_shapes
+from captioner.system.extras import require
+from captioner.system.files import sweep
+from captioner.system.home import home, is_private
+from captioner.system.native_stderr import load_keras
 
 log = logging.getLogger(__name__)
 

@@ -8,20 +8,20 @@ from typing import Any, TypeVar
 
 from captioner.config import ENCODER_PRECISIONS, DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config_io import from_json, to_json
-from captioner.data.encoder_weights import IMAGENET, INCEPTION, default_encoder_weights, is_here
-from captioner.data.model_directory import CONFIG, CaptionerDirectory
-from captioner.data.shipped import model_directory, shipped_model, shown
 from captioner.decoding.captions import Network
 from captioner.decoding.limits import check_search
 from captioner.decoding.wording import worded
 from captioner.encoder_network import encoder_network, encoder_path, needed_weights
 from captioner.errors import CaptionerError, UsageError
-from captioner.extras import require
-from captioner.native_stderr import load_keras
+from captioner.model_files.directory import CONFIG, CaptionerDirectory
+from captioner.model_files.encoder_weights import IMAGENET, INCEPTION, default_encoder_weights, is_here
+from captioner.model_files.shipped import model_directory, shipped_model, shown
 from captioner.runtime.captioner import AT_ONCE, Encoder
 from captioner.runtime.captioner import Captioner as LoadedCaptioner
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
+from captioner.system.extras import require
+from captioner.system.native_stderr import load_keras
 from captioner.text import Vocabulary
 
 log = logging.getLogger(__name__)

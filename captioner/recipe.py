@@ -10,7 +10,7 @@ from typing import Any
 from captioner.config import CAPTION, CHAR_LM, task_settings
 from captioner.config_io import check_value
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import open_regular, read_json
+from captioner.system.files import open_regular, read_json
 
 RUN = "run"
 """What a recipe calls the tables of its runs, where it has several."""

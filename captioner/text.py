@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from captioner.errors import CaptionerError
-from captioner.files import read_json, write_json
-from captioner.printable import HARMFUL
+from captioner.system.files import read_json, write_json
+from captioner.system.printable import HARMFUL
 
 PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unk>"
 SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)

@@ -8,11 +8,11 @@ from typing import Any
 from captioner.calibrate import calibrate_trained
 from captioner.config import CAPTION
 from captioner.data.dataset import CaptionDataset
-from captioner.data.encoder_weights import default_encoder_weights
 from captioner.data.formats import read_dataset
 from captioner.errors import UsageError
-from captioner.extras import require
+from captioner.model_files.encoder_weights import default_encoder_weights
 from captioner.recipe import RunSettings, check_settings
+from captioner.system.extras import require
 from captioner.training.settings import check_runs, with_models
 from captioner.training.start import Manner, train_captions
 
@@ -39,7 +39,7 @@ def train(
         metrics = captioner.train("my_photos", "my_model", init_from="saved_models/flickr8k", epochs=5)
         captions = Captioner.load("my_model")
 
-    Nothing is printed. Messages go to the logger `captioner`; `captioner.progress.show_progress` shows bars.
+    Nothing is printed. Messages go to the logger `captioner`; `captioner.system.progress.show_progress` shows bars.
 
     Args:
         data: a folder in one of the formats of docs/training.md, or what `captioner.data.formats.read_dataset` gave.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from captioner.errors import CaptionerError
-from captioner.files import write_text
+from captioner.system.files import write_text
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "benchmarks" / "confidence.md"

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from captioner.errors import CaptionerError
-from captioner.files import write_text
+from captioner.system.files import write_text
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

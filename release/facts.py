@@ -25,19 +25,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as predict.py sets it
 import numpy as np
 
 from captioner import Captioner
-from captioner.data.calibration import GUESS, PROBABLY, SURE, Calibration
 from captioner.data.dataset import CaptionDataset, Example
-from captioner.data.encoder_weights import default_encoder_weights
 from captioner.data.flickr8k import find_or_download
-from captioner.data.model_directory import CHAR_LM, model_kind
-from captioner.data.photos import PhotoError
-from captioner.errors import CaptionerError
-from captioner.files import read_json, write_json
+from captioner.errors import CaptionerError, PhotoError
 from captioner.metrics.cider import CiderD
 from captioner.metrics.content_words import share_confirmed
 from captioner.metrics.score import score
-from captioner.progress import progress_bar
+from captioner.model_files.calibration import GUESS, PROBABLY, SURE, Calibration
+from captioner.model_files.directory import CHAR_LM, model_kind
+from captioner.model_files.encoder_weights import default_encoder_weights
 from captioner.runtime.captioner import AT_ONCE
+from captioner.system.files import read_json, write_json
+from captioner.system.progress import progress_bar
 from captioner.text import normalise
 
 SAME_SCORE = 0.3

@@ -20,10 +20,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from captioner.data.encoder_weights import VARIABLE
-from captioner.data.model_directory import CALIBRATION, CONFIG, INT8_NETWORK, NGRAMS, ROUNDINGS, VOCABULARY
 from captioner.errors import CaptionerError
-from captioner.files import read_json, write_text
+from captioner.model_files.directory import CALIBRATION, CONFIG, INT8_NETWORK, NGRAMS, ROUNDINGS, VOCABULARY
+from captioner.model_files.encoder_weights import VARIABLE
+from captioner.system.files import read_json, write_text
 from release import confidence_page
 from release.claims import Difference, Document, corrected, differences, places, read_claims
 from release.steps import Step, run_steps

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captioner.errors import CaptionerError
-from captioner.files import write_json
+from captioner.system.files import write_json
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def write_part() -> Callable[..., None]:
 @pytest.fixture
 def no_inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where Keras would look for InceptionV3's weights, which are not there, and are named nowhere."""
-    from captioner.data.encoder_weights import keras_file
+    from captioner.model_files.encoder_weights import keras_file
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("CAPTIONER_ENCODER_WEIGHTS", raising=False)
@@ -113,7 +113,7 @@ def no_inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def inception(no_inception: Path) -> Path:
     """A file of that name and size, for tests that put another network in InceptionV3's place."""
-    from captioner.data.encoder_weights import SIZE
+    from captioner.model_files.encoder_weights import SIZE
 
     no_inception.parent.mkdir(parents=True)
     with no_inception.open("wb") as file:

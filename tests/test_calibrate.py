@@ -11,12 +11,12 @@ from PIL import Image
 from captioner.calibrate import calibrate, calibrate_trained
 from captioner.cli.main import main
 from captioner.data.dataset import CaptionDataset, Example
-from captioner.data.model_directory import CALIBRATION, CONFIG, NEIGHBOURS, NGRAMS, CaptionerDirectory, describe
-from captioner.data.shipped import shipped_model
 from captioner.decoding.consensus import agreements, consensus_order
 from captioner.errors import CaptionerError, UsageError
 from captioner.export.bundle import export_bundle
 from captioner.library import Captioner, require_calibration
+from captioner.model_files.directory import CALIBRATION, CONFIG, NEIGHBOURS, NGRAMS, CaptionerDirectory, describe
+from captioner.model_files.shipped import shipped_model
 
 PHOTOS = 110
 

@@ -7,9 +7,9 @@ import pytest
 
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
 from captioner.config_io import from_json, to_json
-from captioner.data.model_directory import CaptionerDirectory
 from captioner.decoding.limits import check_search
 from captioner.errors import CaptionerError
+from captioner.model_files.directory import CaptionerDirectory
 
 CONFIGS = [EncoderConfig, DecoderConfig, DecodingConfig, ModelConfig, TrainingConfig]
 WHOLE = {"format_version": 2, "kind": "captioner", "model": to_json(ModelConfig()), "manifest": {}}

@@ -12,9 +12,9 @@ import captioner
 from captioner import encoder_network, library
 from captioner.cli.main import main
 from captioner.config import EncoderConfig, ModelConfig
-from captioner.data.model_directory import NETWORK, CaptionerDirectory, describe
 from captioner.errors import CaptionerError
 from captioner.library import default_model
+from captioner.model_files.directory import NETWORK, CaptionerDirectory, describe
 from captioner.runtime import encoder_cache
 from captioner.text import Vocabulary
 

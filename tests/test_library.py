@@ -12,10 +12,10 @@ import captioner
 from captioner import encoder_network, library
 from captioner.cli.main import main
 from captioner.config import CalibrationConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
-from captioner.data.calibration import Calibration, calibration_shapes
-from captioner.data.model_directory import CaptionerDirectory, describe
 from captioner.errors import CaptionerError, UsageError
 from captioner.export.bundle import export_bundle
+from captioner.model_files.calibration import Calibration, calibration_shapes
+from captioner.model_files.directory import CaptionerDirectory, describe
 from captioner.models import networks
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import save_model
@@ -245,7 +245,7 @@ print(sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
 
 
 def test_what_is_downloaded_is_prepared(directory, built, photos, cold, monkeypatch, capsys, inception):
-    monkeypatch.setattr("captioner.data.encoder_download.download_encoder", lambda: True)
+    monkeypatch.setattr("captioner.model_files.encoder_download.download_encoder", lambda: True)
     monkeypatch.setattr("captioner.cli.download.shipped_model", lambda: directory)
     assert main(["download", "encoder"]) == 0
     said = capsys.readouterr()
@@ -257,7 +257,7 @@ def test_what_is_downloaded_is_prepared(directory, built, photos, cold, monkeypa
     cold()
     inception.unlink()  # from now on it is not needed
     assert library.Captioner.load(directory)(photos[0]).text
-    monkeypatch.setattr("captioner.data.encoder_download.download_encoder", lambda: False)
+    monkeypatch.setattr("captioner.model_files.encoder_download.download_encoder", lambda: False)
     assert main(["download", "encoder"]) == 0
     assert capsys.readouterr().err.splitlines() == [fetched.replace("are in", "were already in"), ready]
 

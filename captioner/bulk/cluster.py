@@ -19,10 +19,10 @@ from captioner.bulk.plan import Plan
 from captioner.bulk.storage import Storage, reason
 from captioner.bulk.tally import Tally
 from captioner.bulk.worker import Worker
-from captioner.cores import available_cores
 from captioner.errors import CaptionerError
-from captioner.home import home
-from captioner.native_stderr import stderr_closed
+from captioner.system.cores import available_cores
+from captioner.system.home import home
+from captioner.system.native_stderr import stderr_closed
 
 if TYPE_CHECKING:
     import ray

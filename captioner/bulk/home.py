@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from captioner.files import cache_directory, write_text
+from captioner.system.files import cache_directory, write_text
 
 CLUSTER = "ray_bootstrap_config.yaml"
 """What Ray's launcher leaves in the home of a machine in a cloud: of which cluster this is the head."""

@@ -12,9 +12,9 @@ from pyarrow.fs import FileType
 from captioner.bulk.limits import NAME_BYTES
 from captioner.bulk.storage import Storage, reason
 from captioner.bulk.tables import TableError, Tables
-from captioner.data.photo_kinds import passed_over
-from captioner.data.photos import is_photo, unread_kind
 from captioner.errors import CaptionerError
+from captioner.photos.finding import is_photo, unread_kind
+from captioner.photos.kinds import passed_over
 
 TAR, PARQUET = (".tar", ".tar.gz", ".tgz"), (".parquet",)
 LIST = (".txt", ".lst", ".list")

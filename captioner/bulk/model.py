@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from captioner.checksums import checksum
 from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
-from captioner.data.calibration import Calibration
-from captioner.data.model_directory import CONFIG, CaptionerDirectory
-from captioner.data.ngram_regression import NgramRegression
 from captioner.decoding.limits import check_search
 from captioner.encoder_network import encoder_network, prepared_network
 from captioner.library import check_wording, search_settings
+from captioner.model_files.calibration import Calibration
+from captioner.model_files.directory import CONFIG, CaptionerDirectory
+from captioner.model_files.ngram_regression import NgramRegression
 from captioner.runtime.captioner import AT_ONCE, Captioner
 from captioner.runtime.decoder import DecoderNetwork
 from captioner.runtime.encoder import LiteRTEncoder
+from captioner.system.checksums import checksum
 from captioner.text import Vocabulary
 
 ANY_WORDS = WordingConfig()

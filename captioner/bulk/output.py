@@ -20,11 +20,10 @@ from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage, is_url
 from captioner.bulk.tally import LEFT_OUT, Tally
 from captioner.data.feature_parts import DTYPE, LINES, NUMBERS, SETTINGS
-from captioner.data.photos import PhotoError
-from captioner.errors import CaptionerError, UsageError
-from captioner.locks import alone_in
-from captioner.prefetch import prefetch_map
+from captioner.errors import CaptionerError, PhotoError, UsageError
 from captioner.runtime.caption import Candidate, Caption
+from captioner.system.locks import alone_in
+from captioner.system.prefetch import prefetch_map
 
 FEATURES = "features"
 STYLES = {"parquet": "parquet", "json": LINES, FEATURES: LINES}

@@ -12,7 +12,7 @@ from captioner.bulk.limits import NAME_BYTES, TABLE_MEMORY, TABLE_SECONDS, size
 from captioner.bulk.storage import Storage
 from captioner.bulk.table_process import TOO_LARGE, TOO_LONG
 from captioner.errors import CaptionerError
-from captioner.processes import start
+from captioner.system.processes import start
 
 Process = subprocess.Popen[bytes]
 

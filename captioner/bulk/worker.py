@@ -12,11 +12,11 @@ from captioner.bulk.storage import Storage, is_url, reason
 from captioner.bulk.tables import TableError, Tables
 from captioner.bulk.tally import Tally
 from captioner.bulk.tar_stream import OVERSIZED, TarReader
-from captioner.data.photos import PhotoError, is_photo
-from captioner.errors import CaptionerError
-from captioner.files import written
-from captioner.prefetch import prefetch_map
+from captioner.errors import CaptionerError, PhotoError
+from captioner.photos.finding import is_photo
 from captioner.runtime.captioner import Captioner
+from captioner.system.files import written
+from captioner.system.prefetch import prefetch_map
 
 READERS = 8
 """Photos that are fetched from an object store at once, while others are captioned: each takes long to come."""

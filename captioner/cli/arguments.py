@@ -8,9 +8,9 @@ from typing import Any
 
 from captioner.config import ENCODER_PRECISIONS, DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config_io import check_bounds
-from captioner.data.encoder_weights import default_encoder_weights
-from captioner.data.shipped import SHIPPED, model_directory
 from captioner.errors import CaptionerError, UsageError
+from captioner.model_files.encoder_weights import default_encoder_weights
+from captioner.model_files.shipped import SHIPPED, model_directory
 from captioner.options import flags, given
 from captioner.setting import settings_of
 

@@ -23,10 +23,10 @@ from captioner.cli.main import Stopped, complain, note
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, WordingConfig
 from captioner.errors import CaptionerError, UsageError
-from captioner.extras import require
-from captioner.native_stderr import stderr_closed
 from captioner.options import flags, given
-from captioner.progress import progress_bar
+from captioner.system.extras import require
+from captioner.system.native_stderr import stderr_closed
+from captioner.system.progress import progress_bar
 
 if TYPE_CHECKING:
     from captioner.bulk.run import Summary

@@ -7,7 +7,7 @@ from captioner.cli.arguments import add_data, add_encoder_weights, add_model, ad
 from captioner.cli.main import note
 from captioner.cli.parser import Parser
 from captioner.errors import CaptionerError
-from captioner.extras import require
+from captioner.system.extras import require
 
 INTERRUPTED = "stopped; the model is unchanged, and the same command starts over"
 
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     from captioner.calibrate import calibrate
     from captioner.data.dataset import ENOUGH_PHOTOS
     from captioner.data.flickr8k import find_or_download
-    from captioner.data.model_directory import CaptionerDirectory
-    from captioner.locks import alone_in
+    from captioner.model_files.directory import CaptionerDirectory
+    from captioner.system.locks import alone_in
 
     directory = Path(arguments.model)
     CaptionerDirectory.read(directory)

@@ -4,9 +4,9 @@ import argparse
 
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
-from captioner.data.encoder_weights import IMAGENET, keras_file
-from captioner.data.shipped import shipped_model
-from captioner.native_stderr import stderr_closed
+from captioner.model_files.encoder_weights import IMAGENET, keras_file
+from captioner.model_files.shipped import shipped_model
+from captioner.system.native_stderr import stderr_closed
 
 INTERRUPTED = "stopped; the same command resumes"
 
@@ -33,14 +33,14 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fetch and prepare, and say what is there."""
-    from captioner.data.encoder_download import download_encoder
+    from captioner.model_files.encoder_download import download_encoder
 
     news = "InceptionV3's weights are in" if download_encoder() else "InceptionV3's weights were already in"
     complain(f"{news} {keras_file()}")
 
-    from captioner.data.model_directory import CONFIG, CaptionerDirectory
-    from captioner.data.shipped import shown
     from captioner.encoder_network import encoder_network
+    from captioner.model_files.directory import CONFIG, CaptionerDirectory
+    from captioner.model_files.shipped import shown
 
     model = shipped_model()
     if (model / CONFIG).is_file():

@@ -20,13 +20,13 @@ from captioner.cli.main import note
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig
 from captioner.data.dataset import CaptionDataset, Example
-from captioner.data.photos import open_photo
 from captioner.decoding.limits import check_search
 from captioner.errors import UsageError
-from captioner.extras import require
-from captioner.files import write_json
-from captioner.native_stderr import load_keras_quietly
 from captioner.options import given
+from captioner.photos.opening import open_photo
+from captioner.system.extras import require
+from captioner.system.files import write_json
+from captioner.system.native_stderr import load_keras_quietly
 from captioner.text import join_words, normalise
 
 GALLERIES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
@@ -123,8 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _as_predicted(arguments: argparse.Namespace, dataset: CaptionDataset) -> "Split":
     """Read a split through the encoder that predicts, in int8."""
-    from captioner.data.model_directory import CaptionerDirectory
     from captioner.encoder_network import encoder_network
+    from captioner.model_files.directory import CaptionerDirectory
     from captioner.runtime.encoder import LiteRTEncoder
     from captioner.training.litert_features import litert_features
     from captioner.training.split import read_pixel_split

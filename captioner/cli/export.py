@@ -9,8 +9,8 @@ from captioner.cli.arguments import add_encoder_weights, add_model, add_quiet
 from captioner.cli.main import note
 from captioner.cli.parser import Parser
 from captioner.errors import CaptionerError, UsageError
-from captioner.extras import require
-from captioner.native_stderr import load_keras_quietly, stderr_closed
+from captioner.system.extras import require
+from captioner.system.native_stderr import load_keras_quietly, stderr_closed
 
 INTERRUPTED = "stopped; nothing was exported"
 
@@ -104,8 +104,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say what was written."""
-    from captioner.data.model_directory import CAPTIONER, CHAR_LM, model_kind
     from captioner.export.directory import check_output
+    from captioner.model_files.directory import CAPTIONER, CHAR_LM, model_kind
 
     # What can be said at once is said before TensorFlow takes its seconds.
     if arguments.format == "keras":
@@ -169,8 +169,8 @@ def _captioner_as_savedmodel(arguments: argparse.Namespace) -> str:
 
 def _weights(arguments: argparse.Namespace) -> str:
     """Return the encoder's weights for a model that can be exported, whose files have been checked."""
-    from captioner.data.model_directory import CaptionerDirectory
     from captioner.encoder_network import needed_weights
+    from captioner.model_files.directory import CaptionerDirectory
 
     model = CaptionerDirectory.read(arguments.model)
     model.vocabulary()
@@ -179,9 +179,9 @@ def _weights(arguments: argparse.Namespace) -> str:
 
 
 def _bundle(arguments: argparse.Namespace) -> str:
-    from captioner.data.model_directory import CaptionerDirectory
     from captioner.encoder_network import encoder_network
     from captioner.export.bundle import export_bundle
+    from captioner.model_files.directory import CaptionerDirectory
 
     model = CaptionerDirectory.read(arguments.model)
     with stderr_closed():

@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from captioner.files import written
-from captioner.printable import name_in_a_line, to_json
 from captioner.runtime.caption import Caption
+from captioner.system.files import written
+from captioner.system.printable import name_in_a_line, to_json
 
 STYLES = ("text", "json", "csv")
 HEADING = ("image", "caption", "score", "confidence", "familiar")

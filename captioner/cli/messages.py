@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 
 from captioner.data.cache import NOTES
-from captioner.files import cache_directory
-from captioner.printable import in_a_line
-from captioner.progress import show_progress
+from captioner.system.files import cache_directory
+from captioner.system.printable import in_a_line
+from captioner.system.progress import show_progress
 
 
 class _Lines(logging.Handler):

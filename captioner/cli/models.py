@@ -7,10 +7,10 @@ from typing import Any
 
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
-from captioner.data.encoder_weights import default_encoder_weights
-from captioner.data.shipped import SHIPPED, model_directory, shipped_model, shown
 from captioner.errors import CaptionerError
-from captioner.files import read_json
+from captioner.model_files.encoder_weights import default_encoder_weights
+from captioner.model_files.shipped import SHIPPED, model_directory, shipped_model, shown
+from captioner.system.files import read_json
 
 TRAINED = Path("saved_models")
 """Where `train` writes models without `--output`."""
@@ -71,8 +71,8 @@ def _about(directory: Path) -> tuple[str, str, str, str]:
     Raises:
         CaptionerError: its configuration cannot be read.
     """
-    from captioner.data.model_directory import CHAR_LM, CaptionerDirectory, model_kind
     from captioner.library import has_encoder
+    from captioner.model_files.directory import CHAR_LM, CaptionerDirectory, model_kind
 
     size = sum(path.stat().st_size for path in directory.iterdir() if path.is_file())
     kind, needs = "characters", ""

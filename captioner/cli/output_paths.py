@@ -3,10 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
-from captioner.data.photos import CAPTIONED
 from captioner.errors import UsageError
-from captioner.files import folded
+from captioner.photos.finding import CAPTIONED
 from captioner.pictures import FORMATS
+from captioner.system.files import folded
 
 
 def without_pictures(photos: list[Path], typed: list[str], where: Path | None) -> list[Path]:

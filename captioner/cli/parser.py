@@ -5,7 +5,7 @@ import re
 import sys
 from typing import Any, NoReturn
 
-from captioner.printable import in_a_line
+from captioner.system.printable import in_a_line
 
 _IN_A_CLONE = re.compile(r"(?:python )?\b(predict|train)\.py")
 

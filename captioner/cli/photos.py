@@ -16,19 +16,19 @@ from captioner.cli.main import complain, note
 from captioner.cli.output_paths import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.results import Table, is_terminal, is_text_table, opened
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
-from captioner.cores import available_cores
-from captioner.data.photo_kinds import passed_over
-from captioner.data.photo_limits import MAX_HELD
-from captioner.data.photo_process import shared_opener
-from captioner.data.photo_streams import STDIN, TYPED, NamedContent, is_stream, read_stream
-from captioner.data.photos import PhotoError, find_photos
-from captioner.errors import CaptionerError, UsageError
-from captioner.files import sweep, write_text
-from captioner.native_stderr import stderr_closed
+from captioner.errors import CaptionerError, PhotoError, UsageError
 from captioner.options import given
-from captioner.processes import can_start
-from captioner.progress import progress_bar
+from captioner.photos.finding import find_photos
+from captioner.photos.kinds import passed_over
+from captioner.photos.limits import MAX_HELD
+from captioner.photos.process import shared_opener
+from captioner.photos.streams import STDIN, TYPED, NamedContent, is_stream, read_stream
 from captioner.runtime.caption import Caption
+from captioner.system.cores import available_cores
+from captioner.system.files import sweep, write_text
+from captioner.system.native_stderr import stderr_closed
+from captioner.system.processes import can_start
+from captioner.system.progress import progress_bar
 
 Result = tuple[Path, Caption | PhotoError]
 
@@ -242,7 +242,7 @@ class Extras:
 
     def _is_described(self, photo: Path) -> bool:
         """Tell whether embedding would change nothing; with `--append`, that depends on the caption, unknown here."""
-        from captioner.data.embed import is_described
+        from captioner.photos.metadata.embed import is_described
 
         return not self.append and (self.copies[photo] != photo or is_described(photo))
 
@@ -260,7 +260,7 @@ class Extras:
 
     def _write(self, photo: Path, caption: Caption) -> None:
         if self.pictures:
-            from captioner.data.photos import open_photo
+            from captioner.photos.opening import open_photo
             from captioner.pictures import draw_attention
 
             draw_attention(
@@ -271,7 +271,7 @@ class Extras:
         if self.copies and caption.doubtful and not self.doubtful:
             self.withheld.append(photo)
         elif self.copies:
-            from captioner.data.embed import Existing, embed_caption
+            from captioner.photos.metadata.embed import Existing, embed_caption
 
             existing = Existing.REPLACE if self.overwrite else Existing.APPEND if self.append else Existing.KEEP
             if embed_caption(photo, self.copies[photo], caption.text, existing):

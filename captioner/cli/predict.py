@@ -175,7 +175,7 @@ def _is_text(arguments: argparse.Namespace) -> bool:
     Raises:
         UsageError: nothing is asked for, things of both kinds, or the model is of the other kind.
     """
-    from captioner.data.model_directory import CAPTIONER, CHAR_LM, model_kind
+    from captioner.model_files.directory import CAPTIONER, CHAR_LM, model_kind
 
     parser = make_parser("predict")
     texts, photos = (

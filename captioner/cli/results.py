@@ -13,8 +13,8 @@ from typing import IO, cast
 from captioner.cli.descriptors import stdout_is_closed
 from captioner.cli.formats import HEADING, csv_row, images_in, name_in
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import ODD_NAMES, atomic_write, naming
-from captioner.locks import locked
+from captioner.system.files import ODD_NAMES, atomic_write, naming
+from captioner.system.locks import locked
 
 
 @contextlib.contextmanager

@@ -17,9 +17,9 @@ from captioner.cli.arguments import (
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.config import DecodingConfig, WordingConfig
-from captioner.extras import require
-from captioner.native_stderr import stderr_closed
 from captioner.options import given
+from captioner.system.extras import require
+from captioner.system.native_stderr import stderr_closed
 
 EXAMPLES = """\
 Drop a photo on the page, or take one; choose a word of its caption to see where the model looked. Programs send photos

@@ -11,8 +11,8 @@ from typing import IO
 
 import numpy as np
 
-from captioner.files import ODD_NAMES, atomic_write
 from captioner.metrics.likelihood import RunningLikelihood
+from captioner.system.files import ODD_NAMES, atomic_write
 
 SHADES = 10
 """The strongest colour stands for this many bits and more."""

@@ -21,7 +21,7 @@ from captioner.config import (
     TRAINING,
     task_settings,
 )
-from captioner.native_stderr import load_keras_quietly
+from captioner.system.native_stderr import load_keras_quietly
 from captioner.training.start import Manner
 from captioner.training.tensorboard import TensorBoard
 

@@ -10,10 +10,10 @@ from captioner.cli.table import likelihood_table
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
-from captioner.locks import alone_in
-from captioner.native_stderr import load_keras_quietly
 from captioner.options import given
 from captioner.recipe import RunSettings
+from captioner.system.locks import alone_in
+from captioner.system.native_stderr import load_keras_quietly
 from captioner.training.start import Manner, load_training, run_training
 
 log = logging.getLogger(__name__)

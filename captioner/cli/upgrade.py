@@ -29,7 +29,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and say whether there was anything to do."""
-    from captioner.data.upgrade import upgrade
+    from captioner.model_files.upgrade import upgrade
 
     done = upgrade(arguments.directory)
     complain(f"{arguments.directory}: {'converted' if done else 'is of the present version; nothing to do'}")

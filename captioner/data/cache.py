@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captioner.errors import CaptionerError
-from captioner.files import cache_directory, read_json
-from captioner.locks import held_by_others
-from captioner.printable import in_a_line
+from captioner.system.files import cache_directory, read_json
+from captioner.system.locks import held_by_others
+from captioner.system.printable import in_a_line
 
 STORES = ("features", "pixels", "targets", "taught")
 NETWORKS = "litert"

@@ -5,8 +5,8 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from captioner.files import naming
-from captioner.progress import progress_bar
+from captioner.system.files import naming
+from captioner.system.progress import progress_bar
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 20  # bytes
@@ -19,7 +19,7 @@ class WrongFileError(ValueError):
 def obtain(url: str, path: Path, md5: str) -> None:
     """Download `url` to `path`, through a file beside it, from which the next call resumes.
 
-    The caller keeps other processes from the directory (`captioner.locks.locked_directory`).
+    The caller keeps other processes from the directory (`captioner.system.locks.locked_directory`).
 
     Raises:
         WrongFileError: the MD5 of what came is another one.

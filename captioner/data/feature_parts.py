@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from captioner.errors import CaptionerError
-from captioner.files import read_json
+from captioner.system.files import read_json
 
 SETTINGS = "_captioner.json"
 NUMBERS, LINES = "float16", "jsonl"

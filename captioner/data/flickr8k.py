@@ -18,9 +18,9 @@ from captioner.data.download import WrongFileError, obtain, verify
 from captioner.data.folder import leads_out
 from captioner.data.formats import detect_format, read_dataset
 from captioner.errors import CaptionerError
-from captioner.files import naming, tells_of_no_room
-from captioner.locks import locked_directory
-from captioner.progress import progress_bar
+from captioner.system.files import naming, tells_of_no_room
+from captioner.system.locks import locked_directory
+from captioner.system.progress import progress_bar
 
 HOME = Path("datasets", "flickr8k")
 BASE_URL = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k/"

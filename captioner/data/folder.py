@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path, PurePath, PureWindowsPath
 
 from captioner.data.data_issues import printable
-from captioner.data.photos import is_photo
 from captioner.errors import CaptionerError
-from captioner.files import folded, walk_once
+from captioner.photos.finding import is_photo
+from captioner.system.files import folded, walk_once
 
 # Lower case, since folder names are compared without case. "Flicker8k" is how the official archive spells it.
 PHOTO_FOLDERS = frozenset(

@@ -14,8 +14,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike
 
 from captioner.errors import CaptionerError
-from captioner.files import NO_ROOM, atomic_write, sweep, write_json
-from captioner.locks import hold, locked_directory
+from captioner.system.files import NO_ROOM, atomic_write, sweep, write_json
+from captioner.system.locks import hold, locked_directory
 
 
 def fingerprint(photos: Sequence[Path], *parts: str) -> str:

@@ -5,7 +5,7 @@ The best is the caption h with the largest
     log p(h) / length^p + weight · 1/4 Σ_n g_n(h) · e_n / |g_n(h)|,    n = 1..4,
 
 where g_n(h) are the TF-IDF weights of the caption's n-grams (Vedantam, Zitnick and Parikh 2015, equation 1), and e_n
-those that `captioner.data.ngram_regression` expects of the photo's captions. The idea of agreement with people's
+those that `captioner.model_files.ngram_regression` expects of the photo's captions. The idea of agreement with people's
 captions of similar photos is from Devlin et al. 2015, "Exploring Nearest Neighbor Approaches for Image Captioning".
 """
 
@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from captioner.data.ngram_regression import NgramRegression, ngram_keys
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.metrics.cider import ORDERS, ngrams_of
+from captioner.model_files.ngram_regression import NgramRegression, ngram_keys
 from captioner.text import Vocabulary
 
 

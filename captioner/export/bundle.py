@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from captioner.checksums import checksum
-from captioner.data.model_directory import DECODER, INT8_NETWORK, NETWORK, CaptionerDirectory, write_model
-from captioner.data.network_trial import remember
 from captioner.export.directory import atomic_directory
+from captioner.model_files.directory import DECODER, INT8_NETWORK, NETWORK, CaptionerDirectory, write_model
+from captioner.model_files.network_trial import remember
+from captioner.system.checksums import checksum
 
 
 def export_bundle(model: CaptionerDirectory, network: bytes, fastest: bytes, output: Path) -> None:

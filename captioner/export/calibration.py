@@ -1,11 +1,11 @@
-"""Confidence and familiarity inside a TensorFlow graph; a test compares them with `data.calibration`."""
+"""Confidence and familiarity inside a TensorFlow graph; a test compares them with `model_files.calibration`."""
 
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from captioner.data.calibration import Calibration
+from captioner.model_files.calibration import Calibration
 
 
 class CalibrationGraph(tf.Module):

@@ -12,13 +12,13 @@ import keras
 import tensorflow as tf
 
 from captioner.config import LONGEST_SEARCH, DecodingConfig, ModelConfig
-from captioner.data.calibration import Calibration
-from captioner.data.model_directory import CaptionerDirectory
 from captioner.decoding.wording import SPECIAL
 from captioner.export.beam import Search, beam_search
 from captioner.export.calibration import CalibrationGraph
 from captioner.export.photos import read_photos
 from captioner.export.savedmodel import save, scalar_inputs
+from captioner.model_files.calibration import Calibration
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.captioner import CaptionModel
 from captioner.models.networks import load_networks
 from captioner.text import FALSE_SPACES, SPECIAL_TOKENS, Vocabulary, is_unspaced
@@ -55,7 +55,7 @@ class CaptionSavedModel(tf.Module):
             again, since there is no other input, and what is said of a photo does not depend on those beside it. Where
             `known` is given, `confidence`, float32 (B,), and `familiar`, bool (B,), too.
         caption_files: `photos`, as above.
-        caption_images: `images`, float32 (B, S, S, 3) in [-1, 1], as `captioner.data.photos.preprocess` gives them.
+        caption_images: `images`, float32 (B, S, S, 3) in [-1, 1], as `photos.preprocessing.preprocess` gives them.
 
     The last two also take the scalars `num_captions` int32, 1 where it is not given, and `beam_width` int32,
     `length_penalty` float32, `max_length` and `no_repeat_ngram_size` int32, which are the model's own where they are

@@ -6,17 +6,17 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from captioner.checksums import checksum
 from captioner.config import ModelConfig
-from captioner.data.convolution import Rounding
-from captioner.data.model_directory import DECODER, INT8_NETWORK, NETWORK, write_model
-from captioner.data.network_trial import remember
-from captioner.data.roundings import kernel_key
 from captioner.export.litert import convert_encoder
 from captioner.export.template import find_slots
+from captioner.model_files.convolution import Rounding
+from captioner.model_files.directory import DECODER, INT8_NETWORK, NETWORK, write_model
+from captioner.model_files.network_trial import remember
+from captioner.model_files.roundings import kernel_key
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact_file import find_tensors
 from captioner.models.folding import convolutions
+from captioner.system.checksums import checksum
 from captioner.text import Vocabulary
 
 

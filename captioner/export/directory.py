@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from captioner import __version__
-from captioner.data.exports import MARKER
 from captioner.errors import CaptionerError
-from captioner.files import current_directory, stand_in, sweep, write_json
+from captioner.model_files.exports import MARKER
+from captioner.system.files import current_directory, stand_in, sweep, write_json
 
 
 def check_output(output: Path) -> None:

@@ -12,17 +12,17 @@ import argparse
 from pathlib import Path
 
 from captioner.config import EncoderConfig
-from captioner.data.encoder_weights import default_encoder_weights
 from captioner.data.flickr8k import find_or_download
-from captioner.data.model_directory import INT8_NETWORK, ROUNDINGS, CaptionerDirectory, describe
-from captioner.data.roundings import load_roundings, pack_roundings
 from captioner.export.compact import int8_network
 from captioner.export.template import make_template
-from captioner.files import atomic_write
+from captioner.model_files.directory import INT8_NETWORK, ROUNDINGS, CaptionerDirectory, describe
+from captioner.model_files.encoder_weights import default_encoder_weights
+from captioner.model_files.roundings import load_roundings, pack_roundings
 from captioner.models.encoder import build_encoder
 from captioner.models.networks import load_networks
 from captioner.runtime import prepared_encoder
 from captioner.runtime.prepared_encoder import FLOAT32, INT8
+from captioner.system.files import atomic_write
 from captioner.training.roundings import model_roundings
 
 ENCODER = EncoderConfig("InceptionV3", "mixed8", 299)

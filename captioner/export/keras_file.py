@@ -5,12 +5,12 @@ from pathlib import Path
 import keras
 
 from captioner.config import EncoderConfig
-from captioner.data.model_directory import CaptionerDirectory
-from captioner.files import atomic_write
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import load_model, take_tuned
 from captioner.models.encoder import build_encoder, last_layers
 from captioner.models.networks import load_networks
+from captioner.system.files import atomic_write
 
 
 def export_keras(model: Path, output: Path) -> str:

@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from captioner import __version__
 from captioner.config import ModelConfig
-from captioner.data.encoder_memory import check_conversion
 from captioner.decoding.wording import SPECIAL
 from captioner.export.directory import atomic_directory
 from captioner.layers.decoder import Memory
+from captioner.model_files.encoder_memory import check_conversion
 from captioner.models.captioner import CaptionModel
 from captioner.models.networks import load_networks
-from captioner.native_stderr import load_onnxruntime
+from captioner.system.native_stderr import load_onnxruntime
 from captioner.text import FALSE_SPACES, Vocabulary, is_unspaced
 
 OPSET = 18

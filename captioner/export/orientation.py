@@ -1,6 +1,6 @@
 """Turn a photo's pixels upright inside a TensorFlow graph, whose decoders do not know how it lies.
 
-What `data.photo_structure` finds with loops over bytes is found with operations on all of them. Held equal by a test.
+What `photos.structure` finds with loops over bytes is found with operations on all of them. Held equal by a test.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from captioner.data.exif import ORIENTATION
+from captioner.photos.metadata.exif import ORIENTATION
 
 Note = Callable[[Any, Any], Any]
 """Reads the orientation that a part of a file tells, from a place up to another: int64 (); 0 where it tells none."""
@@ -116,7 +116,7 @@ class _Content:
         return tf.reduce_all(tf.equal(found, tf.constant(list(text), tf.int64)))
 
     def exif(self, start: Any, end: Any) -> Any:
-        """Read a `Note` that is EXIF data, as `data.exif.orientation` does."""
+        """Read a `Note` that is EXIF data, as `photos.metadata.exif.orientation` does."""
         end = tf.minimum(end, self.size)
         little = self.has(start, b"II")
         known = little | self.has(start, b"MM")
@@ -140,7 +140,7 @@ class _Content:
         return sizes
 
     def xmp(self, start: Any, end: Any) -> Any:
-        """Read a `Note` that is an XMP packet, as `data.photo_structure.xmp.orientation` does."""
+        """Read a `Note` that is an XMP packet, as `photos.structure.xmp.orientation` does."""
         end = tf.minimum(end, self.size)
         regions = tf.range(start, tf.maximum(start, end - len(_TAG) + 1))
         for number, letter in enumerate(_TAG):

@@ -1,4 +1,4 @@
-"""Photos inside a TensorFlow graph: `data.photos` for JPEG and PNG, held equal to it by a test."""
+"""Photos inside a TensorFlow graph: `photos.opening` for JPEG and PNG, held equal to it by a test."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def read_photos(files: Any, size: int) -> Any:
 
 
 def preprocess(photo: Any, size: int) -> Any:
-    """Resize as `data.photos.preprocess` does: uint8 (H, W, 3) -> float32 (size, size, 3) in [-1, 1].
+    """Resize as `photos.preprocessing.preprocess` does: uint8 (H, W, 3) -> float32 (size, size, 3) in [-1, 1].
 
     Pillow filters along the rows, rounds, filters along the columns and rounds again. It adds up in fixed point and
     TensorFlow in float32, so that one number in 600 comes out different, by 1 of 255, seldom by 2.

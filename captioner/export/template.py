@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from captioner.data.convolution import Convolution
 from captioner.export.litert import convert_encoder
+from captioner.model_files.convolution import Convolution
 from captioner.models.folding import convolutions
 from captioner.runtime.template import NOWHERE, Slot, Template
 

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from captioner.config import ModelConfig
-from captioner.data.convolution import Rounding
-from captioner.data.model_directory import DECODER, ROUNDINGS, TUNED, CaptionerDirectory, write_model
-from captioner.data.roundings import pack_roundings
+from captioner.model_files.convolution import Rounding
+from captioner.model_files.directory import DECODER, ROUNDINGS, TUNED, CaptionerDirectory, write_model
+from captioner.model_files.roundings import pack_roundings
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
 

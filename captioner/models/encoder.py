@@ -15,8 +15,8 @@ import numpy as np
 
 from captioner.config import COMPACT, ENCODERS, EncoderConfig
 from captioner.config_io import listed
-from captioner.data.encoder_weights import weights_of
 from captioner.errors import CaptionerError
+from captioner.model_files.encoder_weights import weights_of
 from captioner.models.compact import build_compact
 
 LAST = "last"

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from captioner.data.convolution import Convolution
+from captioner.model_files.convolution import Convolution
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact import NORM, build_compact
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import keras
 
-from captioner.data.encoder_memory import check_encoder
-from captioner.data.model_directory import CONFIG, NETWORK, CaptionerDirectory
-from captioner.data.network_trial import read_network
 from captioner.errors import CaptionerError
+from captioner.model_files.directory import CONFIG, NETWORK, CaptionerDirectory
+from captioner.model_files.encoder_memory import check_encoder
+from captioner.model_files.network_trial import read_network
 from captioner.models.compact_file import load_compact
 from captioner.models.directory import SavedModel, load_model, take_tuned
 from captioner.models.encoder import build_encoder, last_layers

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from captioner.data.calibration import GUESS, UNFAMILIAR
+from captioner.model_files.calibration import GUESS, UNFAMILIAR
 from captioner.text import join_words
 
 

@@ -14,23 +14,25 @@ import numpy as np
 from PIL import Image
 
 from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
-from captioner.cores import available_cores, one_blas_thread
-from captioner.data.calibration import Calibration
-from captioner.data.ngram_regression import NgramRegression
-from captioner.data.photo_process import PhotoOpener, shared_opener
-from captioner.data.photos import PhotoError, open_photo, scale
 from captioner.decoding.captions import Network, generate, sample
 from captioner.decoding.consensus import chosen
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.decoding.wording import worded
-from captioner.prefetch import prefetch_map
+from captioner.errors import PhotoError
+from captioner.model_files.calibration import Calibration
+from captioner.model_files.ngram_regression import NgramRegression
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import scale
+from captioner.photos.process import PhotoOpener, shared_opener
 from captioner.runtime.caption import Candidate, Caption
 from captioner.runtime.uniforms import photo_key, uniforms
+from captioner.system.cores import available_cores, one_blas_thread
+from captioner.system.prefetch import prefetch_map
 from captioner.text import Vocabulary
 
 Photo = str | Path | bytes | np.ndarray | Image.Image | BinaryIO
-"""A photo as `captioner.data.photos.open_photo` takes it: a path, a file's bytes, an array, a Pillow image; or an open
-binary file, which is read from where it stands to its end."""
+"""A photo as `captioner.photos.opening.open_photo` takes it: a path, a file's bytes, an array, a Pillow image; or
+an open binary file, which is read from where it stands to its end."""
 
 AnyPhoto = TypeVar("AnyPhoto", bound=Photo)
 

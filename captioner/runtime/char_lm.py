@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from captioner.config import CharModelConfig
-from captioner.data.model_directory import WEIGHTS, CharLMDirectory
-from captioner.data.shipped import model_directory
 from captioner.decoding.completion import States, completions
 from captioner.decoding.sampling import draw, next_distribution
+from captioner.model_files.directory import WEIGHTS, CharLMDirectory
+from captioner.model_files.shipped import model_directory
 from captioner.runtime.adaptation import Adaptation
 from captioner.runtime.char_network import CharNetwork, weight_shapes
 from captioner.text import CHARACTER_SPECIAL_TOKENS, CharacterVocabulary

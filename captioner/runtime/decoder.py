@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from captioner.config import STATES, DecoderConfig
-from captioner.data.decoder_weights import weight_shapes
 from captioner.decoding.step import Step
+from captioner.model_files.decoder_weights import weight_shapes
 from captioner.runtime.blocked_matmul import BlockedMatrix
 from captioner.runtime.cells import advance, sigmoid
 from captioner.runtime.normalisation import normalised

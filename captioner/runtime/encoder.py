@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from captioner.cores import available_cores
+from captioner.system.cores import available_cores
 
 
 class LiteRTEncoder:
@@ -34,7 +34,7 @@ class LiteRTEncoder:
         """Read an image (S, S, 3) -> (L, D).
 
         Args:
-            image: the photo, as `captioner.data.photos.preprocess` gives it.
+            image: the photo, as `captioner.photos.preprocessing.preprocess` gives it.
             single_threaded: whether other threads read other images meanwhile, so that this one gets one core.
         """
         if not single_threaded:

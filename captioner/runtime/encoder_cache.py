@@ -10,10 +10,10 @@ import json
 import zipfile
 from pathlib import Path
 
-from captioner.checksums import known_checksum
 from captioner.config import EncoderConfig
-from captioner.data.model_directory import NETWORK
-from captioner.files import atomic_write, cache_directory
+from captioner.model_files.directory import NETWORK
+from captioner.system.checksums import known_checksum
+from captioner.system.files import atomic_write, cache_directory
 
 FORMAT = 3
 """Whatever changes the files, or what is made of the same weights, must change this number."""

@@ -6,9 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from captioner.config import EncoderConfig
-from captioner.data.convolution import Convolution, Rounding
-from captioner.data.inception_weights import CONVOLUTION, NORM_WEIGHTS, NORMALISATION, numbered, read_convolutions
-from captioner.data.roundings import kernel_key, load_roundings
+from captioner.model_files.convolution import Convolution, Rounding
+from captioner.model_files.inception_weights import (
+    CONVOLUTION,
+    NORM_WEIGHTS,
+    NORMALISATION,
+    numbered,
+    read_convolutions,
+)
+from captioner.model_files.roundings import kernel_key, load_roundings
 from captioner.runtime.template import Template
 
 TEMPLATES = Path(__file__).with_name("inception_v3")

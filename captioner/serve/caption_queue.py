@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from captioner.cores import available_cores
-from captioner.data.photo_process import OpeningCancelledError, PhotoOpener, Wanted
 from captioner.errors import CaptionerError, PhotoError, TooManyPixelsError
+from captioner.photos.process import OpeningCancelledError, PhotoOpener, Wanted
 from captioner.pictures import attention_colours
 from captioner.runtime.caption import Candidate
 from captioner.runtime.captioner import Captioner
 from captioner.serve.limits import STOPPING, ApiError, Limits
 from captioner.serve.request_options import CaptionOptions
+from captioner.system.cores import available_cores
 
 MOST_THREADS = 2
 """Photos that are decoded or captioned at once. The encoder takes all cores for one, while another is decoded or gets

@@ -3,7 +3,7 @@
 from typing import Any
 
 from captioner import __version__
-from captioner.data.calibration import GUESS, PROBABLY, SURE
+from captioner.model_files.calibration import GUESS, PROBABLY, SURE
 from captioner.serve.limits import Limits
 from captioner.serve.request_options import parameters, properties
 

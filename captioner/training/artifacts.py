@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from captioner.files import atomic_write, write_text
 from captioner.plots import draw_training_curve
+from captioner.system.files import atomic_write, write_text
 from captioner.training.checkpoint import Progress
 
 HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"

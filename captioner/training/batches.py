@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from captioner.prefetch import prefetch_map
+from captioner.system.prefetch import prefetch_map
 from captioner.text import Vocabulary
 
 Batch = dict[str, Any]

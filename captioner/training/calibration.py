@@ -1,4 +1,4 @@
-"""Fit confidence and familiarity (`captioner.data.calibration`) to training and dev photos."""
+"""Fit confidence and familiarity (`captioner.model_files.calibration`) to training and dev photos."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from captioner.config import CalibrationConfig
-from captioner.data.calibration import Calibration, distances
+from captioner.model_files.calibration import Calibration, distances
 
 BINS = 10
 """Equally filled bins of dev captions, whose means the table of confidence goes through."""

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import keras
 
-from captioner.data.convolution import Rounding
 from captioner.data.feature_parts import FeatureParts
-from captioner.data.roundings import load_roundings
+from captioner.model_files.convolution import Rounding
+from captioner.model_files.roundings import load_roundings
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import save_model
 from captioner.models.encoder import build_encoder, last_layers, weights_fingerprint

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from captioner.config import CAPTION, COMPACT, ModelConfig, TrainingConfig
-from captioner.data.encoder_weights import INCEPTION
-from captioner.files import write_text
-from captioner.printable import in_a_line, to_json
+from captioner.model_files.encoder_weights import INCEPTION
+from captioner.system.files import write_text
+from captioner.system.printable import in_a_line, to_json
 from captioner.training.card_sections import CELLS, CITATION, filled, place, reproduce
 from captioner.training.front_matter import ENGLISH, front_matter, licence, model_index
 from captioner.training.settings_table import settings_table

@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from captioner.printable import in_a_line
+from captioner.system.printable import in_a_line
 
 CELLS = {"rnn": "vanilla tanh RNN", "gru": "GRU", "lstm": "LSTM"}
 """What the recurrent cells are called."""

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from captioner.config import CHAR_LM, CharModelConfig, CharTrainingConfig
-from captioner.files import write_text
-from captioner.printable import in_a_line, to_json
+from captioner.system.files import write_text
+from captioner.system.printable import in_a_line, to_json
 from captioner.training.card_sections import CELLS, CITATION, filled, place, reproduce
 from captioner.training.front_matter import ENGLISH, Score, front_matter, licence, model_index
 from captioner.training.settings_table import settings_table

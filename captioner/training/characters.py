@@ -13,9 +13,9 @@ import numpy as np
 
 from captioner.config import CharModelConfig, CharTrainingConfig
 from captioner.data.corpus import Corpus
-from captioner.data.model_directory import WEIGHTS, write_model
 from captioner.errors import CaptionerError
 from captioner.metrics.likelihood import likelihood
+from captioner.model_files.directory import WEIGHTS, write_model
 from captioner.models.char_lm import CharModel
 from captioner.plots import draw_text_curve
 from captioner.runtime.char_lm import LanguageModel

@@ -12,11 +12,11 @@ from typing import Any
 
 import keras
 
-from captioner.checksums import checksum_file
 from captioner.config_io import digest
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import atomic_write, read_json, write_json
 from captioner.recipe import earlier_settings, unmet_need
+from captioner.system.checksums import checksum_file
+from captioner.system.files import atomic_write, read_json, write_json
 
 SCHEDULE = ("epochs", "patience")
 """Settings that may change when a run is resumed."""

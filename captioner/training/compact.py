@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from captioner.checksums import checksum
-from captioner.data.model_directory import CaptionerDirectory
 from captioner.encoder_network import encoder_network
 from captioner.errors import CaptionerError
 from captioner.export.compact import save_compact
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact import CHANNELS
 from captioner.models.directory import SavedModel
@@ -21,6 +20,7 @@ from captioner.models.folding import folded, rounded, unfold
 from captioner.models.networks import load_networks
 from captioner.models.photo_model import PhotoModel
 from captioner.runtime.encoder import LiteRTEncoder
+from captioner.system.checksums import checksum
 from captioner.text import Vocabulary
 from captioner.training.artifacts import CARD, write_epochs
 from captioner.training.augment import ImageDataset, augment

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from captioner.cores import available_cores
 from captioner.errors import UsageError
+from captioner.system.cores import available_cores
 
 MIRRORED = "mirrored"
 """The strategy that takes all GPUs."""

@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from captioner.config import EncoderConfig
-from captioner.data.model_directory import CaptionerDirectory
 from captioner.data.store import FeatureStore
 from captioner.errors import CaptionerError
-from captioner.files import cache_directory
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.encoder import last_layers, weights_fingerprint
 from captioner.models.networks import load_networks
 from captioner.models.tuned_model import TunedModel
+from captioner.system.files import cache_directory
 from captioner.text import Vocabulary
 from captioner.training.batches import longest_first, pack, word_places
 from captioner.training.row_cache import RowMaker, fill

@@ -14,14 +14,14 @@ from captioner.config import DecodingConfig
 from captioner.data.dataset import ENOUGH_PHOTOS
 from captioner.decoding.captions import generate
 from captioner.decoding.hypothesis import Hypothesis, ranked
-from captioner.files import write_text
 from captioner.metrics.bleu import BleuCounts, bleu_counts, bleu_of
 from captioner.metrics.caption_statistics import caption_statistics
 from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
-from captioner.prefetch import prefetch_map
-from captioner.progress import progress_bar
+from captioner.system.files import write_text
+from captioner.system.prefetch import prefetch_map
+from captioner.system.progress import progress_bar
 from captioner.text import Vocabulary, join_words
 from captioner.training.devices import has_gpu, shard_count
 from captioner.training.graph_search import graph_search

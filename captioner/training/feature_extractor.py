@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from captioner.prefetch import prefetch_map
+from captioner.system.prefetch import prefetch_map
 from captioner.training.devices import shard_count
 from captioner.training.split import Split
 
@@ -53,5 +53,5 @@ def photo_extractor(encoder: keras.Model) -> FeatureExtractor:
 
 
 def scale_pixels(images: tf.Tensor) -> tf.Tensor:
-    """Scale images uint8 (B, S, S, 3) to [-1, 1], as `captioner.data.photos.preprocess` does."""
+    """Scale images uint8 (B, S, S, 3) to [-1, 1], as `captioner.photos.preprocessing.preprocess` does."""
     return tf.cast(images, tf.float32) / 127.5 - 1.0

@@ -10,13 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from captioner.cores import available_cores
 from captioner.data.feature_parts import FeatureParts
-from captioner.data.photos import open_photo, preprocess, preprocessing, scale
 from captioner.data.store import FeatureStore, fingerprint
 from captioner.errors import CaptionerError
-from captioner.files import cache_directory
 from captioner.models.encoder import weights_fingerprint
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess, preprocessing, scale
+from captioner.system.cores import available_cores
+from captioner.system.files import cache_directory
 from captioner.training.devices import compute_capabilities, shard_count
 from captioner.training.row_cache import PhotoRowMaker, PhotoRows, fill
 from captioner.training.views import Views, cut

@@ -16,10 +16,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from captioner.data.convolution import LARGEST, Convolution, Rounding
-from captioner.data.roundings import kernel_key
+from captioner.model_files.convolution import LARGEST, Convolution, Rounding
+from captioner.model_files.roundings import kernel_key
 from captioner.models.folding import convolutions
-from captioner.progress import progress_bar
+from captioner.system.progress import progress_bar
 
 DAMPING = 0.01
 """What is added to the diagonal of M, as a share of its mean, so that it can be inverted."""
@@ -63,7 +63,7 @@ class Moments:
 def find_roundings(
     encoder: keras.Model, images: np.ndarray, known: Collection[str] = (), seed: int = 0
 ) -> dict[str, Rounding]:
-    """Find the roundings of an encoder's convolutions; see `captioner.data.roundings` for the keys.
+    """Find the roundings of an encoder's convolutions; see `captioner.model_files.roundings` for the keys.
 
     Args:
         encoder: images (B, S, S, 3) to features (B, L, D).

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from captioner.errors import CaptionerError
-from captioner.files import read_json
 from captioner.plots import LOSSES, SCORES
+from captioner.system.files import read_json
 from captioner.training.artifacts import HISTORY, read_history
 from captioner.training.checkpoint import Progress
 from captioner.training.epoch_stages import of_parent, with_stages

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from captioner.cores import available_cores
-from captioner.data.photos import scale
-from captioner.prefetch import prefetch_map
-from captioner.progress import progress_bar
+from captioner.photos.preprocessing import scale
+from captioner.system.cores import available_cores
+from captioner.system.prefetch import prefetch_map
+from captioner.system.progress import progress_bar
 from captioner.training.split import Split
 
 

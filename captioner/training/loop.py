@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from captioner.errors import CaptionerError
-from captioner.progress import progress_bar
+from captioner.system.progress import progress_bar
 from captioner.training.checkpoint import Checkpoint, Progress
 from captioner.training.devices import describe_devices
 from captioner.training.optimizer import averaged_weights

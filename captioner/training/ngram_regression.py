@@ -1,4 +1,4 @@
-"""Fit `captioner.data.ngram_regression` to training photos and what people said of them."""
+"""Fit `captioner.model_files.ngram_regression` to training photos and what people said of them."""
 
 import math
 from collections import Counter, defaultdict
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from captioner.config import ConsensusConfig
-from captioner.data.model_directory import CaptionerDirectory
-from captioner.data.ngram_regression import NgramRegression, ngram_keys
 from captioner.decoding.consensus import agreements, chosen, consensus_order
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.metrics.bleu import bleu_counts, bleu_of
 from captioner.metrics.cider import CiderD, DocumentFrequency, Ngram, count_documents, ngrams_of
+from captioner.model_files.directory import CaptionerDirectory
+from captioner.model_files.ngram_regression import NgramRegression, ngram_keys
 from captioner.text import Vocabulary
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
-from captioner.files import write_text
+from captioner.system.files import write_text
 
 T = TypeVar("T")
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from captioner.config import CharTrainingConfig, TrainingConfig
-from captioner.data.model_directory import CHAR_LM, CaptionerDirectory, CharLMDirectory, model_kind
 from captioner.errors import CaptionerError
-from captioner.files import read_json
+from captioner.model_files.directory import CHAR_LM, CaptionerDirectory, CharLMDirectory, model_kind
 from captioner.options import given
 from captioner.plots import draw_text_curve, draw_training_curve
 from captioner.recipe import plan_runs, read_recipe
+from captioner.system.files import read_json
 from captioner.training.artifacts import CARD, CURVE, HISTORY, read_history
 from captioner.training.card import write_card
 from captioner.training.char_card import write_char_card

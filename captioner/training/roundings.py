@@ -6,9 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from captioner.data.convolution import Rounding
-from captioner.data.photos import PhotoError, open_photo, preprocess
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, PhotoError
+from captioner.model_files.convolution import Rounding
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess
 from captioner.training.gptq import find_roundings
 
 PHOTOS = 48

@@ -11,12 +11,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from captioner.cores import available_cores
-from captioner.data.photo_process import PhotoOpener
-from captioner.data.photos import PhotoError, open_photo
 from captioner.data.store import FeatureStore
-from captioner.prefetch import prefetch_map
-from captioner.progress import progress_bar
+from captioner.errors import PhotoError
+from captioner.photos.opening import open_photo
+from captioner.photos.process import PhotoOpener
+from captioner.system.cores import available_cores
+from captioner.system.prefetch import prefetch_map
+from captioner.system.progress import progress_bar
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from captioner.config import (
     TrainingConfig,
     task_settings,
 )
-from captioner.data.model_directory import CaptionerDirectory
-from captioner.data.shipped import model_directory
 from captioner.errors import CaptionerError, UsageError
+from captioner.model_files.directory import CaptionerDirectory
+from captioner.model_files.shipped import model_directory
 from captioner.options import flags, given
 from captioner.recipe import RunSettings, unmet_need
 from captioner.setting import settings_of

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from captioner.config import COMPACT, FineTuningConfig, ImitationConfig, SelfCriticalConfig
 from captioner.data.dataset import CaptionDataset
-from captioner.locks import alone_in
-from captioner.native_stderr import load_keras
 from captioner.options import given
 from captioner.recipe import RunSettings
+from captioner.system.locks import alone_in
+from captioner.system.native_stderr import load_keras
 from captioner.training.settings import configure, with_batch_size
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from captioner.data.photos import preprocessing, scale
 from captioner.data.store import FeatureStore, fingerprint
-from captioner.files import cache_directory
 from captioner.models.captioner import CaptionModel
 from captioner.models.encoder import weights_fingerprint
+from captioner.photos.preprocessing import preprocessing, scale
 from captioner.runtime.encoder import LiteRTEncoder
+from captioner.system.files import cache_directory
 from captioner.training.augment import ImageDataset
 from captioner.training.features import refuse_constant
 from captioner.training.row_cache import PhotoRowMaker, fill

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from captioner.extras import require
+from captioner.system.extras import require
 
 
 class TensorBoard:

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from captioner import __version__
-from captioner.cores import available_cores
+from captioner.system.cores import available_cores
 
 
 def versions() -> dict[str, Any]:

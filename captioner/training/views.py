@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from captioner.data.photo_decoding import squash
 from captioner.data.store import fingerprint
+from captioner.photos.decoding import squash
 
 LEAST_SIDE = 0.65
 """The least width and height of a part that is drawn, as a share of the photo's."""
@@ -77,7 +77,7 @@ def draw_parts(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.nda
 
 
 def cut(photo: np.ndarray, box: np.ndarray, mirrored: bool, size: int) -> np.ndarray:
-    """Resize a part of a photo uint8 (H, W, 3) to uint8 (size, size, 3), as `captioner.data.photos.preprocess` does."""
+    """Resize a part of a photo uint8 (H, W, 3) to uint8 (size, size, 3), as `photos.preprocessing.preprocess` does."""
     height, width = photo.shape[:2]
     image = np.asarray(squash(Image.fromarray(photo), size, tuple((box * [width, height, width, height]).tolist())))
     return image[:, ::-1] if mirrored else image

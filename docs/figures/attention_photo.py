@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from captioner import Captioner
-from captioner.data.photos import open_photo
+from captioner.photos.opening import open_photo
 from captioner.pictures import ATTENTION_OPACITY, attention_colours
 from docs.figures.style import INK, new_figure
 

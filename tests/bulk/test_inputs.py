@@ -12,8 +12,8 @@ from captioner.bulk import inputs
 from captioner.bulk.columns import photo_column
 from captioner.bulk.inputs import PHOTOS_A_SHARD, Inputs, Shard
 from captioner.bulk.storage import Storage
-from captioner.data.photos import find_photos
 from captioner.errors import CaptionerError
+from captioner.photos.finding import find_photos
 
 
 def found(*places, column="", leave_out="nowhere"):

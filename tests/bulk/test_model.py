@@ -6,10 +6,10 @@ import pytest
 
 from captioner.bulk.model import find_encoder, pack
 from captioner.config import CalibrationConfig, SamplingConfig, WordingConfig
-from captioner.data.calibration import Calibration, calibration_shapes
-from captioner.data.model_directory import CaptionerDirectory
-from captioner.data.shipped import shipped_model
 from captioner.library import Captioner
+from captioner.model_files.calibration import Calibration, calibration_shapes
+from captioner.model_files.directory import CaptionerDirectory
+from captioner.model_files.shipped import shipped_model
 
 
 def test_workers_caption_as_the_library_does():

@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 from captioner.bulk.output import SCHEMA, Output, Row
 from captioner.bulk.plan import Block
 from captioner.bulk.storage import Storage
-from captioner.data.photos import PhotoError
-from captioner.errors import CaptionerError, UsageError
+from captioner.errors import CaptionerError, PhotoError, UsageError
 from captioner.runtime.caption import Candidate, Caption
 
 DOG = Candidate(("a", "dog"), -1.5, np.zeros((2, 4)))

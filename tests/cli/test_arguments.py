@@ -6,8 +6,8 @@ import pytest
 from captioner.cli import evaluate, predict, train
 from captioner.cli.arguments import add_min_confidence, add_setting
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig
-from captioner.data.shipped import shipped_model
 from captioner.errors import UsageError
+from captioner.model_files.shipped import shipped_model
 from captioner.options import given
 from captioner.setting import settings_of
 

@@ -5,8 +5,8 @@ import pytest
 
 from captioner.cli.bulk import make_parser
 from captioner.cli.main import main
-from captioner.data.model_directory import CALIBRATION, NEIGHBOURS, CaptionerDirectory, describe
-from captioner.data.shipped import shipped_model
+from captioner.model_files.directory import CALIBRATION, NEIGHBOURS, CaptionerDirectory, describe
+from captioner.model_files.shipped import shipped_model
 
 MODEL = shipped_model("compact")
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from captioner.cli.main import main
 from captioner.config import CharModelConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
-from captioner.data.model_directory import WEIGHTS, CaptionerDirectory, describe, write_model
+from captioner.model_files.directory import WEIGHTS, CaptionerDirectory, describe, write_model
 from captioner.runtime.char_network import weight_shapes
 from captioner.text import CharacterVocabulary, Vocabulary
 

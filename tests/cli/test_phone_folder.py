@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from captioner.cli.main import main
-from captioner.data import photo_decoding, photo_kinds
-from captioner.data.photos import open_photo
+from captioner.photos import decoding as photo_decoding
+from captioner.photos import kinds as photo_kinds
+from captioner.photos.opening import open_photo
 
-HEIC = Path(__file__).parents[1] / "data" / "heic" / "turned.heic"
+HEIC = Path(__file__).parents[1] / "photos" / "heic" / "turned.heic"
 """Quarters of red and green over blue and white, 128 x 64 pixels, which `irot` turns right; by pillow-heif."""
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (240, 240, 240)

@@ -13,7 +13,7 @@ from PIL import Image
 from captioner import library
 from captioner.cli.formats import GREY, HEADING, PLAIN
 from captioner.cli.main import main
-from captioner.data.photos import PhotoError
+from captioner.errors import PhotoError
 from captioner.runtime.caption import Candidate, Caption
 
 
@@ -410,7 +410,7 @@ def test_a_photo_has_its_line_after_all_else_so_that_a_kill_between_loses_nothin
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        for name in ("data.embed.embed_caption", "pictures.draw_attention", "cli.photos.write_text"):
+        for name in ("photos.metadata.embed.embed_caption", "pictures.draw_attention", "cli.photos.write_text"):
             patch.setattr(f"captioner.{name}", killed)
         assert predict(*arguments)[0] == 130
     predict(*arguments)

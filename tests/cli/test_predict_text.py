@@ -10,8 +10,8 @@ from captioner.cli.main import main
 from captioner.cli.surprisal import surprisal_page
 from captioner.config import CharModelConfig
 from captioner.data import encoding
-from captioner.data.model_directory import WEIGHTS, describe, write_model
 from captioner.metrics.likelihood import likelihood
+from captioner.model_files.directory import WEIGHTS, describe, write_model
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import weight_shapes
 from captioner.text import CharacterVocabulary

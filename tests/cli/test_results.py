@@ -298,7 +298,7 @@ def test_where_the_file_system_knows_no_locks_one_run_works(tmp_path, monkeypatc
     def refuse(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("captioner.locks.fcntl.flock", refuse)
+    monkeypatch.setattr("captioner.system.locks.fcntl.flock", refuse)
     fill(tmp_path / "captions.csv", "csv", PHOTOS[:1])
     assert (tmp_path / "captions.csv").read_text() == "image,caption,score,confidence,familiar\n" + lines(
         "csv", PHOTOS[0]

@@ -84,9 +84,9 @@ def test_the_handlers_are_put_back():
 
 def test_photos_behind_one_that_breaks_its_budget_are_captioned(folder, slow_photo, monkeypatch):
     """In order, and each with its own line."""
-    from captioner.data.photo_limits import Budget
-    from captioner.data.photo_process import PhotoOpener
     from captioner.library import Captioner
+    from captioner.photos.limits import Budget
+    from captioner.photos.process import PhotoOpener
 
     for number in range(3, 13):
         (folder / f"{number}.bmp").unlink()

@@ -6,8 +6,8 @@ import pytest
 
 from captioner.cli.train_options import given_settings, make_parser
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
-from captioner.data.model_directory import describe
 from captioner.errors import CaptionerError, UsageError
+from captioner.model_files.directory import describe
 from captioner.recipe import plan_runs, read_recipe
 from captioner.training.settings import check_runs, configure, with_batch_size
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from captioner.config import ConsensusConfig
-from captioner.data.ngram_regression import NgramRegression, ngram_keys
 from captioner.decoding.consensus import agreements, chosen, consensus_order
 from captioner.decoding.hypothesis import Hypothesis
+from captioner.model_files.ngram_regression import NgramRegression, ngram_keys
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 
 PHOTOS = 8

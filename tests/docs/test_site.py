@@ -55,7 +55,7 @@ def test_the_examples_print_what_stands_below_them(name, clone):
 
 @pytest.mark.slow
 def test_the_example_that_trains_prints_what_stands_below_it(clone):
-    from captioner.progress import show_progress
+    from captioner.system.progress import show_progress
 
     try:
         run(TRAINS)

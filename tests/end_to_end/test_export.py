@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.data.shipped import shipped_model
+from captioner.model_files.shipped import shipped_model
 from tests.export.serving import Server
 
 NEEDED = ("CAPTIONER_DATA", "CAPTIONER_ENCODER_WEIGHTS")

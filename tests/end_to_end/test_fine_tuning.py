@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from captioner.bulk.model import describe, find_encoder, pack
-from captioner.data.model_directory import CaptionerDirectory
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models import encoder as encoder_module
 from captioner.models.encoder import build_encoder, last_layers
 from captioner.models.networks import load_networks

@@ -8,7 +8,7 @@ import pytest
 
 from captioner import Captioner
 from captioner.data.formats import read_dataset
-from captioner.data.shipped import shipped_model
+from captioner.model_files.shipped import shipped_model
 
 PHOTOS = Path(__file__).parents[2] / "photos"
 # Read before a fixture hides them

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import captioner
-from captioner.data.shipped import shipped_model
+from captioner.model_files.shipped import shipped_model
 
 ROOT = Path(captioner.__file__).parents[1]
 MODEL = shipped_model("compact")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.data.shipped import shipped_model
+from captioner.model_files.shipped import shipped_model
 
 SCORES = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider")
 NEEDED = ("CAPTIONER_DATA", "CAPTIONER_ENCODER_WEIGHTS")

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from captioner.config_io import digest
-from captioner.files import write_json
 from captioner.models.directory import load_model
+from captioner.system.files import write_json
 from captioner.training import captioning
 from captioner.training.checkpoint import Progress
 

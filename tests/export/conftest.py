@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from captioner.config import CalibrationConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
-from captioner.data.calibration import Calibration
-from captioner.data.model_directory import CaptionerDirectory
+from captioner.model_files.calibration import Calibration
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import save_model
 from captioner.text import Vocabulary

@@ -1,8 +1,8 @@
 import pytest
 
-from captioner.data.model_directory import CaptionerDirectory
 from captioner.errors import CaptionerError
 from captioner.export.bundle import export_bundle
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.directory import load_model
 
 NETWORK = b"a network" * 1000

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from captioner.config import CalibrationConfig
-from captioner.data.calibration import Calibration
 from captioner.export.calibration import CalibrationGraph
+from captioner.model_files.calibration import Calibration
 
 
 def confidence(known, log_probs, lengths):

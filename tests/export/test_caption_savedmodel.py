@@ -15,12 +15,13 @@ import tensorflow as tf
 from PIL import Image
 
 from captioner.config import CELLS
-from captioner.data.photos import open_photo, preprocess
 from captioner.decoding.captions import generate
 from captioner.errors import CaptionerError
 from captioner.export.caption_savedmodel import CaptionSavedModel, export_caption_savedmodel
 from captioner.models import networks
 from captioner.models.encoder import KerasEncoder
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess
 from captioner.runtime.captioner import Captioner
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from tests.export.serving import RequestError, Server

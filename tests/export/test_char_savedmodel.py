@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 from captioner.config import CELLS, CharModelConfig
-from captioner.data.model_directory import WEIGHTS, write_model
 from captioner.errors import CaptionerError
 from captioner.export.char_savedmodel import DEFAULTS, export_char_savedmodel
+from captioner.model_files.directory import WEIGHTS, write_model
 from captioner.runtime.char_lm import LanguageModel, load_char_model
 from captioner.runtime.char_network import weight_shapes
 from captioner.text import CharacterVocabulary

@@ -11,10 +11,10 @@ import pytest
 
 from captioner import encoder_network, library
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
-from captioner.data.model_directory import CaptionerDirectory
 from captioner.errors import CaptionerError
 from captioner.export.bundle import export_bundle
 from captioner.export.compact import save_compact
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models import networks
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact import CHANNELS, build_compact

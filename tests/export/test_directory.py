@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from captioner import __version__, files
+from captioner import __version__
 from captioner.errors import CaptionerError
 from captioner.export import directory as directory_module
 from captioner.export.directory import MARKER, atomic_directory, check_output
+from captioner.system import files
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,14 +6,14 @@ import numpy as np
 import onnx
 import pytest
 
-from captioner.data.encoder_memory import ALLOWED
 from captioner.decoding.captions import generate
 from captioner.errors import CaptionerError
 from captioner.export import litert
 from captioner.export.onnx import convert_encoder, export_onnx, metadata
+from captioner.model_files.encoder_memory import ALLOWED
 from captioner.models import networks
-from captioner.native_stderr import load_onnxruntime
 from captioner.runtime.encoder import LiteRTEncoder
+from captioner.system.native_stderr import load_onnxruntime
 from captioner.text import FALSE_SPACES, SPECIAL_TOKENS, Vocabulary
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tf2onnx, which is not ours

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from captioner.data.photo_structure import inspect
 from captioner.export.orientation import jpeg_orientation, png_orientation
+from captioner.photos.structure import inspect
 
 KINDS = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l"}
 XMP = b"http://ns.adobe.com/xap/1.0/\0"

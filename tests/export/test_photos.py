@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from captioner.data import photos as pillow
 from captioner.export.photos import preprocess, read_photos
+from captioner.photos import preprocessing as pillow
+from captioner.photos.opening import open_photo
 
 SIZE = 96
 
@@ -69,7 +70,7 @@ def steps(images):
 
 def assert_as_pillow_reads(read, *files):
     for found, file in zip(read(*files), files, strict=True):
-        expected = pillow.preprocess(pillow.open_photo(file), SIZE)
+        expected = pillow.preprocess(open_photo(file), SIZE)
         assert found.dtype == expected.dtype
         apart = np.abs(steps(found) - steps(expected))
         assert apart.max() <= 1
@@ -125,7 +126,7 @@ def test_pixels_are_pillows_to_the_bit(read, photo):
     """Of the encoder's size nothing is resized, and all that could differ is the decoder."""
     square = photo.resize((SIZE, SIZE))
     for file in (encoded(square, "JPEG"), encoded(square, "JPEG", quality=20), encoded(square, "PNG")):
-        np.testing.assert_array_equal(steps(read(file)[0]), pillow.open_photo(file))
+        np.testing.assert_array_equal(steps(read(file)[0]), open_photo(file))
 
 
 def test_hardly_a_number_differs_by_resizing(photo):

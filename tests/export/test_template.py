@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from captioner.config import EncoderConfig
-from captioner.data.convolution import Convolution
-from captioner.data.photos import open_photo, preprocess
 from captioner.export.litert import convert_encoder
 from captioner.export.template import find_slots, make_template
+from captioner.model_files.convolution import Convolution
 from captioner.models.encoder import build_encoder
 from captioner.models.folding import convolutions
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess
 from captioner.runtime.encoder import LiteRTEncoder
 from captioner.runtime.prepared_encoder import FLOAT32, INT8, prepare_encoder
 from captioner.runtime.template import Template

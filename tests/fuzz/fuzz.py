@@ -22,19 +22,19 @@ import pandas  # noqa: F401  # imported late by the readers, which counts as a h
 with atheris.instrument_imports(include=["captioner", "PIL", "json"]):
     from PIL import Image
 
-    import captioner.data.photo_structure.bmp
-    import captioner.data.photo_structure.gif
-    import captioner.data.photo_structure.heif
-    import captioner.data.photo_structure.jpeg
-    import captioner.data.photo_structure.png
-    import captioner.data.photo_structure.tiff
-    import captioner.data.photo_structure.webp  # noqa: F401
+    import captioner.photos.structure.bmp
+    import captioner.photos.structure.gif
+    import captioner.photos.structure.heif
+    import captioner.photos.structure.jpeg
+    import captioner.photos.structure.png
+    import captioner.photos.structure.tiff
+    import captioner.photos.structure.webp  # noqa: F401
     from captioner.data.formats import read_dataset
-    from captioner.data.photo_decoding import checked, decode, is_plain, reason
-    from captioner.data.photo_limits import MAX_PIXELS
-    from captioner.data.room import DECODING
     from captioner.errors import CaptionerError, PhotoError
-    from captioner.printable import in_a_line
+    from captioner.photos.decoding import checked, decode, is_plain, reason
+    from captioner.photos.limits import MAX_PIXELS
+    from captioner.photos.room import DECODING
+    from captioner.system.printable import in_a_line
 
 CAPTION_FILES = {
     "flickr8k": ("Flickr8k.token.txt", b"a.jpg#0\tA dog .\r\na.jpg#1\t\xea\xb0\x9c\nb.jpg#0\tTwo cats\n"),

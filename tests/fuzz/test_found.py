@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from captioner.data.formats import read_dataset
-from captioner.data.photos import open_photo
 from captioner.errors import CaptionerError, PhotoError
+from captioner.photos.opening import open_photo
 
 FOUND = Path(__file__).with_name("found")
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,9 @@ NAMES = {
 OPEN = """
 import re, sys
 from pathlib import Path
-from captioner.data.photos import PhotoError, open_photo, preprocess
+from captioner.errors import PhotoError
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess
 for path in sys.argv[1:]:
     try:
         preprocess(open_photo(Path(path).read_bytes()), 144)

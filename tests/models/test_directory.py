@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import pytest
 
-from captioner import checksums
-from captioner.data.model_directory import CONFIG, DECODER, VOCABULARY, CaptionerDirectory, describe
-from captioner.data.shipped import shipped_model
-from captioner.data.weights_file import save_weights
 from captioner.errors import CaptionerError
+from captioner.model_files.directory import CONFIG, DECODER, VOCABULARY, CaptionerDirectory, describe
+from captioner.model_files.shipped import shipped_model
+from captioner.model_files.weights_file import save_weights
 from captioner.models.directory import layer_variables, load_model, save_model
+from captioner.system import checksums
 from captioner.text import Vocabulary
 
 

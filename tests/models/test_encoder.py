@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from captioner.config import EncoderConfig
-from captioner.data.encoder_weights import weights_of
 from captioner.errors import CaptionerError
+from captioner.model_files.encoder_weights import weights_of
 from captioner.models.encoder import build_encoder, weights_fingerprint
 
 

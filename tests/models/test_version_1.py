@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.checksums import checksum_file
 from captioner.cli.main import main
 from captioner.config import CharModelConfig
 from captioner.config_io import DIGEST, digest, to_json
-from captioner.data import version_1
-from captioner.data.model_directory import (
+from captioner.errors import CaptionerError
+from captioner.model_files import version_1
+from captioner.model_files.directory import (
     CONFIG,
     DECODER,
     NETWORK,
@@ -28,14 +28,14 @@ from captioner.data.model_directory import (
     model_kind,
     write_model,
 )
-from captioner.data.shipped import shipped_model
-from captioner.data.upgrade import upgrade
-from captioner.data.weights_file import save_weights
-from captioner.errors import CaptionerError
-from captioner.locks import alone_in
+from captioner.model_files.shipped import shipped_model
+from captioner.model_files.upgrade import upgrade
+from captioner.model_files.weights_file import save_weights
 from captioner.models.directory import layer_variables, load_model, save_model, take_tuned
 from captioner.runtime.char_lm import load_char_model
 from captioner.runtime.char_network import weight_shapes
+from captioner.system.checksums import checksum_file
+from captioner.system.locks import alone_in
 from captioner.text import CharacterVocabulary
 
 
@@ -154,8 +154,8 @@ def test_it_is_read_and_converted_without_a_framework(old):
     code = f"""
 import sys
 from pathlib import Path
-from captioner.data.model_directory import CaptionerDirectory
-from captioner.data.upgrade import upgrade
+from captioner.model_files.directory import CaptionerDirectory
+from captioner.model_files.upgrade import upgrade
 model = CaptionerDirectory.read({str(directory)!r})
 model.decoder(), model.vocabulary()
 assert "h5py" in sys.modules
@@ -166,7 +166,7 @@ print(sorted({{"tensorflow", "keras"}} & set(sys.modules)))
     assert done.stdout == "[]\n"
     code = f"""
 import sys
-from captioner.data.model_directory import CaptionerDirectory
+from captioner.model_files.directory import CaptionerDirectory
 CaptionerDirectory.read({str(directory)!r}).decoder()
 print("h5py" in sys.modules)
 """

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from captioner.config import DecoderConfig, DecodingConfig, SamplingConfig, WordingConfig
-from captioner.data.photos import PhotoError
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, PhotoError
 from captioner.runtime import captioner as captioner_module
 from captioner.runtime.captioner import Captioner
 from captioner.runtime.decoder import DecoderNetwork, weight_shapes

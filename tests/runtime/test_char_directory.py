@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from captioner.config import CharModelConfig
-from captioner.data.model_directory import (
+from captioner.errors import CaptionerError
+from captioner.model_files.directory import (
     CONFIG,
     VOCABULARY,
     WEIGHTS,
@@ -17,7 +18,6 @@ from captioner.data.model_directory import (
     model_kind,
     write_model,
 )
-from captioner.errors import CaptionerError
 from captioner.runtime.char_lm import load_char_model
 from captioner.text import CharacterVocabulary
 

@@ -5,7 +5,7 @@ from itertools import islice, product
 import numpy as np
 import pytest
 
-from captioner.data.model_directory import WEIGHTS, write_model
+from captioner.model_files.directory import WEIGHTS, write_model
 from captioner.runtime import char_lm as char_lm_module
 from captioner.runtime.char_lm import LanguageModel, until
 

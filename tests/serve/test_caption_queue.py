@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner.cores import available_cores
-from captioner.data.photos import PhotoError
+from captioner.errors import PhotoError
 from captioner.serve.caption_queue import MOST_THREADS, CaptionQueue
 from captioner.serve.limits import ApiError, Limits
+from captioner.system.cores import available_cores
 
 AT_ONCE = min(MOST_THREADS, available_cores())
 

@@ -12,7 +12,7 @@ import numpy as np
 from captioner import library
 from captioner.cli.main import main
 from captioner.config import CalibrationConfig, DecoderConfig, DecodingConfig
-from captioner.data.calibration import Calibration
+from captioner.model_files.calibration import Calibration
 from captioner.runtime.captioner import Captioner
 from captioner.runtime.decoder import DecoderNetwork, weight_shapes
 from captioner.serve import connection

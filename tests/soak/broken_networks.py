@@ -13,8 +13,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from captioner import Captioner
-from captioner.checksums import checksum
 from captioner.errors import CaptionerError
+from captioner.system.checksums import checksum
 
 NUMBERS = 64
 """Bytes of a buffer from which on it holds weights, whose flipped bits do little."""

@@ -21,7 +21,9 @@ import pytest
 from PIL import Image
 
 from captioner import Captioner
-from captioner.data.photos import PhotoError, open_photo, preprocess
+from captioner.errors import PhotoError
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess
 from tests.soak.mutations import mutations, originals, scene
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from captioner.config import CalibrationConfig
-from captioner.data.calibration import Calibration, distances
+from captioner.model_files.calibration import Calibration, distances
 from captioner.training.calibration import DevCaptions, fit_calibration, fit_table, principal_directions
 
 RANDOM = np.random.default_rng(0)

@@ -14,11 +14,12 @@ from PIL import Image
 from captioner import Captioner
 from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ImitationConfig, ModelConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset, Example
-from captioner.data.model_directory import CaptionerDirectory
-from captioner.data.photos import open_photo, preprocess
 from captioner.errors import CaptionerError
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models import compact
 from captioner.models.networks import load_networks
+from captioner.photos.opening import open_photo
+from captioner.photos.preprocessing import preprocess
 from captioner.text import Vocabulary, normalise
 from captioner.training import compact as compact_training
 from captioner.training import devices

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner.data import photos as photos_module
 from captioner.data.feature_parts import FeatureParts
 from captioner.data.store import FeatureStore
 from captioner.errors import CaptionerError
+from captioner.photos import opening as photos_module
 from captioner.training import features as features_module
 from captioner.training import row_cache
 from captioner.training.features import extract_features, find_features, images_at_once, read_pixels

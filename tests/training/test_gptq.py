@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.data.convolution import Convolution
-from captioner.data.roundings import kernel_key
+from captioner.model_files.convolution import Convolution
+from captioner.model_files.roundings import kernel_key
 from captioner.models.folding import convolutions
 from captioner.training.gptq import Moments, find_roundings, round_kernel
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from captioner.data.ngram_regression import ngram_keys
 from captioner.decoding.hypothesis import Hypothesis
+from captioner.model_files.ngram_regression import ngram_keys
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training import ngram_regression
 from captioner.training.ngram_regression import NgramFit, choose_regression

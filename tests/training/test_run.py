@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from captioner.errors import CaptionerError, UsageError
-from captioner.files import write_json
+from captioner.system.files import write_json
 from captioner.training.checkpoint import Progress
 from captioner.training.profile import Profile
 from captioner.training.run import Training, TrainingRun, train

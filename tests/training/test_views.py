@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from captioner.data.photos import preprocess
+from captioner.photos.preprocessing import preprocess
 from captioner.training.views import LEAST_SIDE, Views, cut
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from captioner.config import ImitationConfig, TrainingConfig
 from captioner.models.photo_model import PhotoModel
-from captioner.prefetch import prefetch_map
+from captioner.system.prefetch import prefetch_map
 from captioner.training.augment import augment
 from captioner.training.devices import shard_count
 from captioner.training.feature_extractor import scale_pixels

@@ -11,7 +11,7 @@ from captioner.metrics.bleu import bleu_counts, bleu_of
 from captioner.metrics.cider import CiderD
 from captioner.models.captioner import CaptionModel
 from captioner.models.tuned_model import TunedModel
-from captioner.prefetch import prefetch_map
+from captioner.system.prefetch import prefetch_map
 from captioner.text import END, Vocabulary
 from captioner.training.batches import pack
 from captioner.training.caption_loss import CaptionLoss
