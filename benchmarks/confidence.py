@@ -43,7 +43,7 @@ from captioner.model_files.shipped import model_directory
 from captioner.runtime.captioner import AT_ONCE, Photo
 from captioner.system.progress import progress_bar
 from captioner.text import join_words, normalise
-from captioner.training.calibration import FAMILIAR_SHARE, fit_table
+from captioner.training.fitting.calibration import FAMILIAR_SHARE, fit_table
 
 FIGURE = ROOT / "docs" / "figures" / "confidence.svg"
 HALVES, BINS = 10, 5

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from captioner.data.feature_parts import DTYPE, LINES, NUMBERS, SETTINGS, FeatureParts
-from captioner.training.batches import Batch, CaptionBatches, caption_arrays
+from captioner.training.inputs.batches import Batch, CaptionBatches, caption_arrays
 
 SHAPE = (64, 1280)
 PHOTOS_A_PART = 64

@@ -21,7 +21,7 @@ from made_up import make_photos, seconds
 
 from captioner.config import EncoderConfig
 from captioner.models.encoder import build_encoder
-from captioner.training.features import extract_features
+from captioner.training.inputs.features import extract_features
 
 BATCH_SIZE = 32
 

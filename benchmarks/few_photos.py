@@ -35,7 +35,7 @@ from captioner.models.networks import load_networks
 from captioner.text import normalise
 from captioner.training.devices import give_each_shard_its_core
 from captioner.training.evaluation import caption_split
-from captioner.training.split import Split, read_split
+from captioner.training.inputs.split import Split, read_split
 
 MODEL = Path(__file__).resolve().parents[1] / "saved_models" / "flickr8k"
 SIZES, SEEDS, HELD_OUT = (50, 200, 600), (0, 1, 2), 400

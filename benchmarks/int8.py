@@ -34,7 +34,7 @@ from captioner.system.cores import available_cores
 from captioner.system.prefetch import prefetch_map
 from captioner.system.progress import progress_bar
 from captioner.text import normalise
-from captioner.training.gptq import find_roundings
+from captioner.training.fitting.gptq import find_roundings
 
 SETS, PHOTOS = 3, 48
 

@@ -43,8 +43,8 @@ from captioner.layers.attention import BahdanauAttention
 from captioner.layers.cells import RNNCell
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
-from captioner.training.batches import CaptionBatches, caption_arrays
 from captioner.training.caption_loss import CaptionLoss
+from captioner.training.inputs.batches import CaptionBatches, caption_arrays
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import choose_precision
 from captioner.training.step import Batch, Step

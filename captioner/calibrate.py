@@ -21,8 +21,8 @@ from captioner.model_files.ngram_regression import NgramRegression
 from captioner.runtime.captioner import AT_ONCE
 from captioner.system.progress import progress_bar
 from captioner.text import Vocabulary, normalise
-from captioner.training.calibration import DevCaptions, fit_calibration, principal_directions
-from captioner.training.ngram_regression import NgramFit, choose_regression
+from captioner.training.fitting.calibration import DevCaptions, fit_calibration, principal_directions
+from captioner.training.fitting.ngram_regression import NgramFit, choose_regression
 
 MOST_PHOTOS = 6000
 """Training photos that are read, spread evenly over all that there are."""

@@ -137,8 +137,8 @@ def _as_evaluated(directory: Path, dataset: CaptionDataset) -> tuple[dict[str, d
     """Return the scores of dev with the encoder in float32, alone and with consensus, and the captions found alone."""
     from captioner.models.networks import load_networks
     from captioner.training.evaluation import caption_split
-    from captioner.training.ngram_regression import with_consensus
-    from captioner.training.split import read_split
+    from captioner.training.fitting.ngram_regression import with_consensus
+    from captioner.training.inputs.split import read_split
 
     model, encoder = load_networks(directory, default_encoder_weights())
     split = read_split(dataset, "dev", encoder, model.config.encoder)

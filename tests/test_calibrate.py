@@ -139,7 +139,7 @@ def test_a_model_that_knows_nothing_is_told_how_it_learns(model):
 
 
 def always_choose(monkeypatch):
-    monkeypatch.setattr("captioner.training.ngram_regression.FEWEST_PHOTOS", 2)
+    monkeypatch.setattr("captioner.training.fitting.ngram_regression.FEWEST_PHOTOS", 2)
     monkeypatch.setattr("captioner.calibrate.choose_regression", lambda fit, *given: fit.regression(0.01, 24.0))
 
 

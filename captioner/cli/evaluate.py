@@ -32,7 +32,7 @@ from captioner.text import join_words, normalise
 GALLERIES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 """What `--gallery` may be."""
 if TYPE_CHECKING:
-    from captioner.training.split import Split
+    from captioner.training.inputs.split import Split
 
 EXAMPLES = """\
 The model captions each photo without its references. All references count for the scores: BLEU-1 to 4, ROUGE-L and
@@ -94,8 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
         score_captions,
         write_predictions,
     )
-    from captioner.training.ngram_regression import with_consensus
-    from captioner.training.split import read_split
+    from captioner.training.fitting.ngram_regression import with_consensus
+    from captioner.training.inputs.split import read_split
 
     prepare_devices("auto")
     model, encoder = load_networks(arguments.model, arguments.encoder_weights)
@@ -126,8 +126,8 @@ def _as_predicted(arguments: argparse.Namespace, dataset: CaptionDataset) -> "Sp
     from captioner.encoder_network import encoder_network
     from captioner.model_files.directory import CaptionerDirectory
     from captioner.runtime.encoder import LiteRTEncoder
-    from captioner.training.litert_features import litert_features
-    from captioner.training.split import read_pixel_split
+    from captioner.training.inputs.litert_features import litert_features
+    from captioner.training.inputs.split import read_pixel_split
 
     model = CaptionerDirectory.read(arguments.model)
     network = encoder_network(model, arguments.encoder_weights, arguments.precision)

@@ -13,7 +13,7 @@ NARROW = 0.85
 
 @dataclass(frozen=True)
 class Rounding:
-    """The difference of a kernel's int8 from those of plain rounding; `captioner.training.gptq` finds them.
+    """The difference of a kernel's int8 from those of plain rounding; `captioner.training.fitting.gptq` finds them.
 
     Attributes:
         steps: int8 (O, H, W, I), to add to what plain rounding gives.

@@ -2,6 +2,6 @@
 
 Begin with `run` (opens a training, runs its stages, finishes it), `loop` (the epochs of any stage) and
 `stages.cross_entropy` (the first stage). `captioning`, `compact` and `characters` say which stages make which model.
-`step` compiles any loss. `split` holds the data of a stage, `batches` cuts it, `row_cache` keeps what is made once of
-photos. `checkpoint` keeps the state between epochs, `evaluation` scores, `card` and `artifacts` describe the result.
+`inputs` is what stages read, and `step` compiles any loss of it. `checkpoint` keeps the state between epochs, and
+`evaluation` scores. `fitting` has what is fitted to the finished network; `card` and `artifacts` describe it.
 """

@@ -10,7 +10,7 @@ from captioner.training.shards import shards
 from captioner.training.step import Batch, Objective, States
 
 TEACHER = ("teacher_words", "teacher_probabilities")
-"""What a batch brings of teachers, for each of its words: see `captioner.training.distillation`."""
+"""What a batch brings of teachers, for each of its words: see `captioner.training.inputs.distillation`."""
 
 
 class CaptionLoss(Objective):

@@ -18,22 +18,22 @@ from captioner.models.tuned_model import TunedModel
 from captioner.runtime.prepared_encoder import ROUNDINGS, has_template
 from captioner.training.artifacts import CARD, write_epochs
 from captioner.training.caption_run import CaptionRun
-from captioner.training.captions import fitted
-from captioner.training.card import write_card
+from captioner.training.card.caption_card import write_card
 from captioner.training.checkpoint import Progress
 from captioner.training.context import Context
 from captioner.training.devices import choose_strategy
-from captioner.training.distillation import load_teacher, refuse_other_encoder
 from captioner.training.epoch_stages import CROSS_ENTROPY, FINE_TUNING, SELF_CRITICAL
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
-from captioner.training.feature_extractor import grid_extractor
+from captioner.training.fitting.roundings import model_roundings
 from captioner.training.initialise import init_from, make_vocabulary, word_counts
+from captioner.training.inputs.captions import fitted
+from captioner.training.inputs.distillation import load_teacher, refuse_other_encoder
+from captioner.training.inputs.feature_extractor import grid_extractor
+from captioner.training.inputs.split import Split, log_data, read_split
 from captioner.training.lineage import parent_history, parent_metrics
 from captioner.training.loop import Stage
 from captioner.training.precision import in_float32
-from captioner.training.roundings import model_roundings
 from captioner.training.run import Training, TrainingRun
-from captioner.training.split import Split, log_data, read_split
 from captioner.training.stages.cross_entropy import CrossEntropy
 from captioner.training.stages.fine_tuning import FineTuning
 from captioner.training.stages.self_critical import SelfCritical

@@ -21,14 +21,14 @@ from captioner.plots import draw_text_curve
 from captioner.runtime.char_lm import LanguageModel
 from captioner.text import CharacterVocabulary
 from captioner.training.artifacts import CARD, CURVE, write_history
-from captioner.training.char_card import write_char_card
+from captioner.training.card.char_card import write_char_card
 from captioner.training.checkpoint import Progress
+from captioner.training.fitting.temperature import left_out
+from captioner.training.inputs.text_windows import TextWindows
 from captioner.training.loop import Stage
 from captioner.training.precision import choose_precision
 from captioner.training.run import Training, TrainingRun
 from captioner.training.stages.char_lm import CharLM, EncodedText
-from captioner.training.temperature import left_out
-from captioner.training.text_windows import TextWindows
 from captioner.training.versions import versions
 
 PARTS = ("train", "validation", "test")

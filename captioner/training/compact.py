@@ -23,27 +23,27 @@ from captioner.runtime.encoder import LiteRTEncoder
 from captioner.system.checksums import checksum
 from captioner.text import Vocabulary
 from captioner.training.artifacts import CARD, write_epochs
-from captioner.training.augment import ImageDataset, augment
 from captioner.training.caption_run import CaptionRun
-from captioner.training.captions import fitted
-from captioner.training.card import write_card
+from captioner.training.card.caption_card import write_card
 from captioner.training.checkpoint import Progress
 from captioner.training.context import Context
 from captioner.training.epoch_stages import JOINT
 from captioner.training.evaluation import describe_captions, score_captions, tune_decoding
-from captioner.training.feature_extractor import photo_extractor
+from captioner.training.fitting.roundings import model_roundings
 from captioner.training.initialise import make_vocabulary, word_counts
+from captioner.training.inputs.augment import ImageDataset, augment
+from captioner.training.inputs.captions import fitted
+from captioner.training.inputs.feature_extractor import photo_extractor
+from captioner.training.inputs.split import log_data, read_pixel_split
+from captioner.training.inputs.teacher_regions import TaughtImages, Teacher, read_teacher_regions
+from captioner.training.inputs.views import Views
 from captioner.training.lineage import parent_history, parent_metrics
 from captioner.training.loop import Row, Stage
 from captioner.training.normalized_mse import NormalizedMSE
-from captioner.training.roundings import model_roundings
 from captioner.training.run import Training, TrainingRun
-from captioner.training.split import log_data, read_pixel_split
 from captioner.training.stages.imitation import Imitation, ImitationData
 from captioner.training.stages.joint import DistillationTargets, Joint
-from captioner.training.teacher_regions import TaughtImages, Teacher, read_teacher_regions
 from captioner.training.versions import versions
-from captioner.training.views import Views
 
 STORED = 4 / 3
 """How many times as large as the encoder's input the training photos are kept: parts of them are still sharp."""

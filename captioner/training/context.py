@@ -5,8 +5,8 @@ from typing import Any
 
 from captioner.config import DecodingConfig, TrainingConfig
 from captioner.text import Vocabulary
+from captioner.training.inputs.split import Split
 from captioner.training.profile import Profile
-from captioner.training.split import Split
 
 
 @dataclass(frozen=True)

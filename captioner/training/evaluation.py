@@ -25,7 +25,7 @@ from captioner.system.progress import progress_bar
 from captioner.text import Vocabulary, join_words
 from captioner.training.devices import has_gpu, shard_count
 from captioner.training.graph_search import graph_search
-from captioner.training.split import Split
+from captioner.training.inputs.split import Split
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from captioner.metrics.score import score
 from captioner.models.captioner import CaptionModel
 from captioner.models.tuned_model import TunedModel
 from captioner.text import join_words
-from captioner.training.batches import CaptionBatches, caption_arrays
 from captioner.training.caption_loss import CaptionLoss, per_word
 from captioner.training.context import Context
 from captioner.training.evaluation import caption_split
-from captioner.training.feature_extractor import grid_extractor
-from captioner.training.split import Split
+from captioner.training.inputs.batches import CaptionBatches, caption_arrays
+from captioner.training.inputs.feature_extractor import grid_extractor
+from captioner.training.inputs.split import Split
 from captioner.training.step import Batch, Step
 
 EPOCH_BEAM_WIDTH = 3

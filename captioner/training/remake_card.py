@@ -19,8 +19,8 @@ from captioner.plots import draw_text_curve, draw_training_curve
 from captioner.recipe import plan_runs, read_recipe
 from captioner.system.files import read_json
 from captioner.training.artifacts import CARD, CURVE, HISTORY, read_history
-from captioner.training.card import write_card
-from captioner.training.char_card import write_char_card
+from captioner.training.card.caption_card import write_card
+from captioner.training.card.char_card import write_char_card
 from captioner.training.epoch_stages import with_stages
 from captioner.training.lineage import imitation_epochs
 from captioner.training.run import METRICS

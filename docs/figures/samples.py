@@ -18,9 +18,9 @@ from captioner.models.char_lm import CharModel
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import CharNetwork
 from captioner.text import CharacterVocabulary
+from captioner.training.inputs.text_windows import TextWindows, validation_windows
 from captioner.training.stages.char_lm import CharLoss, mean_loss
 from captioner.training.step import Step
-from captioner.training.text_windows import TextWindows, validation_windows
 from docs.figures.style import BACKWARD, GREY, HIDDEN, new_figure, save, write_csv
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ from captioner.data.formats import read_dataset
 
 
 def test_the_seed_does_not_move_photos_between_the_splits(tmp_path, monkeypatch):
-    from captioner.training import caption_run, split
+    from captioner.training import caption_run
+    from captioner.training.inputs import split
 
     rows = [f"{number}.jpg,a dog" for number in range(30)]
     (tmp_path / "captions.csv").write_text("\n".join(["image,caption", *rows]))

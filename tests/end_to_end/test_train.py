@@ -207,7 +207,7 @@ def test_an_lstm_on_the_default_layer_in_the_default_place(other_data, encoder_w
 
 
 def test_features_are_read_once(trained, train_arguments, command, tmp_path, monkeypatch):
-    from captioner.training import row_cache
+    from captioner.training.inputs import row_cache
 
     def open_photo(path, **settings):
         raise AssertionError(f"{path} is in the cache")

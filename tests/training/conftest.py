@@ -9,7 +9,7 @@ import pytest
 from captioner.config import DecoderConfig
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
-from captioner.training.split import Split
+from captioner.training.inputs.split import Split
 
 PLACES, CHANNELS = 4, 6
 SENTENCES = ("red dog runs", "blue cat sits", "red cat runs", "blue dog sits")

@@ -12,14 +12,14 @@ from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import CharNetwork
 from captioner.text import CharacterVocabulary
 from captioner.training import step as step_module
-from captioner.training import text_windows
 from captioner.training.checkpoint import Checkpoint
+from captioner.training.inputs import text_windows
+from captioner.training.inputs.text_windows import TextWindows, validation_windows
 from captioner.training.loop import run_stage
 from captioner.training.profile import Profile
 from captioner.training.stages import char_lm
 from captioner.training.stages.char_lm import CharLM, CharLoss, EncodedText, mean_loss
 from captioner.training.step import Step
-from captioner.training.text_windows import TextWindows, validation_windows
 
 TEXT = "the cat sat on the mat and the dog sat on the log. " * 12
 CONFIG = CharTrainingConfig(epochs=3, batch_size=8, sequence_length=4, learning_rate=0.01, warmup_steps=5)

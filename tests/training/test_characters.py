@@ -13,9 +13,9 @@ from captioner.metrics.likelihood import likelihood
 from captioner.recipe import plan_runs, read_recipe
 from captioner.runtime.char_lm import LanguageModel
 from captioner.training.characters import CharRun, CharTraining
+from captioner.training.fitting.temperature import fit_temperature
 from captioner.training.run import train
 from captioner.training.stages import char_lm
-from captioner.training.temperature import fit_temperature
 
 KOREAN = "나랏말싸미 듕귁에 달아 문자와로 서르 사맛디 아니할쎄\r\n이런 전차로 어린 백성이 니르고져 홇 배 이셔도\r\n" * 8
 MODEL = CharModelConfig("rnn", 1, 8, 6, 0.1)

@@ -27,8 +27,8 @@ from captioner.training.caption_run import CaptionRun, Sources
 from captioner.training.compact import CompactTraining
 from captioner.training.context import Context
 from captioner.training.evaluation import caption_split, score_captions
+from captioner.training.inputs.split import Split
 from captioner.training.run import train
-from captioner.training.split import Split
 
 pytestmark = pytest.mark.long
 

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from captioner.training import devices, features
+from captioner.training import devices
 from captioner.training.devices import compute_capabilities, describe_devices, prepare_devices, shard_count
-from captioner.training.features import _FeatureMaker
+from captioner.training.inputs import features
+from captioner.training.inputs.features import _FeatureMaker
 
 DETAILS = {"a": {"device_name": "NVIDIA A", "compute_capability": (9, 0)}, "b": {"device_name": "B"}}
 

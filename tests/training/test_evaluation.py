@@ -17,7 +17,7 @@ from captioner.training.evaluation import (
     tune_decoding,
     write_predictions,
 )
-from captioner.training.split import Split
+from captioner.training.inputs.split import Split
 
 DECODING = DecodingConfig(4, 0.7, 12, 3)
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]

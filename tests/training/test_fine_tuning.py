@@ -16,12 +16,12 @@ from captioner.models.tuned_model import TunedModel
 from captioner.training import loop
 from captioner.training.checkpoint import Checkpoint
 from captioner.training.context import Context
-from captioner.training.feature_extractor import grid_extractor
+from captioner.training.inputs.feature_extractor import grid_extractor
+from captioner.training.inputs.split import Split
 from captioner.training.loop import run_stage
 from captioner.training.optimizer import make_optimizer
 from captioner.training.profile import Profile
 from captioner.training.sampler import Sampler
-from captioner.training.split import Split
 from captioner.training.stages.fine_tuning import FineTuning
 from captioner.training.stages.self_critical import SelfCritical
 

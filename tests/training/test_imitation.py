@@ -11,15 +11,15 @@ from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, Imita
 from captioner.models.captioner import CaptionModel
 from captioner.models.photo_model import PhotoModel
 from captioner.training import devices
-from captioner.training.augment import ImageDataset
 from captioner.training.checkpoint import Checkpoint
 from captioner.training.compact import begin_with_the_mean
+from captioner.training.inputs.augment import ImageDataset
+from captioner.training.inputs.teacher_regions import TaughtImages, TeacherRegions
+from captioner.training.inputs.views import Views
 from captioner.training.loop import run_stage
 from captioner.training.normalized_mse import NormalizedMSE
 from captioner.training.profile import Profile
 from captioner.training.stages.imitation import Imitation, ImitationData
-from captioner.training.teacher_regions import TaughtImages, TeacherRegions
-from captioner.training.views import Views
 
 pytestmark = pytest.mark.long
 

@@ -7,7 +7,8 @@ from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, Imita
 from captioner.models.captioner import CaptionModel
 from captioner.models.photo_model import PhotoModel
 from captioner.text import Vocabulary
-from captioner.training import devices, distillation
+from captioner.training import devices
+from captioner.training.inputs import distillation
 from captioner.training.normalized_mse import NormalizedMSE
 from captioner.training.stages.joint import DistillationTargets, JointLoss
 from captioner.training.step import Step

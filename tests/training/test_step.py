@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from captioner.training import devices, step
-from captioner.training.batches import CaptionBatches, caption_arrays
 from captioner.training.caption_loss import CaptionLoss, per_word
+from captioner.training.inputs.batches import CaptionBatches, caption_arrays
 from captioner.training.step import Step
 
 

@@ -20,9 +20,9 @@ from captioner.training import devices
 from captioner.training.checkpoint import Checkpoint
 from captioner.training.context import Context
 from captioner.training.devices import choose_strategy
+from captioner.training.inputs.split import Split
 from captioner.training.loop import run_stage
 from captioner.training.profile import Profile
-from captioner.training.split import Split
 from captioner.training.stages.cross_entropy import CrossEntropy
 
 CONFIG = TrainingConfig(epochs=2, batch_size=8, learning_rate=0.02, warmup_steps=2, clip_norm=0.7, seed=3)

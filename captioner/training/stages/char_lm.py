@@ -12,14 +12,14 @@ from captioner.models.char_lm import CharModel
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import CharNetwork
 from captioner.text import CharacterVocabulary
+from captioner.training.fitting.temperature import fit_temperature
+from captioner.training.inputs.text_windows import TextWindows, validation_windows
 from captioner.training.loop import Row, Stage
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import in_float32
 from captioner.training.profile import Profile
 from captioner.training.shards import shard_bounds
 from captioner.training.step import Batch, Objective, States, Step
-from captioner.training.temperature import fit_temperature
-from captioner.training.text_windows import TextWindows, validation_windows
 
 SAMPLE_LENGTH, SAMPLE_TEMPERATURE = 72, 0.7
 """Characters that are made after each epoch for people to read, and how daringly."""

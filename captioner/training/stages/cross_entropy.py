@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from captioner.models.captioner import CaptionModel
 from captioner.models.tuned_model import TunedModel
-from captioner.training.batches import CaptionBatches, caption_arrays
 from captioner.training.caption_loss import CaptionLoss, per_word
-from captioner.training.captions import log_left_captions
 from captioner.training.context import Context
 from captioner.training.evaluator import Evaluator
+from captioner.training.inputs.batches import CaptionBatches, caption_arrays
+from captioner.training.inputs.captions import log_left_captions
 from captioner.training.loop import Row
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import in_float32

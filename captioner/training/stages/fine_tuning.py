@@ -9,7 +9,7 @@ from captioner.config import FineTuningConfig
 from captioner.models.tuned_model import TunedModel
 from captioner.training.caption_loss import CaptionLoss
 from captioner.training.context import Context
-from captioner.training.distillation import teacher_probabilities
+from captioner.training.inputs.distillation import teacher_probabilities
 from captioner.training.stages.cross_entropy import CrossEntropy
 from captioner.training.step import Batch
 

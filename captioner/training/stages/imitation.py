@@ -10,15 +10,15 @@ import tensorflow as tf
 from captioner.config import ImitationConfig, TrainingConfig
 from captioner.models.photo_model import PhotoModel
 from captioner.system.prefetch import prefetch_map
-from captioner.training.augment import augment
 from captioner.training.devices import shard_count
-from captioner.training.feature_extractor import scale_pixels
+from captioner.training.inputs.augment import augment
+from captioner.training.inputs.feature_extractor import scale_pixels
+from captioner.training.inputs.teacher_regions import TaughtImages
 from captioner.training.loop import Row, Stage
 from captioner.training.normalized_mse import NormalizedMSE
 from captioner.training.optimizer import make_optimizer
 from captioner.training.shards import shard_bounds
 from captioner.training.step import Batch, Objective, States, Step
-from captioner.training.teacher_regions import TaughtImages
 
 DEV_BATCH_SIZE = 100
 

@@ -12,21 +12,21 @@ from captioner.config import ImitationConfig
 from captioner.models.captioner import CaptionModel
 from captioner.models.photo_model import PhotoModel
 from captioner.text import Vocabulary
-from captioner.training.augment import augment
-from captioner.training.batches import CaptionBatches, caption_arrays
 from captioner.training.caption_loss import CaptionLoss, per_word
 from captioner.training.context import Context
 from captioner.training.devices import shard_count
-from captioner.training.distillation import likeliest
 from captioner.training.evaluator import Evaluator
-from captioner.training.feature_extractor import photo_extractor
+from captioner.training.inputs.augment import augment
+from captioner.training.inputs.batches import CaptionBatches, caption_arrays
+from captioner.training.inputs.distillation import likeliest
+from captioner.training.inputs.feature_extractor import photo_extractor
+from captioner.training.inputs.teacher_regions import TaughtImages
 from captioner.training.loop import Row
 from captioner.training.normalized_mse import NormalizedMSE
 from captioner.training.optimizer import make_optimizer
 from captioner.training.shards import shards
 from captioner.training.stages.captioning import CaptionStage
 from captioner.training.step import Batch, States, Step
-from captioner.training.teacher_regions import TaughtImages
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from captioner.models.captioner import CaptionModel
 from captioner.models.tuned_model import TunedModel
 from captioner.system.prefetch import prefetch_map
 from captioner.text import END, Vocabulary
-from captioner.training.batches import pack
 from captioner.training.caption_loss import CaptionLoss
 from captioner.training.context import Context
 from captioner.training.evaluator import Evaluator
+from captioner.training.inputs.batches import pack
 from captioner.training.loop import Row
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import in_float32

@@ -19,8 +19,8 @@ from captioner.photos.preprocessing import preprocess, preprocessing, scale
 from captioner.system.cores import available_cores
 from captioner.system.files import cache_directory
 from captioner.training.devices import compute_capabilities, shard_count
-from captioner.training.row_cache import PhotoRowMaker, PhotoRows, fill
-from captioner.training.views import Views, cut
+from captioner.training.inputs.row_cache import PhotoRowMaker, PhotoRows, fill
+from captioner.training.inputs.views import Views, cut
 
 NEAR = 0.1
 """How far features from elsewhere may lie from what the encoder sees, as a share of their standard deviation: what
@@ -30,7 +30,7 @@ BATCH_SIZE = 32
 """Images that the encoder reads together; fewer where they are larger than 331 pixels, since memory grows with them."""
 
 WHOLE = np.array([0.0, 0.0, 1.0, 1.0])
-"""The box of a whole photo, see `captioner.training.views.Views`."""
+"""The box of a whole photo, see `captioner.training.inputs.views.Views`."""
 
 
 def extract_features(photos: Sequence[Path], encoder: keras.Model, feature_layer: str, views: int = 1) -> PhotoRows:

@@ -13,9 +13,9 @@ from captioner.data.dataset import CaptionDataset, Example
 from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
-from captioner.training.captions import log_cut_captions, read_captions
-from captioner.training.features import extract_features, find_features, read_pixels
-from captioner.training.row_cache import PhotoRows
+from captioner.training.inputs.captions import log_cut_captions, read_captions
+from captioner.training.inputs.features import extract_features, find_features, read_pixels
+from captioner.training.inputs.row_cache import PhotoRows
 
 SHOWN_REASONS = 5
 """Photos that cannot be used, of which the log gives the reason."""

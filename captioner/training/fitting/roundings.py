@@ -10,7 +10,7 @@ from captioner.errors import CaptionerError, PhotoError
 from captioner.model_files.convolution import Rounding
 from captioner.photos.opening import open_photo
 from captioner.photos.preprocessing import preprocess
-from captioner.training.gptq import find_roundings
+from captioner.training.fitting.gptq import find_roundings
 
 PHOTOS = 48
 

@@ -4,7 +4,7 @@ import pytest
 
 from captioner.config import DecodingConfig
 from captioner.data.dataset import Example
-from captioner.training.captions import fitted, log_cut_captions, log_left_captions, read_captions
+from captioner.training.inputs.captions import fitted, log_cut_captions, log_left_captions, read_captions
 
 
 def test_captions_without_a_word_are_left_out_and_counted(caplog):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from captioner.photos.preprocessing import preprocess
-from captioner.training.views import LEAST_SIDE, Views, cut
+from captioner.training.inputs.views import LEAST_SIDE, Views, cut
 
 
 @pytest.fixture

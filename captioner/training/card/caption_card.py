@@ -8,9 +8,9 @@ from captioner.config import CAPTION, COMPACT, ModelConfig, TrainingConfig
 from captioner.model_files.encoder_weights import INCEPTION
 from captioner.system.files import write_text
 from captioner.system.printable import in_a_line, to_json
-from captioner.training.card_sections import CELLS, CITATION, filled, place, reproduce
-from captioner.training.front_matter import ENGLISH, front_matter, licence, model_index
-from captioner.training.settings_table import settings_table
+from captioner.training.card.front_matter import ENGLISH, front_matter, licence, model_index
+from captioner.training.card.sections import CELLS, CITATION, filled, place, reproduce
+from captioner.training.card.settings_table import settings_table
 
 LICENCES = {
     "flickr8k": "The model was trained on Flickr8k, whose photos and captions are for non-commercial research and "

@@ -11,9 +11,9 @@ from captioner.errors import CaptionerError
 from captioner.export.litert import convert_encoder
 from captioner.models.captioner import CaptionModel
 from captioner.runtime.encoder import LiteRTEncoder
-from captioner.training.augment import ImageDataset
-from captioner.training.teacher_regions import TaughtImages, Teacher, TeacherRegions, read_teacher_regions
-from captioner.training.views import Views
+from captioner.training.inputs.augment import ImageDataset
+from captioner.training.inputs.teacher_regions import TaughtImages, Teacher, TeacherRegions, read_teacher_regions
+from captioner.training.inputs.views import Views
 
 SIZE, REGIONS, UNITS = 32, 1, 8
 
@@ -49,7 +49,9 @@ def test_regions_are_what_the_teacher_sees_in_each_view(photos, teacher):
 def test_regions_are_made_once(photos, teacher, monkeypatch):
     views = Views.draw(len(photos), 2, 0)
     first = read_teacher_regions(photos, views, teacher)
-    monkeypatch.setattr("captioner.training.row_cache.open_photo", lambda *_, **__: pytest.fail("was read again"))
+    monkeypatch.setattr(
+        "captioner.training.inputs.row_cache.open_photo", lambda *_, **__: pytest.fail("was read again")
+    )
     np.testing.assert_array_equal(read_teacher_regions(photos, views, teacher).values[:], first.values[:])
 
 

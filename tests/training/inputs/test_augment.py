@@ -1,7 +1,7 @@
 import numpy as np
 
-from captioner.training.augment import ImageDataset, augment
-from captioner.training.views import Views
+from captioner.training.inputs.augment import ImageDataset, augment
+from captioner.training.inputs.views import Views
 
 
 def test_a_batch_depends_on_its_random_numbers_alone():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from captioner.training.batches import CaptionBatches, caption_arrays
+from captioner.training.inputs.batches import CaptionBatches, caption_arrays
 
 
 def rows_of(batches):

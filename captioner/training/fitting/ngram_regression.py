@@ -19,7 +19,7 @@ from captioner.model_files.ngram_regression import NgramRegression, ngram_keys
 from captioner.text import Vocabulary
 
 if TYPE_CHECKING:
-    from captioner.training.split import Split
+    from captioner.training.inputs.split import Split
 
 FACTORS = 256
 """At most."""

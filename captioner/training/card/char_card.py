@@ -6,9 +6,9 @@ from typing import Any
 from captioner.config import CHAR_LM, CharModelConfig, CharTrainingConfig
 from captioner.system.files import write_text
 from captioner.system.printable import in_a_line, to_json
-from captioner.training.card_sections import CELLS, CITATION, filled, place, reproduce
-from captioner.training.front_matter import ENGLISH, Score, front_matter, licence, model_index
-from captioner.training.settings_table import settings_table
+from captioner.training.card.front_matter import ENGLISH, Score, front_matter, licence, model_index
+from captioner.training.card.sections import CELLS, CITATION, filled, place, reproduce
+from captioner.training.card.settings_table import settings_table
 
 SHAKESPEARE = "tinyshakespeare"
 SOURCES = {

@@ -9,7 +9,7 @@ import pytest
 from captioner.model_files.convolution import Convolution
 from captioner.model_files.roundings import kernel_key
 from captioner.models.folding import convolutions
-from captioner.training.gptq import Moments, find_roundings, round_kernel
+from captioner.training.fitting.gptq import Moments, find_roundings, round_kernel
 
 
 def moments(patches: np.ndarray) -> Moments:

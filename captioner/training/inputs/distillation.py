@@ -19,10 +19,10 @@ from captioner.models.networks import load_networks
 from captioner.models.tuned_model import TunedModel
 from captioner.system.files import cache_directory
 from captioner.text import Vocabulary
-from captioner.training.batches import longest_first, pack, word_places
-from captioner.training.row_cache import RowMaker, fill
+from captioner.training.inputs.batches import longest_first, pack, word_places
+from captioner.training.inputs.row_cache import RowMaker, fill
+from captioner.training.inputs.split import Split
 from captioner.training.shards import shards
-from captioner.training.split import Split
 from captioner.training.step import ShapeGraphs
 
 KEPT = 64

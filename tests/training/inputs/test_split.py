@@ -7,9 +7,9 @@ from captioner.config import EncoderConfig
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary
-from captioner.training import split as split_module
-from captioner.training.row_cache import PhotoRows
-from captioner.training.split import read_split
+from captioner.training.inputs import split as split_module
+from captioner.training.inputs.row_cache import PhotoRows
+from captioner.training.inputs.split import read_split
 
 
 @pytest.fixture

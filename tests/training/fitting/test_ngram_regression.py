@@ -8,8 +8,8 @@ import pytest
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.model_files.ngram_regression import ngram_keys
 from captioner.text import SPECIAL_TOKENS, Vocabulary
-from captioner.training import ngram_regression
-from captioner.training.ngram_regression import NgramFit, choose_regression
+from captioner.training.fitting import ngram_regression
+from captioner.training.fitting.ngram_regression import NgramFit, choose_regression
 
 RNG = np.random.default_rng(3)
 WORDS = ("dog", "man", "bench", "snow", "red")

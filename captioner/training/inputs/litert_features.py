@@ -9,7 +9,7 @@ from captioner.photos.preprocessing import scale
 from captioner.system.cores import available_cores
 from captioner.system.prefetch import prefetch_map
 from captioner.system.progress import progress_bar
-from captioner.training.split import Split
+from captioner.training.inputs.split import Split
 
 
 def litert_features(pixels: Split, encode: Callable[..., np.ndarray]) -> Split:

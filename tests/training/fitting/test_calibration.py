@@ -5,7 +5,7 @@ import pytest
 
 from captioner.config import CalibrationConfig
 from captioner.model_files.calibration import Calibration, distances
-from captioner.training.calibration import DevCaptions, fit_calibration, fit_table, principal_directions
+from captioner.training.fitting.calibration import DevCaptions, fit_calibration, fit_table, principal_directions
 
 RANDOM = np.random.default_rng(0)
 

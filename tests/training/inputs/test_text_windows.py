@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from captioner.errors import CaptionerError
-from captioner.training import text_windows
-from captioner.training.text_windows import TextWindows, shifted, validation_windows
+from captioner.training.inputs import text_windows
+from captioner.training.inputs.text_windows import TextWindows, shifted, validation_windows
 
 START = 0
 

@@ -10,10 +10,10 @@ from captioner.data.feature_parts import FeatureParts
 from captioner.data.store import FeatureStore
 from captioner.errors import CaptionerError
 from captioner.photos import opening as photos_module
-from captioner.training import features as features_module
-from captioner.training import row_cache
-from captioner.training.features import extract_features, find_features, images_at_once, read_pixels
-from captioner.training.views import cut
+from captioner.training.inputs import features as features_module
+from captioner.training.inputs import row_cache
+from captioner.training.inputs.features import extract_features, find_features, images_at_once, read_pixels
+from captioner.training.inputs.views import cut
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0), "lime": (0, 255, 0)}
 SEEN = {"red": (1, -1, -1), "blue": (-1, -1, 1), "white": (1, 1, 1), "black": (-1, -1, -1), "lime": (-1, 1, -1)}

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from captioner.system.prefetch import prefetch_map
 from captioner.training.devices import shard_count
-from captioner.training.split import Split
+from captioner.training.inputs.split import Split
 
 BATCH_SIZE = 50
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from captioner.training.front_matter import front_matter, licence, model_index
+from captioner.training.card.front_matter import front_matter, licence, model_index
 
 SCORES = [("bleu", "BLEU-4", 25.32734), ("cider", "CIDEr-D", 64.0), ("rouge", "ROUGE-L", math.nan)]
 FIELDS = {

@@ -1,5 +1,5 @@
 from captioner.config import CAPTION, CHAR_LM
-from captioner.training.settings_table import settings_table
+from captioner.training.card.settings_table import settings_table
 
 
 def test_settings_that_differ_are_listed_with_their_help():

@@ -14,10 +14,10 @@ from captioner.models.encoder import weights_fingerprint
 from captioner.photos.preprocessing import preprocessing, scale
 from captioner.runtime.encoder import LiteRTEncoder
 from captioner.system.files import cache_directory
-from captioner.training.augment import ImageDataset
-from captioner.training.features import refuse_constant
-from captioner.training.row_cache import PhotoRowMaker, fill
-from captioner.training.views import Views
+from captioner.training.inputs.augment import ImageDataset
+from captioner.training.inputs.features import refuse_constant
+from captioner.training.inputs.row_cache import PhotoRowMaker, fill
+from captioner.training.inputs.views import Views
 
 
 @dataclass(frozen=True)

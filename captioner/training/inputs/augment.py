@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from captioner.training.feature_extractor import scale_pixels
-from captioner.training.views import Views, cut, draw_parts
+from captioner.training.inputs.feature_extractor import scale_pixels
+from captioner.training.inputs.views import Views, cut, draw_parts
 
 SHIFT = 0.03
 """How far the edges of a part may move each time, as a share of the photo's sides."""

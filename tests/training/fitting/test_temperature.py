@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from captioner.training.temperature import HIGHEST, LOWEST, fit_temperature, left_out
+from captioner.training.fitting.temperature import HIGHEST, LOWEST, fit_temperature, left_out
 
 
 def test_odds_of_nine_where_three_are_right_are_brought_to_their_square_root():

@@ -10,13 +10,13 @@ from captioner.errors import CaptionerError
 from captioner.models.directory import save_model
 from captioner.models.tuned_model import TunedModel
 from captioner.text import Vocabulary
-from captioner.training import distillation as module
 from captioner.training.checkpoint import Checkpoint
 from captioner.training.context import Context
-from captioner.training.distillation import load_teacher, refuse_other_encoder, teacher_probabilities
+from captioner.training.inputs import distillation as module
+from captioner.training.inputs.distillation import load_teacher, refuse_other_encoder, teacher_probabilities
+from captioner.training.inputs.split import Split
 from captioner.training.loop import run_stage
 from captioner.training.profile import Profile
-from captioner.training.split import Split
 from captioner.training.stages.fine_tuning import FineTuning
 
 ENCODER = EncoderConfig(feature_layer="mixed2", image_size=75, fine_tune_after="mixed1")

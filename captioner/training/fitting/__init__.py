@@ -1,0 +1,1 @@
+"""What is fitted once a network is trained: confidence, consensus, int8 roundings, and a temperature."""
