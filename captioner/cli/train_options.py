@@ -48,7 +48,7 @@ EXAMPLES = """\
 examples:
   python train.py                                    # find or download Flickr8k, train, score, save
   python train.py --limit 500 --epochs 3             # a quick try
-  python train.py recipes/best.toml                  # the best captions: eight trainings that build on each other
+  python train.py recipes/best.toml                  # the best captions: nine trainings that build on each other
   python train.py recipes/best.toml --limit 200      # options override what a recipe says
   python train.py --cell gru --output saved_models/mine
   python train.py --encoder MobileNetV3Large         # another network of keras.applications, frozen
