@@ -25,7 +25,8 @@ import tensorflow as tf
 from contenders import Contender, Orders, time_in_turns
 from keras import ops
 
-from captioner.config import CharModelConfig, CharTrainingConfig
+from captioner.config.model import CharModelConfig
+from captioner.config.training import CharTrainingConfig
 from captioner.models.char_lm import CharModel
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import CharNetwork

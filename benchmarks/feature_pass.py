@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from made_up import make_photos, seconds
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.models.encoder import build_encoder
 from captioner.training.inputs.features import extract_features
 

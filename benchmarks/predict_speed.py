@@ -36,7 +36,8 @@ import numpy as np
 from made_up import make_photos, seconds
 
 from captioner import Captioner
-from captioner.config import DecodingConfig, EncoderConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import EncoderConfig
 from captioner.decoding.captions import generate
 from captioner.model_files.directory import CaptionerDirectory
 from captioner.model_files.shipped import shipped_model

@@ -38,7 +38,8 @@ from contenders import Contender, Orders, time_in_turns
 from keras import ops
 from made_up import seconds
 
-from captioner.config import DecoderConfig, TrainingConfig
+from captioner.config.model import DecoderConfig
+from captioner.config.training import TrainingConfig
 from captioner.layers.attention import BahdanauAttention
 from captioner.layers.cells import RNNCell
 from captioner.models.captioner import CaptionModel

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from captioner.config import ENCODER_PRECISIONS, DecodingConfig, SamplingConfig, WordingConfig
-from captioner.config_io import from_json, to_json
+from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.model import ENCODER_PRECISIONS
+from captioner.config.serialization import from_json, to_json
 from captioner.decoding.captions import Network
 from captioner.decoding.limits import check_search
 from captioner.decoding.wording import worded

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from captioner.calibrate import calibrate_trained
-from captioner.config import CAPTION
+from captioner.config.groups import CAPTION
+from captioner.config.recipe import RunSettings, check_settings
 from captioner.data.dataset import CaptionDataset
 from captioner.data.formats import read_dataset
 from captioner.errors import UsageError
 from captioner.model_files.encoder_weights import default_encoder_weights
-from captioner.recipe import RunSettings, check_settings
 from captioner.system.extras import require
 from captioner.training.settings import check_runs, with_models
 from captioner.training.start import Manner, train_captions

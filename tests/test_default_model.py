@@ -11,7 +11,7 @@ import pytest
 import captioner
 from captioner import encoder_network, library
 from captioner.cli.main import main
-from captioner.config import EncoderConfig, ModelConfig
+from captioner.config.model import EncoderConfig, ModelConfig
 from captioner.errors import CaptionerError
 from captioner.library import default_model
 from captioner.model_files.directory import NETWORK, CaptionerDirectory, describe

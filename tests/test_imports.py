@@ -14,10 +14,6 @@ ROOT = Path(captioner.__file__).parent
 
 ROWS = {
     "config": 1,
-    "config_io": 1,
-    "setting": 1,
-    "recipe": 1,
-    "options": 1,
     "text": 1,
     "errors": 1,
     "system": 1,

@@ -11,7 +11,8 @@ from PIL import Image
 import captioner
 from captioner import encoder_network, library
 from captioner.cli.main import main
-from captioner.config import CalibrationConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import CalibrationConfig, DecoderConfig, EncoderConfig, ModelConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.export.bundle import export_bundle
 from captioner.model_files.calibration import Calibration, calibration_shapes

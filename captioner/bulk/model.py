@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from captioner.config import DecodingConfig, ModelConfig, SamplingConfig, WordingConfig
+from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.model import ModelConfig
 from captioner.decoding.limits import check_search
 from captioner.encoder_network import encoder_network, prepared_network
 from captioner.library import check_wording, search_settings
@@ -66,7 +67,7 @@ def find_encoder(
     Args:
         directory: of the model.
         encoder_weights: a file, or "imagenet" for Keras's own.
-        precision: how the encoder computes; see `captioner.config.ENCODER_PRECISIONS`.
+        precision: how the encoder computes; see `captioner.config.model.ENCODER_PRECISIONS`.
         published: leave out the encoder's layers that were trained along, for features that another training begins
             with.
 

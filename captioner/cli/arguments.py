@@ -6,13 +6,14 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from captioner.config import ENCODER_PRECISIONS, DecodingConfig, SamplingConfig, WordingConfig
-from captioner.config_io import check_bounds
+from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.model import ENCODER_PRECISIONS
+from captioner.config.options import flags, given
+from captioner.config.serialization import check_bounds
+from captioner.config.setting import settings_of
 from captioner.errors import CaptionerError, UsageError
 from captioner.model_files.encoder_weights import default_encoder_weights
 from captioner.model_files.shipped import SHIPPED, model_directory
-from captioner.options import flags, given
-from captioner.setting import settings_of
 
 METAVARS = {int: "N", float: "X", str: "TEXT"}
 

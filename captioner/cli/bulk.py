@@ -21,9 +21,9 @@ from captioner.cli.arguments import (
 )
 from captioner.cli.main import Stopped, complain, note
 from captioner.cli.parser import Parser
-from captioner.config import DecodingConfig, WordingConfig
+from captioner.config.decoding import DecodingConfig, WordingConfig
+from captioner.config.options import flags, given
 from captioner.errors import CaptionerError, UsageError
-from captioner.options import flags, given
 from captioner.system.extras import require
 from captioner.system.native_stderr import stderr_closed
 from captioner.system.progress import progress_bar

@@ -18,11 +18,11 @@ from captioner.cli.arguments import (
 )
 from captioner.cli.main import note
 from captioner.cli.parser import Parser
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.options import given
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.decoding.limits import check_search
 from captioner.errors import UsageError
-from captioner.options import given
 from captioner.photos.opening import open_photo
 from captioner.system.extras import require
 from captioner.system.files import write_json

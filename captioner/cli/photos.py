@@ -15,9 +15,9 @@ from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain, note
 from captioner.cli.output_paths import attention_paths, copy_path, sidecar_paths, without_pictures
 from captioner.cli.results import Table, is_terminal, is_text_table, opened
-from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.options import given
 from captioner.errors import CaptionerError, PhotoError, UsageError
-from captioner.options import given
 from captioner.photos.finding import find_photos
 from captioner.photos.kinds import passed_over
 from captioner.photos.limits import MAX_HELD

@@ -8,11 +8,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from captioner.cli.arguments import add_setting
 from captioner.cli.main import note
-from captioner.config import GenerationConfig, SamplingConfig
+from captioner.config.decoding import GenerationConfig, SamplingConfig
+from captioner.config.options import flags, given
+from captioner.config.setting import settings_of
 from captioner.errors import CaptionerError, UsageError
 from captioner.model_files.shipped import shipped_model
-from captioner.options import flags, given
-from captioner.setting import settings_of
 from captioner.system.files import write_text
 from captioner.system.printable import in_lines, to_json
 from captioner.system.progress import progress_bar

@@ -16,8 +16,8 @@ from captioner.cli.arguments import (
 )
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
-from captioner.config import DecodingConfig, WordingConfig
-from captioner.options import given
+from captioner.config.decoding import DecodingConfig, WordingConfig
+from captioner.config.options import given
 from captioner.system.extras import require
 from captioner.system.native_stderr import stderr_closed
 

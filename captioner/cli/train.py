@@ -5,10 +5,10 @@ import logging
 
 from captioner.cli.train_options import given_manner, given_settings, make_parser
 from captioner.cli.train_text import run_text_task
-from captioner.config import CHAR_LM
+from captioner.config.groups import CHAR_LM
+from captioner.config.recipe import RunSettings, plan_runs, read_recipe
 from captioner.errors import UsageError
 from captioner.model_files.encoder_weights import default_encoder_weights
-from captioner.recipe import RunSettings, plan_runs, read_recipe
 from captioner.system.extras import require
 from captioner.training.settings import check_runs, with_models
 from captioner.training.start import Manner, train_captions

@@ -8,7 +8,7 @@ from typing import Any
 
 from captioner.cli.arguments import add_data, add_encoder_weights, add_quiet, add_setting, default_text
 from captioner.cli.parser import Parser
-from captioner.config import (
+from captioner.config.groups import (
     CAPTION,
     CHAR_LM,
     CHARACTERS,
@@ -19,8 +19,8 @@ from captioner.config import (
     SELF_CRITICAL,
     TEACHERS,
     TRAINING,
-    task_settings,
 )
+from captioner.config.training import task_settings
 from captioner.system.native_stderr import load_keras_quietly
 from captioner.training.start import Manner
 from captioner.training.tensorboard import TensorBoard

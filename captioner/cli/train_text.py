@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 from captioner.cli.table import likelihood_table
-from captioner.config import CharModelConfig, CharTrainingConfig
+from captioner.config.model import CharModelConfig
+from captioner.config.options import given
+from captioner.config.recipe import RunSettings
+from captioner.config.training import CharTrainingConfig
 from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
-from captioner.options import given
-from captioner.recipe import RunSettings
 from captioner.system.locks import alone_in
 from captioner.system.native_stderr import load_keras_quietly
 from captioner.training.start import Manner, load_training, run_training

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from captioner.config import DecodingConfig, SamplingConfig
+from captioner.config.decoding import DecodingConfig, SamplingConfig
 from captioner.decoding.beam import beam_search
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.decoding.sampling import sample_captions

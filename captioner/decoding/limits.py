@@ -1,6 +1,7 @@
 """The limit on the memory of a search."""
 
-from captioner.config import GATES, DecoderConfig, DecodingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import GATES, DecoderConfig
 from captioner.errors import CaptionerError
 
 LARGEST_SEARCH = 1 << 30

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from captioner.config import DecodingConfig, SamplingConfig
+from captioner.config.decoding import DecodingConfig, SamplingConfig
 from captioner.decoding.hypothesis import Hypothesis, length_normalised
 from captioner.decoding.step import SpecialTokens, Step, allowed_log_probs, check_best, count_images
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from captioner.config import WordingConfig
+from captioner.config.decoding import WordingConfig
 from captioner.decoding.step import SpecialTokens
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary, normalise

@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from captioner.config import LONGEST_SEARCH, DecodingConfig, ModelConfig
+from captioner.config.decoding import LONGEST_SEARCH, DecodingConfig
+from captioner.config.model import ModelConfig
 from captioner.decoding.wording import SPECIAL
 from captioner.export.beam import Search, beam_search
 from captioner.export.calibration import CalibrationGraph

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from captioner.config import CharModelConfig, GenerationConfig, SamplingConfig
+from captioner.config.decoding import GenerationConfig, SamplingConfig
+from captioner.config.model import CharModelConfig
 from captioner.export.draw import draw, draw_by, uniforms_of
 from captioner.export.savedmodel import save, scalar_inputs
 from captioner.models.char_lm import CharModel

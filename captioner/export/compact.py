@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from captioner.config import ModelConfig
+from captioner.config.model import ModelConfig
 from captioner.export.litert import convert_encoder
 from captioner.export.template import find_slots
 from captioner.model_files.convolution import Rounding

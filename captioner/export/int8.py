@@ -11,7 +11,7 @@ and third read 48 training photos; only the direction in which each weight is ro
 import argparse
 from pathlib import Path
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.data.flickr8k import find_or_download
 from captioner.export.compact import int8_network
 from captioner.export.template import make_template

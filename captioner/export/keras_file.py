@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.captioner import CaptionModel
 from captioner.models.directory import load_model, take_tuned

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from captioner import __version__
-from captioner.config import ModelConfig
+from captioner.config.model import ModelConfig
 from captioner.decoding.wording import SPECIAL
 from captioner.export.directory import atomic_directory
 from captioner.layers.decoder import Memory

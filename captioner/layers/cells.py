@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from captioner.config import CELLS
+from captioner.config.model import CELLS
 
 
 class Cell(keras.layers.Layer):

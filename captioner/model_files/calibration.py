@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from captioner.config import CalibrationConfig
+from captioner.config.model import CalibrationConfig
 
 SURE, PROBABLY, GUESS = "sure", "probably", "a guess"
 """What captions are called, from the surest on."""

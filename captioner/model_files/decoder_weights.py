@@ -1,6 +1,6 @@
 """The shapes of a decoder's weights, known from its configuration before any memory is allocated."""
 
-from captioner.config import GATES, STATES, DecoderConfig
+from captioner.config.model import GATES, STATES, DecoderConfig
 
 
 def weight_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:

@@ -26,8 +26,8 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
-from captioner.config import COMPACT, CalibrationConfig, CharModelConfig, ConsensusConfig, ModelConfig
-from captioner.config_io import DIGEST, check_digest, from_json, load_config, save_config
+from captioner.config.model import COMPACT, CalibrationConfig, CharModelConfig, ConsensusConfig, ModelConfig
+from captioner.config.serialization import DIGEST, check_digest, from_json, load_config, save_config
 from captioner.errors import CaptionerError
 from captioner.model_files import version_1
 from captioner.model_files.calibration import Calibration, calibration_shapes

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from captioner.config import COMPACT, EncoderConfig
+from captioner.config.model import COMPACT, EncoderConfig
 from captioner.errors import CaptionerError
 
 COSTS = {

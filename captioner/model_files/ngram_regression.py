@@ -19,7 +19,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from captioner.config import ConsensusConfig
+from captioner.config.model import ConsensusConfig
 from captioner.metrics.cider import Ngram
 
 

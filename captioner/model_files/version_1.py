@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from captioner.config_io import load_config
+from captioner.config.serialization import load_config
 from captioner.errors import CaptionerError
 from captioner.model_files.weights_file import refuse_what_is_no_number
 from captioner.system.checksums import checksum_file

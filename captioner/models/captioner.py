@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from captioner.config import DecoderConfig
-from captioner.config_io import from_json, to_json
+from captioner.config.model import DecoderConfig
+from captioner.config.serialization import from_json, to_json
 from captioner.decoding.step import Step
 from captioner.layers.decoder import Decoder
 from captioner.layers.dropout import epoch_seed

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from captioner.config import CharModelConfig
-from captioner.config_io import from_json, to_json
+from captioner.config.model import CharModelConfig
+from captioner.config.serialization import from_json, to_json
 from captioner.layers.dropout import epoch_seed
 from captioner.layers.stack import RecurrentStack
 

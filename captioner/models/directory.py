@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from captioner.config import ModelConfig
+from captioner.config.model import ModelConfig
 from captioner.model_files.convolution import Rounding
 from captioner.model_files.directory import DECODER, ROUNDINGS, TUNED, CaptionerDirectory, write_model
 from captioner.model_files.roundings import pack_roundings

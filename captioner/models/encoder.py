@@ -13,8 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from captioner.config import COMPACT, ENCODERS, EncoderConfig
-from captioner.config_io import listed
+from captioner.config.model import COMPACT, ENCODERS, EncoderConfig
+from captioner.config.serialization import listed
 from captioner.errors import CaptionerError
 from captioner.model_files.encoder_weights import weights_of
 from captioner.models.compact import build_compact

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from captioner.config import ModelConfig
-from captioner.config_io import from_json, to_json
+from captioner.config.model import ModelConfig
+from captioner.config.serialization import from_json, to_json
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact import build_compact
 

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from captioner.config import ModelConfig
-from captioner.config_io import from_json, to_json
+from captioner.config.model import ModelConfig
+from captioner.config.serialization import from_json, to_json
 from captioner.models.captioner import CaptionModel
 from captioner.models.encoder import build_encoder, last_layers
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple, Protocol, Self, TypeGuard, TypeVar, cas
 import numpy as np
 from PIL import Image
 
-from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.decoding.captions import Network, generate, sample
 from captioner.decoding.consensus import chosen
 from captioner.decoding.hypothesis import Hypothesis

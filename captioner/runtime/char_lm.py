@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from captioner.config import CharModelConfig
+from captioner.config.model import CharModelConfig
 from captioner.decoding.completion import States, completions
 from captioner.decoding.sampling import draw, next_distribution
 from captioner.model_files.directory import WEIGHTS, CharLMDirectory

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from captioner.config import GATES, STATES, CharModelConfig
+from captioner.config.model import GATES, STATES, CharModelConfig
 from captioner.runtime.cells import advance
 from captioner.runtime.normalisation import normalised
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from captioner.config import STATES, DecoderConfig
+from captioner.config.model import STATES, DecoderConfig
 from captioner.decoding.step import Step
 from captioner.model_files.decoder_weights import weight_shapes
 from captioner.runtime.blocked_matmul import BlockedMatrix

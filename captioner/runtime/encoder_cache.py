@@ -10,7 +10,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.model_files.directory import NETWORK
 from captioner.system.checksums import known_checksum
 from captioner.system.files import atomic_write, cache_directory
@@ -26,7 +26,7 @@ def encoder_path(config: EncoderConfig, weights: str, tuned: str, precision: str
         config: which network.
         weights: the file of its weights, or "imagenet" for Keras's own.
         tuned: checksums of what a model has of it, empty where it has nothing.
-        precision: see `captioner.config.ENCODER_PRECISIONS`.
+        precision: see `captioner.config.model.ENCODER_PRECISIONS`.
     """
     try:
         identity = weights if weights == "imagenet" else known_checksum(Path(weights))

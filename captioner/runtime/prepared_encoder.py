@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.model_files.convolution import Convolution, Rounding
 from captioner.model_files.inception_weights import (
     CONVOLUTION,

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from captioner.config import DecodingConfig, SamplingConfig, WordingConfig
-from captioner.config_io import check_bounds
+from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.serialization import check_bounds
+from captioner.config.setting import like, setting, settings_of
 from captioner.errors import CaptionerError
 from captioner.runtime.captioner import Captioner
 from captioner.serve.limits import ApiError
-from captioner.setting import like, setting, settings_of
 
 MOST_CHARACTERS = 500
 """Characters that a request may begin captions with, or name words to exclude with."""

@@ -7,14 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from captioner.config import (
-    COMPACT,
-    FineTuningConfig,
-    ImitationConfig,
-    ModelConfig,
-    SelfCriticalConfig,
-    TrainingConfig,
-)
+from captioner.config.model import COMPACT, ModelConfig
+from captioner.config.training import FineTuningConfig, ImitationConfig, SelfCriticalConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset
 from captioner.training.precision import choose_precision
 

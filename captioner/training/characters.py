@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from captioner.config import CharModelConfig, CharTrainingConfig
+from captioner.config.model import CharModelConfig
+from captioner.config.training import CharTrainingConfig
 from captioner.data.corpus import Corpus
 from captioner.errors import CaptionerError
 from captioner.metrics.likelihood import likelihood

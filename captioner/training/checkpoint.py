@@ -12,9 +12,9 @@ from typing import Any
 
 import keras
 
-from captioner.config_io import digest
+from captioner.config.recipe import earlier_settings, unmet_need
+from captioner.config.serialization import digest
 from captioner.errors import CaptionerError, UsageError
-from captioner.recipe import earlier_settings, unmet_need
 from captioner.system.checksums import checksum_file
 from captioner.system.files import atomic_write, read_json, write_json
 

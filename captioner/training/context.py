@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from captioner.config import DecodingConfig, TrainingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.training import TrainingConfig
 from captioner.text import Vocabulary
 from captioner.training.inputs.split import Split
 from captioner.training.profile import Profile

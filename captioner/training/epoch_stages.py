@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from captioner.config import COMPACT
+from captioner.config.model import COMPACT
 
 CROSS_ENTROPY, FINE_TUNING, SELF_CRITICAL, JOINT = "cross_entropy", "fine_tuning", "self_critical", "joint"
 OF = ": "

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.data.dataset import ENOUGH_PHOTOS
 from captioner.decoding.captions import generate
 from captioner.decoding.hypothesis import Hypothesis, ranked

@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.decoding.wording import SPECIAL
 from captioner.errors import CaptionerError

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from captioner.config import CharTrainingConfig, TrainingConfig
+from captioner.config.training import CharTrainingConfig, TrainingConfig
 
 WARMUP_SHARE = 0.2
 """Share of a stage's steps that the warm-up takes at most."""

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from captioner.config import CharTrainingConfig, TrainingConfig
+from captioner.config.options import given
+from captioner.config.recipe import plan_runs, read_recipe
+from captioner.config.training import CharTrainingConfig, TrainingConfig
 from captioner.errors import CaptionerError
 from captioner.model_files.directory import CHAR_LM, CaptionerDirectory, CharLMDirectory, model_kind
-from captioner.options import given
 from captioner.plots import draw_text_curve, draw_training_curve
-from captioner.recipe import plan_runs, read_recipe
 from captioner.system.files import read_json
 from captioner.training.artifacts import CARD, CURVE, HISTORY, read_history
 from captioner.training.card.caption_card import write_card

@@ -5,31 +5,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from captioner.config import (
+from captioner.config.decoding import DecodingConfig
+from captioner.config.groups import (
     CAPTION,
     CHAR_LM,
-    COMPACT,
     COMPACT_ALONE,
     COMPACT_ENCODER,
     COMPACT_TAUGHT,
     FINE_TUNING,
     INIT_FROM,
     SELF_CRITICAL,
-    CharModelConfig,
-    CharTrainingConfig,
-    DecoderConfig,
-    DecodingConfig,
-    EncoderConfig,
-    ModelConfig,
-    TrainingConfig,
-    task_settings,
 )
+from captioner.config.model import COMPACT, CharModelConfig, DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config.options import flags, given
+from captioner.config.recipe import RunSettings, unmet_need
+from captioner.config.setting import settings_of
+from captioner.config.training import CharTrainingConfig, TrainingConfig, task_settings
 from captioner.errors import CaptionerError, UsageError
 from captioner.model_files.directory import CaptionerDirectory
 from captioner.model_files.shipped import model_directory
-from captioner.options import flags, given
-from captioner.recipe import RunSettings, unmet_need
-from captioner.setting import settings_of
 
 FINE_TUNE_AFTER = "mixed6"
 """The layer of InceptionV3 behind which fine-tuning begins: what comes then is 4 million parameters of 11."""

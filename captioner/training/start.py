@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner.config import COMPACT, FineTuningConfig, ImitationConfig, SelfCriticalConfig
+from captioner.config.model import COMPACT
+from captioner.config.options import given
+from captioner.config.recipe import RunSettings
+from captioner.config.training import FineTuningConfig, ImitationConfig, SelfCriticalConfig
 from captioner.data.dataset import CaptionDataset
-from captioner.options import given
-from captioner.recipe import RunSettings
 from captioner.system.locks import alone_in
 from captioner.system.native_stderr import load_keras
 from captioner.training.settings import configure, with_batch_size

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from captioner.config import CharModelConfig
+from captioner.config.model import CharModelConfig
 from captioner.data.corpus import read_corpus
 from captioner.models.char_lm import CharModel
 from captioner.runtime.char_lm import LanguageModel

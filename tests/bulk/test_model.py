@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from captioner.bulk.model import find_encoder, pack
-from captioner.config import CalibrationConfig, SamplingConfig, WordingConfig
+from captioner.config.decoding import SamplingConfig, WordingConfig
+from captioner.config.model import CalibrationConfig
 from captioner.library import Captioner
 from captioner.model_files.calibration import Calibration, calibration_shapes
 from captioner.model_files.directory import CaptionerDirectory

@@ -5,11 +5,13 @@ import pytest
 
 from captioner.cli import evaluate, predict, train
 from captioner.cli.arguments import add_min_confidence, add_setting
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, TrainingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig
+from captioner.config.options import given
+from captioner.config.setting import settings_of
+from captioner.config.training import TrainingConfig
 from captioner.errors import UsageError
 from captioner.model_files.shipped import shipped_model
-from captioner.options import given
-from captioner.setting import settings_of
 
 
 def parsed(config, name, *argv):

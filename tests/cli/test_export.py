@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from captioner.cli.main import main
-from captioner.config import CharModelConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import CharModelConfig, DecoderConfig, EncoderConfig, ModelConfig
 from captioner.model_files.directory import WEIGHTS, CaptionerDirectory, describe, write_model
 from captioner.runtime.char_network import weight_shapes
 from captioner.text import CharacterVocabulary, Vocabulary

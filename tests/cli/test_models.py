@@ -9,8 +9,8 @@ import pytest
 from captioner import library
 from captioner.cli.main import main
 from captioner.cli.predict import make_parser
+from captioner.config.recipe import RunSettings
 from captioner.model_files.shipped import SHIPPED, model_directory, shipped_model
-from captioner.recipe import RunSettings
 from captioner.runtime.char_lm import LanguageModel
 from captioner.training.settings import check_runs, with_models
 

@@ -8,7 +8,7 @@ import pytest
 
 from captioner.cli.main import main
 from captioner.cli.surprisal import surprisal_page
-from captioner.config import CharModelConfig
+from captioner.config.model import CharModelConfig
 from captioner.data import encoding
 from captioner.metrics.likelihood import likelihood
 from captioner.model_files.directory import WEIGHTS, describe, write_model
@@ -272,7 +272,7 @@ def test_values_out_of_bounds_are_wrong_usage(predict, arguments, capsys):
 
 @pytest.mark.parametrize("arguments", [["--prompt", "a"], ["--score", "a.txt"]])
 def test_a_captioning_model_does_not_speak(tmp_path, capsys, arguments):
-    from captioner.config import ModelConfig
+    from captioner.config.model import ModelConfig
 
     describe(tmp_path, ModelConfig(), [])
     assert main(["predict", "--model", str(tmp_path), *arguments]) == 2

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from captioner.cli import evaluate, train
-from captioner.config import ModelConfig
+from captioner.config.model import ModelConfig
 from captioner.data.formats import read_dataset
 
 

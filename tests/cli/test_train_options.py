@@ -8,9 +8,10 @@ import pytest
 from captioner import config
 from captioner.cli import predict
 from captioner.cli.train_options import GROUPS, all_settings, make_parser
-from captioner.config import GENERATION, SAMPLING, SEARCH, WORDING, CalibrationConfig, ConsensusConfig, ModelConfig
-from captioner.options import flags
-from captioner.setting import settings_of
+from captioner.config.groups import GENERATION, SAMPLING, SEARCH, WORDING
+from captioner.config.model import CalibrationConfig, ConsensusConfig, ModelConfig
+from captioner.config.options import flags
+from captioner.config.setting import settings_of
 
 CLASSES = [
     kind

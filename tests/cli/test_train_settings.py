@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from captioner.cli.train_options import given_settings, make_parser
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config.recipe import plan_runs, read_recipe
+from captioner.config.training import TrainingConfig
 from captioner.errors import CaptionerError, UsageError
 from captioner.model_files.directory import describe
-from captioner.recipe import plan_runs, read_recipe
 from captioner.training.settings import check_runs, configure, with_batch_size
 
 BASE = ModelConfig(

@@ -7,10 +7,12 @@ from captioner.cli import train_text
 from captioner.cli.main import main
 from captioner.cli.table import likelihood_table
 from captioner.cli.train_options import make_parser
-from captioner.config import CAPTION, CHAR_LM, CharModelConfig, CharTrainingConfig, task_settings
+from captioner.config.groups import CAPTION, CHAR_LM
+from captioner.config.model import CharModelConfig
+from captioner.config.options import flags
+from captioner.config.training import CharTrainingConfig, task_settings
 from captioner.data.corpus import Corpus
 from captioner.errors import CaptionerError, UsageError
-from captioner.options import flags
 from captioner.training import start
 
 TINY = ["--hidden-size", "6", "--embedding-dim", "4", "--layers", "1", "--epochs", "1"]

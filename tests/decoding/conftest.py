@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.decoding import beam
 from captioner.decoding.hypothesis import Hypothesis, length_normalised
 from captioner.decoding.step import SpecialTokens, allowed_log_probs

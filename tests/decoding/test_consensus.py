@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from captioner.config import ConsensusConfig
+from captioner.config.model import ConsensusConfig
 from captioner.decoding.consensus import agreements, chosen, consensus_order
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.model_files.ngram_regression import NgramRegression, ngram_keys

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from captioner.config import DecodingConfig, SamplingConfig
+from captioner.config.decoding import DecodingConfig, SamplingConfig
 from captioner.decoding.sampling import sample_captions
 from captioner.decoding.step import SpecialTokens
 

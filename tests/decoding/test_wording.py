@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from captioner.config import WordingConfig
+from captioner.config.decoding import WordingConfig
 from captioner.decoding.wording import SPECIAL, worded
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary

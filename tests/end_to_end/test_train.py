@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from captioner.config_io import digest
+from captioner.config.serialization import digest
 from captioner.models.directory import load_model
 from captioner.system.files import write_json
 from captioner.training import captioning

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import CalibrationConfig, DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import CalibrationConfig, DecoderConfig, EncoderConfig, ModelConfig
 from captioner.model_files.calibration import Calibration
 from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.captioner import CaptionModel

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.decoding import beam as numpy_beam
 from captioner.decoding.captions import generate
 from captioner.decoding.step import SpecialTokens

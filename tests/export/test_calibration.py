@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from captioner.config import CalibrationConfig
+from captioner.config.model import CalibrationConfig
 from captioner.export.calibration import CalibrationGraph
 from captioner.model_files.calibration import Calibration
 

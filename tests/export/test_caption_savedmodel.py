@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from captioner.config import CELLS
+from captioner.config.model import CELLS
 from captioner.decoding.captions import generate
 from captioner.errors import CaptionerError
 from captioner.export.caption_savedmodel import CaptionSavedModel, export_caption_savedmodel

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from captioner.config import CELLS, CharModelConfig
+from captioner.config.model import CELLS, CharModelConfig
 from captioner.errors import CaptionerError
 from captioner.export.char_savedmodel import DEFAULTS, export_char_savedmodel
 from captioner.model_files.directory import WEIGHTS, write_model

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from captioner import encoder_network, library
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
 from captioner.errors import CaptionerError
 from captioner.export.bundle import export_bundle
 from captioner.export.compact import save_compact

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
 from captioner.export.compact import save_compact
 from captioner.export.keras_file import export_keras
 from captioner.models.captioner import CaptionModel

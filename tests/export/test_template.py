@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.export.litert import convert_encoder
 from captioner.export.template import find_slots, make_template
 from captioner.model_files.convolution import Convolution

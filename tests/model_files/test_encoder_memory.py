@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.config import COMPACT, ENCODERS, EncoderConfig
+from captioner.config.model import COMPACT, ENCODERS, EncoderConfig
 from captioner.errors import CaptionerError
 from captioner.model_files.encoder_memory import ALLOWED, COSTS, check_conversion, check_encoder, encoder_memory
 from captioner.training.settings import IMAGE_SIZES

@@ -3,7 +3,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
 

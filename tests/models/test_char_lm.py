@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import CharModelConfig
+from captioner.config.model import CharModelConfig
 from captioner.models.char_lm import CharModel
 
 CONFIG = CharModelConfig("gru", 2, 8, 5, 0.25, True, 11)

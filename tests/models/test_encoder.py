@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.errors import CaptionerError
 from captioner.model_files.encoder_weights import weights_of
 from captioner.models.encoder import build_encoder, weights_fingerprint

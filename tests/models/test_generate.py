@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.decoding.captions import generate
 from captioner.decoding.wording import BANNED
 from captioner.text import Vocabulary

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecodingConfig
-from captioner.config_io import to_json
+from captioner.config.decoding import DecodingConfig
+from captioner.config.serialization import to_json
 from captioner.decoding.captions import generate
 
 CELLS = ["rnn", "gru", "lstm"]
@@ -22,8 +22,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from captioner.config import DecoderConfig, DecodingConfig
-from captioner.config_io import from_json
+from captioner.config.model import DecoderConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.serialization import from_json
 from captioner.models.captioner import CaptionModel
 from captioner.decoding.captions import generate
 assert keras.backend.backend() == "jax"

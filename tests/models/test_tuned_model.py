@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
 from captioner.errors import CaptionerError
 from captioner.models.encoder import build_encoder, last_layers
 from captioner.models.tuned_model import TunedModel

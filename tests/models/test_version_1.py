@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from captioner.cli.main import main
-from captioner.config import CharModelConfig
-from captioner.config_io import DIGEST, digest, to_json
+from captioner.config.model import CharModelConfig
+from captioner.config.serialization import DIGEST, digest, to_json
 from captioner.errors import CaptionerError
 from captioner.model_files import version_1
 from captioner.model_files.directory import (

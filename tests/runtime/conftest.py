@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from captioner.config import CharModelConfig
+from captioner.config.model import CharModelConfig
 from captioner.runtime.char_lm import LanguageModel
 from captioner.runtime.char_network import CharNetwork, weight_shapes
 from captioner.text import CharacterVocabulary

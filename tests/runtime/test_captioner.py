@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner.config import DecoderConfig, DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.model import DecoderConfig
 from captioner.errors import CaptionerError, PhotoError
 from captioner.runtime import captioner as captioner_module
 from captioner.runtime.captioner import Captioner

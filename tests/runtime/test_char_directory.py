@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.config import CharModelConfig
+from captioner.config.model import CharModelConfig
 from captioner.errors import CaptionerError
 from captioner.model_files.directory import (
     CONFIG,

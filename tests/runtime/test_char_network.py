@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import CharModelConfig
+from captioner.config.model import CharModelConfig
 from captioner.models.char_lm import CharModel
 from captioner.runtime.char_network import CharNetwork, weight_shapes
 

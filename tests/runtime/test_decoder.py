@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig, DecodingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig
 from captioner.decoding.captions import generate
 from captioner.models.captioner import CaptionModel
 from captioner.runtime.decoder import DecoderNetwork, weight_shapes

@@ -1,6 +1,6 @@
 import pytest
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.runtime import encoder_cache
 
 DEFAULT = EncoderConfig()

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from captioner.cli.main import main
-from captioner.config import SamplingConfig, WordingConfig
+from captioner.config.decoding import SamplingConfig, WordingConfig
 from captioner.errors import CaptionerError
 from captioner.serve.limits import ApiError, Limits
 from captioner.serve.request_options import CaptionOptions

@@ -11,7 +11,8 @@ import numpy as np
 
 from captioner import library
 from captioner.cli.main import main
-from captioner.config import CalibrationConfig, DecoderConfig, DecodingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import CalibrationConfig, DecoderConfig
 from captioner.model_files.calibration import Calibration
 from captioner.runtime.captioner import Captioner
 from captioner.runtime.decoder import DecoderNetwork, weight_shapes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.runtime.captioner import Captioner
 from captioner.system.cores import one_blas_thread
 from captioner.text import SPECIAL_TOKENS, Vocabulary

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig
+from captioner.config.model import DecoderConfig
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
 from captioner.training.inputs.split import Split

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from captioner.config import DecoderConfig, EncoderConfig, ModelConfig, TrainingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config.training import TrainingConfig
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.training.caption_run import CaptionRun, Sources
 

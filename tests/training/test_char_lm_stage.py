@@ -5,7 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import CharModelConfig, CharTrainingConfig
+from captioner.config.model import CharModelConfig
+from captioner.config.training import CharTrainingConfig
 from captioner.errors import CaptionerError
 from captioner.models.char_lm import CharModel
 from captioner.runtime.char_lm import LanguageModel

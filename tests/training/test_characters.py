@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import CharModelConfig, CharTrainingConfig
+from captioner.config.model import CharModelConfig
+from captioner.config.recipe import plan_runs, read_recipe
+from captioner.config.training import CharTrainingConfig
 from captioner.data.corpus import Corpus
 from captioner.errors import CaptionerError, UsageError
 from captioner.metrics.likelihood import likelihood
-from captioner.recipe import plan_runs, read_recipe
 from captioner.runtime.char_lm import LanguageModel
 from captioner.training.characters import CharRun, CharTraining
 from captioner.training.fitting.temperature import fit_temperature

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from captioner import Captioner
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ImitationConfig, ModelConfig, TrainingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config.training import ImitationConfig, TrainingConfig
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.errors import CaptionerError
 from captioner.model_files.directory import CaptionerDirectory

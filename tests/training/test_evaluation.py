@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score

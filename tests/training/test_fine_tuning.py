@@ -3,15 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.config import (
-    DecoderConfig,
-    DecodingConfig,
-    EncoderConfig,
-    FineTuningConfig,
-    ModelConfig,
-    SelfCriticalConfig,
-    TrainingConfig,
-)
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config.training import FineTuningConfig, SelfCriticalConfig, TrainingConfig
 from captioner.models.tuned_model import TunedModel
 from captioner.training import loop
 from captioner.training.checkpoint import Checkpoint

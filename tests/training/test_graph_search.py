@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.decoding.captions import generate
 from captioner.errors import CaptionerError
 from captioner.training import devices, evaluation

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from captioner.config import ModelConfig
+from captioner.config.model import ModelConfig
 from captioner.errors import CaptionerError
 from captioner.models.directory import SavedModel
 from captioner.text import SPECIAL_TOKENS, Vocabulary

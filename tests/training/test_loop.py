@@ -4,7 +4,8 @@ import logging
 import numpy as np
 import pytest
 
-from captioner.config import DecodingConfig, TrainingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.training import TrainingConfig
 from captioner.errors import CaptionerError
 from captioner.training import evaluator, loop
 from captioner.training.checkpoint import Checkpoint

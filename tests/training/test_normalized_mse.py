@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig
+from captioner.config.model import DecoderConfig
 from captioner.models.captioner import CaptionModel
 from captioner.training.normalized_mse import NormalizedMSE
 

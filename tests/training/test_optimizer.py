@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from captioner.config import TrainingConfig
+from captioner.config.training import TrainingConfig
 from captioner.training.optimizer import averaged_weights, make_optimizer
 
 CONFIG = TrainingConfig(epochs=3, batch_size=4, learning_rate=0.05, warmup_steps=2, label_smoothing=0.1, seed=3)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from captioner.config import DecodingConfig, SelfCriticalConfig, TrainingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.training import SelfCriticalConfig, TrainingConfig
 from captioner.metrics.cider import CiderD
 from captioner.text import END, Vocabulary
 from captioner.training import loop

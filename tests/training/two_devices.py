@@ -13,7 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from captioner.config import DecoderConfig, DecodingConfig, TrainingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig
+from captioner.config.training import TrainingConfig
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
 from captioner.training import devices

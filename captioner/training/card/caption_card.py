@@ -4,7 +4,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from captioner.config import CAPTION, COMPACT, ModelConfig, TrainingConfig
+from captioner.config.groups import CAPTION
+from captioner.config.model import COMPACT, ModelConfig
+from captioner.config.training import TrainingConfig
 from captioner.model_files.encoder_weights import INCEPTION
 from captioner.system.files import write_text
 from captioner.system.printable import in_a_line, to_json

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from captioner.config import CHAR_LM, CharModelConfig, CharTrainingConfig
+from captioner.config.groups import CHAR_LM
+from captioner.config.model import CharModelConfig
+from captioner.config.training import CharTrainingConfig
 from captioner.system.files import write_text
 from captioner.system.printable import in_a_line, to_json
 from captioner.training.card.front_matter import ENGLISH, Score, front_matter, licence, model_index

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from captioner.config import task_settings
+from captioner.config.training import task_settings
 
 
 def settings_table(task: str, settings: Mapping[str, Any]) -> str:
     """Return a Markdown table of the settings of a training that differ from the defaults, each with its help.
 
     Args:
-        task: what was trained, see `captioner.config.task_settings`.
+        task: what was trained, see `captioner.config.training.task_settings`.
         settings: by name, as metrics.json has them.
     """
     rows = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from captioner.config import CalibrationConfig
+from captioner.config.model import CalibrationConfig
 from captioner.model_files.calibration import Calibration, distances
 
 BINS = 10

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from captioner.config import ConsensusConfig
+from captioner.config.model import ConsensusConfig
 from captioner.decoding.consensus import agreements, chosen, consensus_order
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.metrics.bleu import bleu_counts, bleu_of

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.data.data_issues import printable
 from captioner.data.dataset import Example
 from captioner.text import is_unspaced, normalise

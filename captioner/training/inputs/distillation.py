@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.data.store import FeatureStore
 from captioner.errors import CaptionerError
 from captioner.model_files.directory import CaptionerDirectory

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from captioner.config import DecodingConfig, EncoderConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import EncoderConfig
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.data.feature_parts import FeatureParts
 from captioner.errors import CaptionerError

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from captioner.config import FineTuningConfig
+from captioner.config.training import FineTuningConfig
 from captioner.models.tuned_model import TunedModel
 from captioner.training.caption_loss import CaptionLoss
 from captioner.training.context import Context

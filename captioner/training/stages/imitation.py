@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from captioner.config import ImitationConfig, TrainingConfig
+from captioner.config.training import ImitationConfig, TrainingConfig
 from captioner.models.photo_model import PhotoModel
 from captioner.system.prefetch import prefetch_map
 from captioner.training.devices import shard_count

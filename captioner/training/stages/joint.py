@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from captioner.config import ImitationConfig
+from captioner.config.training import ImitationConfig
 from captioner.models.captioner import CaptionModel
 from captioner.models.photo_model import PhotoModel
 from captioner.text import Vocabulary

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from captioner.config import SelfCriticalConfig
+from captioner.config.training import SelfCriticalConfig
 from captioner.metrics.bleu import bleu_counts, bleu_of
 from captioner.metrics.cider import CiderD
 from captioner.models.captioner import CaptionModel

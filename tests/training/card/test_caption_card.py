@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config.training import TrainingConfig
 from captioner.training.card.caption_card import write_card
 
 METRICS = {"bleu1": 61.24, "bleu2": 43.0, "bleu3": 30.0, "bleu4": 20.06, "rouge_l": 45.0, "cider": 52.0} | {

@@ -1,4 +1,4 @@
-from captioner.config import CAPTION, CHAR_LM
+from captioner.config.groups import CAPTION, CHAR_LM
 from captioner.training.card.settings_table import settings_table
 
 

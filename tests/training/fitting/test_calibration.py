@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from captioner.config import CalibrationConfig
+from captioner.config.model import CalibrationConfig
 from captioner.model_files.calibration import Calibration, distances
 from captioner.training.fitting.calibration import DevCaptions, fit_calibration, fit_table, principal_directions
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.config import DecodingConfig
+from captioner.config.decoding import DecodingConfig
 from captioner.data.dataset import Example
 from captioner.training.inputs.captions import fitted, log_cut_captions, log_left_captions, read_captions
 

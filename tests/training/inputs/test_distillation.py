@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from captioner.config import DecoderConfig, EncoderConfig, FineTuningConfig, ModelConfig, TrainingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config.training import FineTuningConfig, TrainingConfig
 from captioner.data.store import FeatureStore
 from captioner.errors import CaptionerError
 from captioner.models.directory import save_model

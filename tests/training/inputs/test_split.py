@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captioner.config import EncoderConfig
+from captioner.config.model import EncoderConfig
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.errors import CaptionerError
 from captioner.text import Vocabulary

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner.config import DecoderConfig
+from captioner.config.model import DecoderConfig
 from captioner.errors import CaptionerError
 from captioner.export.litert import convert_encoder
 from captioner.models.captioner import CaptionModel

@@ -1,4 +1,4 @@
-"""The settings of models and trainings: frozen dataclasses in which each setting is declared once (`setting`)."""
+"""The settings of trainings: one class for each stage, and one for the run."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -6,147 +6,28 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from captioner.errors import CaptionerError
-from captioner.setting import like, setting, settings_of
-
-CELLS = ("rnn", "gru", "lstm")
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-"""Products of a cell's input, side by side (G)."""
-STATES = {"rnn": 1, "gru": 1, "lstm": 2}
-"""States that a cell hands on."""
-COMPACT = "compact"
-"""The encoder of our own, whose weights are part of a model's directory."""
-ENCODERS = (
-    *("InceptionV3", COMPACT, "InceptionResNetV2", "Xception", "VGG16", "VGG19"),
-    *("ResNet50", "ResNet101", "ResNet152", "ResNet50V2", "ResNet101V2", "ResNet152V2"),
-    *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "NASNetMobile", "NASNetLarge"),
-    *("DenseNet121", "DenseNet169", "DenseNet201", *(f"EfficientNetB{number}" for number in range(8))),
-    *("EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3"),
-    *("EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L"),
-    *("ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge"),
+from captioner.config.decoding import DecodingConfig
+from captioner.config.groups import (
+    CAPTION,
+    CHAR_LM,
+    CHARACTERS,
+    COMPACT_ALONE,
+    COMPACT_ENCODER,
+    COMPACT_TAUGHT,
+    DATA,
+    FINE_TUNING,
+    INIT_FROM,
+    MODEL,
+    SEARCH,
+    SELF_CRITICAL,
+    TEACHERS,
+    TRAINING,
 )
-"""What may read photos: the compact encoder, and all networks of `keras.applications`."""
+from captioner.config.model import COMPACT, CharModelConfig, DecoderConfig, EncoderConfig
+from captioner.config.setting import like, setting, settings_of
+
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 """How a training computes."""
-
-ENCODER_PRECISIONS = ("auto", "int8", "float32")
-"""How an encoder computes in prediction: in float32, as it was trained; or with kernels and grids rounded to int8, in a
-third of the time. `auto` is int8 where it is known how to round, which costs next to nothing in captions."""
-
-LONGEST_SEARCH = 10_000
-"""The most words that a search may follow for a photo: the beam width times the words of the longest caption."""
-
-CAPTION, CHAR_LM = "caption", "char-lm"
-"""What can be trained."""
-
-DATA, MODEL, TRAINING = "data", "model", "training"
-FINE_TUNING, TEACHERS, SELF_CRITICAL = "fine-tuning the encoder", "teachers", "self-critical training"
-COMPACT_ENCODER, CHARACTERS = "compact encoder", "character language model"
-SEARCH, GENERATION, SAMPLING, WORDING = "search", "generation", "sampling", "wording"
-"""The groups in which the help lists settings. The last four belong to commands that use a model."""
-
-COMPACT_ALONE, COMPACT_TAUGHT, INIT_FROM = "compact without --teacher", "compact with --teacher", "with --init-from"
-"""The trainings in which some settings have another default."""
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """Which network reads the photo, and where it is cut: at a grid of L regions with D channels."""
-
-    network: str = setting(
-        "InceptionV3",
-        f"the network that reads the photos: {COMPACT}, which is trained too and is part of the model, or one of "
-        "keras.applications, frozen",
-        choices=ENCODERS,
-        group=MODEL,
-        flag="encoder",
-        metavar="NAME",
-        first=True,
-    )
-    feature_layer: str = setting(
-        "mixed8",
-        "the encoder's layer whose output is used",
-        group=MODEL,
-        metavar="NAME",
-        default_help="mixed8; for encoders other than InceptionV3, the last one with a grid",
-    )
-    image_size: int = setting(
-        299,
-        "photos are resized to a square of this side, in pixels",
-        ge=75,
-        le=2048,
-        group=MODEL,
-        default_help=f"the network's own: 299, {COMPACT}: 144",
-    )
-    fine_tune_after: str = setting(
-        "",
-        "all layers after this one are trained, and become part of the model",
-        group=FINE_TUNING,
-        metavar="NAME",
-        needs="fine_tune_epochs",
-        default_help="mixed6 for InceptionV3; required for others",
-        absent="",
-    )
-
-
-@dataclass(frozen=True)
-class DecoderConfig:
-    """The sizes of the decoder."""
-
-    cell: str = setting("rnn", "the recurrent cell: rnn (tanh), gru or lstm", choices=CELLS, group=MODEL)
-    hidden_size: int = setting(512, "units of the recurrent state (U)", ge=1, le=16384, group=MODEL)
-    embedding_dim: int = setting(256, "size of a word's or character's embedding (E)", ge=1, le=16384, group=MODEL)
-    attention_dim: int = setting(128, "units of the attention (A)", ge=1, le=16384, group=MODEL)
-    dropout: float = setting(0.4, "share of activations that are dropped in training", ge=0.0, le=0.95, group=MODEL)
-    vocabulary_size: int = setting(4, "words, special tokens included (V)", ge=4, le=1_000_000)
-    locations: int = setting(64, "regions of the feature grid (L)", ge=1, le=65536)
-    channels: int = setting(1280, "channels of the feature grid (D)", ge=1, le=65536)
-
-
-@dataclass(frozen=True)
-class DecodingConfig:
-    """How a sentence is searched for.
-
-    Raises:
-        CaptionerError: `beam_width` times `max_length` is more than `LONGEST_SEARCH`.
-    """
-
-    beam_width: int = setting(4, "sentences that the beam search keeps; 1 is the fastest", ge=1, le=1000, group=SEARCH)
-    length_penalty: float = setting(
-        0.7,
-        "values above 0 favour longer captions: a score is the log-probability / length ** length_penalty",
-        ge=0.0,
-        le=10.0,
-        group=SEARCH,
-    )
-    max_length: int = setting(
-        22,
-        "the most words in a caption (characters where a language has no spaces), including the end token (T)",
-        ge=1,
-        le=1000,
-        group=DATA,
-    )
-    no_repeat_ngram_size: int = setting(
-        2, "no sequence of N words occurs twice in a caption; 0 allows it", ge=0, le=1000, group=SEARCH, absent=0
-    )
-
-    def __post_init__(self) -> None:
-        """Check the two settings that together decide how far a search goes."""
-        if self.beam_width * self.max_length > LONGEST_SEARCH:
-            raise CaptionerError(
-                f"a beam_width of {self.beam_width} with a max_length of {self.max_length} would follow "
-                f"{self.beam_width * self.max_length} words, expected at most {LONGEST_SEARCH}; ask for a narrower "
-                "beam, fewer captions, or shorter ones"
-            )
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The settings that a captioning model is built from."""
-
-    encoder: EncoderConfig = EncoderConfig()
-    decoder: DecoderConfig = DecoderConfig()
-    decoding: DecodingConfig = DecodingConfig()
 
 
 @dataclass(frozen=True)
@@ -383,26 +264,6 @@ class ImitationConfig:
 
 
 @dataclass(frozen=True)
-class CharModelConfig:
-    """The sizes of a character language model."""
-
-    cell: str = like(DecoderConfig, "cell", "rnn")
-    layers: int = setting(2, "recurrent layers, one above the other", ge=1, le=64, group=CHARACTERS)
-    hidden_size: int = like(DecoderConfig, "hidden_size", 512)
-    embedding_dim: int = like(DecoderConfig, "embedding_dim", 64)
-    dropout: float = like(DecoderConfig, "dropout", 0.25)
-    layer_norm: bool = setting(True, "normalise each layer's output", group=CHARACTERS)
-    vocabulary_size: int = setting(3, "characters, `<start>` and `<unk>` included (V)", ge=3, le=1_114_114)
-    recurrent_dropout: float = setting(
-        0.0,
-        "share of the recurrent weights that are dropped in training, drawn anew for each window",
-        ge=0.0,
-        le=0.95,
-        group=CHARACTERS,
-    )
-
-
-@dataclass(frozen=True)
 class CharTrainingConfig:
     """How a character language model is trained."""
 
@@ -490,81 +351,6 @@ class RunConfig:
         first=True,
         default_help=f"saved_models/<data>-<cell>, or saved_models/<data>-{COMPACT}",
     )
-
-
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How the next word or character is drawn at random; `captioner.decoding.sampling` draws it."""
-
-    temperature: float = setting(
-        1.0,
-        "draw each word or character at random: below 1 is more careful, above 1 more daring; 0 always takes the most "
-        "likely one",
-        ge=0.0,
-        le=100.0,
-        group=SAMPLING,
-        default_help="1 for a text; the captions of photos are searched for, not drawn",
-    )
-    top_k: int = setting(
-        0, "draw from the N most likely words or characters; 0 means all", ge=0, le=1_114_112, group=SAMPLING
-    )
-    top_p: float = setting(
-        1.0,
-        "draw from the most likely words or characters with a total probability of X; 1 means all",
-        ge=1e-6,
-        le=1.0,
-        group=SAMPLING,
-    )
-    seed: int | None = setting(
-        None,
-        "the same seed draws the same text, and for the same photo the same captions",
-        ge=0,
-        le=2**31 - 1,
-        group=SAMPLING,
-        default_help="a new one each time",
-    )
-
-
-@dataclass(frozen=True)
-class WordingConfig:
-    """What a caption must and must not say."""
-
-    begin: str = setting("", "words that each caption begins with", group=WORDING)
-    exclude: tuple[str, ...] = setting((), "words that no caption has", group=WORDING, metavar="WORD")
-
-
-@dataclass(frozen=True)
-class GenerationConfig:
-    """How far a character language model continues a text, and how often."""
-
-    length: int = setting(500, "characters to write", ge=0, le=100_000_000, group=GENERATION)
-    stop: str = setting("", "stop behind the first occurrence of this text in what is written", group=GENERATION)
-    num_samples: int = setting(1, "texts to write", ge=1, le=10_000, group=GENERATION)
-
-
-@dataclass(frozen=True)
-class CalibrationConfig:
-    """Confidence and familiarity of a captioning model; `captioner.model_files.calibration` has the arrays."""
-
-    sure: float = setting(1.0, "the confidence from which a caption is called sure", ge=0.0, le=1.0)
-    guess: float = setting(0.0, "the confidence below which a caption is called a guess", ge=0.0, le=1.0)
-    least: float = setting(0.0, "the confidence that nine of ten dev captions reach", ge=0.0, le=1.0)
-    unfamiliar: float = setting(0.0, "the distance above which a photo is called unfamiliar", ge=0.0, le=1e9)
-    length_penalty: float = setting(0.0, "of the scores that confidence is read from", ge=0.0, le=10.0)
-    points: int = setting(2, "in the table from scores to confidence (P)", ge=2, le=1000)
-    directions: int = setting(1, "that the training photos vary in (R)", ge=1, le=4096)
-    photos: int = setting(0, "dev photos that all of this was fitted on", ge=0, le=2**31 - 1)
-
-
-@dataclass(frozen=True)
-class ConsensusConfig:
-    """How captions are chosen by what people say of such photos, as `captioner.model_files.ngram_regression` has it."""
-
-    weight: float = setting(0.0, "of the agreement with it, beside the score", ge=0.0, le=1e6)
-    ridge: float = setting(0.01, "penalty, as a multiple of the mean variance of a channel", ge=0.0, le=1e6)
-    photos: int = setting(1, "training photos (N)", ge=1, le=2**31 - 1)
-    factors: int = setting(1, "factors of a photo (R)", ge=0, le=65_536)
-    ngrams: int = setting(0, "n-grams (G)", ge=0, le=2**31 - 1)
 
 
 _CLASSES: Mapping[str, Iterable[Any]] = {

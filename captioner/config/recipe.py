@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from captioner.config import CAPTION, CHAR_LM, task_settings
-from captioner.config_io import check_value
+from captioner.config.groups import CAPTION, CHAR_LM
+from captioner.config.serialization import check_value
+from captioner.config.training import task_settings
 from captioner.errors import CaptionerError, UsageError
 from captioner.system.files import open_regular, read_json
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from captioner.config import CAPTION, CHAR_LM, task_settings
-from captioner.config_io import check_bounds
+from captioner.config.groups import CAPTION, CHAR_LM
+from captioner.config.serialization import check_bounds
+from captioner.config.setting import settings_of
+from captioner.config.training import task_settings
 from captioner.errors import CaptionerError, UsageError
-from captioner.setting import settings_of
 
 _FLAGS = {
     name: each.metadata["flag"]

@@ -5,8 +5,10 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 
 import pytest
 
-from captioner.config import DecoderConfig, DecodingConfig, EncoderConfig, ModelConfig, TrainingConfig
-from captioner.config_io import from_json, to_json
+from captioner.config.decoding import DecodingConfig
+from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from captioner.config.serialization import from_json, to_json
+from captioner.config.training import TrainingConfig
 from captioner.decoding.limits import check_search
 from captioner.errors import CaptionerError
 from captioner.model_files.directory import CaptionerDirectory

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from captioner.config import CAPTION, CharModelConfig, CharTrainingConfig, task_settings
-from captioner.config_io import check_value
+from captioner.config.groups import CAPTION
+from captioner.config.model import CharModelConfig
+from captioner.config.options import given
+from captioner.config.recipe import earlier_settings, plan_runs, read_recipe, unmet_need
+from captioner.config.serialization import check_value
+from captioner.config.training import CharTrainingConfig, task_settings
 from captioner.errors import CaptionerError, UsageError
-from captioner.options import given
-from captioner.recipe import earlier_settings, plan_runs, read_recipe, unmet_need
 from captioner.training.settings import check_runs, configure
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from captioner.config.setting import settings_of
 from captioner.errors import CaptionerError
-from captioner.setting import settings_of
 from captioner.system.files import read_json, write_json
 
 FORMAT_VERSION = 2
