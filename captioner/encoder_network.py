@@ -17,8 +17,8 @@ from captioner.model_files.roundings import load_roundings
 from captioner.model_files.shipped import shipped_model
 from captioner.runtime import encoder_cache
 from captioner.runtime.prepared_encoder import has_template, prepare_encoder, tuned_convolutions, tuned_shapes
+from captioner.system.atomic import sweep
 from captioner.system.extras import require
-from captioner.system.files import sweep
 from captioner.system.home import home, is_private
 from captioner.system.native_stderr import load_keras
 

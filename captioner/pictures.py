@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from captioner.system.files import atomic_write
+from captioner.system.atomic import atomic_write
 
 FORMATS = (".png", ".jpg", ".jpeg", ".webp", ".pdf")
 """What `draw_attention` writes."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from captioner.system.files import atomic_write
+from captioner.system.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

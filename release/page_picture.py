@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Error, sync_playwright
 
 from captioner.errors import CaptionerError
-from captioner.system.files import atomic_write
+from captioner.system.atomic import atomic_write
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "photos" / "dog.jpg"

@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from captioner.system.files import written
+from captioner.system.file_names import written
 
 _DIGEST = 16
 """Bytes of a name that are kept: among a thousand million names the chance that two are alike is 1 to 10**20."""

@@ -5,7 +5,8 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from captioner.system.files import cache_directory, write_text
+from captioner.system.files import write_text
+from captioner.system.home import cache_directory
 
 CLUSTER = "ray_bootstrap_config.yaml"
 """What Ray's launcher leaves in the home of a machine in a cloud: of which cluster this is the head."""

@@ -19,7 +19,8 @@ import pyarrow
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from captioner.errors import CaptionerError
-from captioner.system.files import atomic_write, current_directory, folder_identity
+from captioner.system.atomic import atomic_write
+from captioner.system.folders import current_directory, folder_identity
 
 WHOLE = ("s3", "gcs", "abfs")
 """Kinds of stores in which an object appears once all of it has arrived."""

@@ -15,7 +15,7 @@ from captioner.bulk.tar_stream import OVERSIZED, TarReader
 from captioner.errors import CaptionerError, PhotoError
 from captioner.photos.finding import is_photo
 from captioner.runtime.captioner import Captioner
-from captioner.system.files import written
+from captioner.system.file_names import written
 from captioner.system.prefetch import prefetch_map
 
 READERS = 8

@@ -9,7 +9,7 @@ from captioner.cli.main import complain
 from captioner.cli.parser import Parser
 from captioner.data.cache import KINDS, CacheEntry, cache_entries
 from captioner.errors import UsageError
-from captioner.system.files import cache_directory
+from captioner.system.home import cache_directory
 
 EVERYTHING = "all"
 

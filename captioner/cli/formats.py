@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from captioner.runtime.caption import Caption
-from captioner.system.files import written
+from captioner.system.file_names import written
 from captioner.system.printable import name_in_a_line, to_json
 
 STYLES = ("text", "json", "csv")

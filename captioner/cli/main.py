@@ -18,8 +18,9 @@ from captioner.cli.descriptors import open_closed, stdout_is_closed
 from captioner.cli.messages import shown_messages, silence
 from captioner.cli.parser import Parser
 from captioner.errors import CaptionerError
+from captioner.system.atomic import NO_ROOM
 from captioner.system.extras import explain
-from captioner.system.files import NO_ROOM, current_directory
+from captioner.system.folders import current_directory
 from captioner.system.home import settle
 from captioner.system.printable import in_a_line
 

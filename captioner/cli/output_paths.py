@@ -6,7 +6,7 @@ from pathlib import Path
 from captioner.errors import UsageError
 from captioner.photos.finding import CAPTIONED
 from captioner.pictures import FORMATS
-from captioner.system.files import folded
+from captioner.system.file_names import folded
 
 
 def without_pictures(photos: list[Path], typed: list[str], where: Path | None) -> list[Path]:

@@ -24,8 +24,9 @@ from captioner.photos.limits import MAX_HELD
 from captioner.photos.process import shared_opener
 from captioner.photos.streams import STDIN, TYPED, NamedContent, is_stream, read_stream
 from captioner.runtime.caption import Caption
+from captioner.system.atomic import sweep
 from captioner.system.cores import available_cores
-from captioner.system.files import sweep, write_text
+from captioner.system.files import write_text
 from captioner.system.native_stderr import stderr_closed
 from captioner.system.processes import can_start
 from captioner.system.progress import progress_bar

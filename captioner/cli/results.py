@@ -13,7 +13,8 @@ from typing import IO, cast
 from captioner.cli.descriptors import stdout_is_closed
 from captioner.cli.formats import HEADING, csv_row, images_in, name_in
 from captioner.errors import CaptionerError, UsageError
-from captioner.system.files import ODD_NAMES, atomic_write, naming
+from captioner.system.atomic import atomic_write, naming
+from captioner.system.file_names import ODD_NAMES
 from captioner.system.locks import locked
 
 

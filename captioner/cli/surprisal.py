@@ -12,7 +12,8 @@ from typing import IO
 import numpy as np
 
 from captioner.metrics.likelihood import RunningLikelihood
-from captioner.system.files import ODD_NAMES, atomic_write
+from captioner.system.atomic import atomic_write
+from captioner.system.file_names import ODD_NAMES
 
 SHADES = 10
 """The strongest colour stands for this many bits and more."""

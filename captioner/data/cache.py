@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captioner.errors import CaptionerError
-from captioner.system.files import cache_directory, read_json
+from captioner.system.files import read_json
+from captioner.system.home import cache_directory
 from captioner.system.locks import held_by_others
 from captioner.system.printable import in_a_line
 

@@ -14,7 +14,7 @@ from captioner.data.encoding import PIECE, decoded_pieces
 from captioner.data.flickr8k import HOME, find_or_download
 from captioner.data.formats import read_dataset
 from captioner.errors import CaptionerError
-from captioner.system.files import naming
+from captioner.system.atomic import naming
 
 PIPE_IN_MEMORY = 1 << 24
 """Bytes of a pipe that are kept in memory; a longer one goes to the disk."""

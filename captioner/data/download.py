@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from captioner.system.files import naming
+from captioner.system.atomic import naming
 from captioner.system.progress import progress_bar
 
 TIMEOUT = 30.0  # seconds without a byte

@@ -14,7 +14,8 @@ from pathlib import Path, PurePath, PureWindowsPath
 from captioner.data.data_issues import printable
 from captioner.errors import CaptionerError
 from captioner.photos.finding import is_photo
-from captioner.system.files import folded, walk_once
+from captioner.system.file_names import folded
+from captioner.system.folders import walk_once
 
 # Lower case, since folder names are compared without case. "Flicker8k" is how the official archive spells it.
 PHOTO_FOLDERS = frozenset(

@@ -14,7 +14,7 @@ from captioner.data.dataset import SPLITS, CaptionDataset, Example
 from captioner.data.flickr8k_split import official_split
 from captioner.data.folder import Folder
 from captioner.errors import CaptionerError
-from captioner.system.files import folded
+from captioner.system.file_names import folded
 
 SPLIT_NAMES = {
     "train": "train",

@@ -14,7 +14,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike
 
 from captioner.errors import CaptionerError
-from captioner.system.files import NO_ROOM, atomic_write, sweep, write_json
+from captioner.system.atomic import NO_ROOM, atomic_write, sweep
+from captioner.system.files import write_json
 from captioner.system.locks import hold, locked_directory
 
 

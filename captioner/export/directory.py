@@ -7,7 +7,9 @@ from pathlib import Path
 from captioner import __version__
 from captioner.errors import CaptionerError
 from captioner.model_files.exports import MARKER
-from captioner.system.files import current_directory, stand_in, sweep, write_json
+from captioner.system.atomic import stand_in, sweep
+from captioner.system.files import write_json
+from captioner.system.folders import current_directory
 
 
 def check_output(output: Path) -> None:

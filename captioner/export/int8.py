@@ -22,7 +22,7 @@ from captioner.models.encoder import build_encoder
 from captioner.models.networks import load_networks
 from captioner.runtime import prepared_encoder
 from captioner.runtime.prepared_encoder import FLOAT32, INT8
-from captioner.system.files import atomic_write
+from captioner.system.atomic import atomic_write
 from captioner.training.fitting.roundings import model_roundings
 
 ENCODER = EncoderConfig("InceptionV3", "mixed8", 299)

@@ -10,7 +10,7 @@ from captioner.models.captioner import CaptionModel
 from captioner.models.directory import load_model, take_tuned
 from captioner.models.encoder import build_encoder, last_layers
 from captioner.models.networks import load_networks
-from captioner.system.files import atomic_write
+from captioner.system.atomic import atomic_write
 
 
 def export_keras(model: Path, output: Path) -> str:

@@ -35,8 +35,8 @@ from captioner.model_files.decoder_weights import weight_shapes
 from captioner.model_files.exports import refuse_export
 from captioner.model_files.ngram_regression import NgramRegression, regression_shapes
 from captioner.model_files.weights_file import read_weights, save_weights
+from captioner.system.atomic import atomic_write
 from captioner.system.checksums import checksum_file, known_checksum
-from captioner.system.files import atomic_write
 from captioner.text import CharacterVocabulary, Vocabulary
 
 CONFIG, VOCABULARY = "config.json", "vocabulary.json"

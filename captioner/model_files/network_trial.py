@@ -13,7 +13,8 @@ from pathlib import Path
 from captioner.errors import CaptionerError
 from captioner.model_files.directory import NETWORK, CaptionerDirectory
 from captioner.model_files.shipped import shipped_model
-from captioner.system.files import cache_directory, write_json
+from captioner.system.files import write_json
+from captioner.system.home import cache_directory
 from captioner.system.processes import start
 
 DEADLINE = 60.0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from captioner.system.files import current_directory
+from captioner.system.folders import current_directory
 
 SHIPPED = ("flickr8k", "compact", "char-lm")
 """The names of the models that come with the package."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from captioner.errors import CaptionerError
-from captioner.system.files import atomic_write, open_regular
+from captioner.system.atomic import atomic_write
+from captioner.system.files import open_regular
 
 
 def save_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from captioner.photos.decoding import reason
 from captioner.photos.kinds import EXTENSIONS, is_read, kind_by_name
 from captioner.photos.streams import STDIN, TYPED
-from captioner.system.files import current_directory, walk_once
+from captioner.system.folders import current_directory, walk_once
 
 CAPTIONED = ".captioned"
 """What stands before the extension of a copy with a description; folders and patterns leave such copies out."""

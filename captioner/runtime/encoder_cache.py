@@ -12,8 +12,9 @@ from pathlib import Path
 
 from captioner.config.model import EncoderConfig
 from captioner.model_files.directory import NETWORK
+from captioner.system.atomic import atomic_write
 from captioner.system.checksums import known_checksum
-from captioner.system.files import atomic_write, cache_directory
+from captioner.system.home import cache_directory
 
 FORMAT = 3
 """Whatever changes the files, or what is made of the same weights, must change this number."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from captioner.model_files.convolution import Convolution, Rounding
-from captioner.system.files import atomic_write
+from captioner.system.atomic import atomic_write
 
 NOWHERE = -1
 """The offset of the scales of a kernel that is kept in float32, and so has no scales."""

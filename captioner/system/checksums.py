@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from captioner.errors import CaptionerError
-from captioner.system.files import cache_directory, open_regular, read_json, write_json
+from captioner.system.files import open_regular, read_json, write_json
+from captioner.system.home import cache_directory
 
 SMALL = 1 << 20
 """Bytes of a file that is read sooner than the note about it."""

@@ -1,4 +1,4 @@
-"""The user's home directory, or a private folder where the system has none for the user.
+"""The user's home directory and the cache in it, or a private folder where the system has no home for the user.
 
 A container that runs under any number of user, without HOME, has none.
 """
@@ -87,3 +87,12 @@ def _is_ours(folder: Path) -> bool:
     if not stat.S_ISDIR(found.st_mode):
         return False
     return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
+
+
+def cache_directory() -> Path:
+    """The directory for files that can be made again: $XDG_CACHE_HOME/captioner, else ~/.cache/captioner.
+
+    Where the system knows no home directory, it lies in a folder for temporary files that is this user's alone.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else home() / ".cache") / "captioner"

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from captioner.plots import draw_training_curve
-from captioner.system.files import atomic_write, write_text
+from captioner.system.atomic import atomic_write
+from captioner.system.files import write_text
 from captioner.training.checkpoint import Progress
 
 HISTORY, CURVE, CARD = "history.csv", "training.png", "README.md"

@@ -15,8 +15,9 @@ import keras
 from captioner.config.recipe import earlier_settings, unmet_need
 from captioner.config.serialization import digest
 from captioner.errors import CaptionerError, UsageError
+from captioner.system.atomic import atomic_write
 from captioner.system.checksums import checksum_file
-from captioner.system.files import atomic_write, read_json, write_json
+from captioner.system.files import read_json, write_json
 
 SCHEDULE = ("epochs", "patience")
 """Settings that may change when a run is resumed."""

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Protocol
 import tensorflow as tf
 
 from captioner.errors import CaptionerError, UsageError
-from captioner.system.files import read_json, sweep, write_json
+from captioner.system.atomic import sweep
+from captioner.system.files import read_json, write_json
 from captioner.training.artifacts import write_draft_card
 from captioner.training.checkpoint import Checkpoint, Progress, refuse_changes, schedule_changes
 from captioner.training.loop import Row, Stage, run_stage

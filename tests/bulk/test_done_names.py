@@ -1,7 +1,7 @@
 import random
 
 from captioner.bulk.done_names import DoneNames
-from captioner.system.files import written
+from captioner.system.file_names import written
 
 
 def test_new_names_come_once_and_in_their_order():

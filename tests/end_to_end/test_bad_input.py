@@ -210,7 +210,7 @@ def test_a_full_disk_under_the_cache_is_told_before_the_work(command, train_argu
 
 
 def test_a_full_disk_under_the_results_is_told(predict, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("captioner.system.files.os.fsync", full)
+    monkeypatch.setattr("captioner.system.atomic.os.fsync", full)
     output = tmp_path / "captions.txt"
     outcome = predict(photos / "red_circle.png", "--output", output)
     assert (outcome.status, outcome.out) == (1, "")

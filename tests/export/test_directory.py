@@ -11,7 +11,8 @@ from captioner import __version__
 from captioner.errors import CaptionerError
 from captioner.export import directory as directory_module
 from captioner.export.directory import MARKER, atomic_directory, check_output
-from captioner.system import files
+from captioner.system import atomic
+from captioner.system.files import write_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,8 +136,8 @@ def test_the_next_export_puts_right_what_a_kill_has_left(tmp_path, at, left):
     killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out", str(at)], cwd=ROOT, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "out").exists() == (at < 2)
-    files._swept.clear()  # as in another process
-    files.write_text(tmp_path / "captions.csv", "which knows nothing of exports")
+    atomic._swept.clear()  # as in another process
+    write_text(tmp_path / "captions.csv", "which knows nothing of exports")
     (tmp_path / ".captioner-01234567-").mkdir()  # of a name too long
     export(tmp_path / "another")
     assert (tmp_path / "out" / "a").read_text() == left

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from captioner.system import home as home_module
-from captioner.system.home import home, is_private, known_home, settle
+from captioner.system.home import cache_directory, home, is_private, known_home, settle
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the system has no numbers of users")
 
@@ -72,3 +72,11 @@ def test_libraries_find_it_too(homeless, monkeypatch):
     settle()
     assert os.environ["HOME"] == str(homeless)
     assert os.environ["USER"] == str(os.geteuid())
+
+
+def test_the_cache_is_where_the_user_wants_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / "captioner"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    assert cache_directory() == tmp_path / "home" / ".cache" / "captioner"

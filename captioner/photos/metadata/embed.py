@@ -8,7 +8,7 @@ from pathlib import Path
 from captioner.errors import PhotoError
 from captioner.photos.metadata import exif, iptc, jpeg_notes, png_notes, xmp
 from captioner.photos.metadata.descriptions import with_caption, written_by_people
-from captioner.system.files import atomic_write
+from captioner.system.atomic import atomic_write
 
 Notes = jpeg_notes.JpegNotes | png_notes.PngNotes
 

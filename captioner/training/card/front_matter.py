@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from captioner.system.files import ODD_NAMES
+from captioner.system.file_names import ODD_NAMES
 
 FLICKR8K = ("flickr8k", "flickr8k-captions")
 """Names of what comes from Flickr8k: its photos with their captions, and its captions alone."""

@@ -17,7 +17,7 @@ from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.encoder import last_layers, weights_fingerprint
 from captioner.models.networks import load_networks
 from captioner.models.tuned_model import TunedModel
-from captioner.system.files import cache_directory
+from captioner.system.home import cache_directory
 from captioner.text import Vocabulary
 from captioner.training.inputs.batches import longest_first, pack, word_places
 from captioner.training.inputs.row_cache import RowMaker, fill

@@ -17,7 +17,7 @@ from captioner.models.encoder import weights_fingerprint
 from captioner.photos.opening import open_photo
 from captioner.photos.preprocessing import preprocess, preprocessing, scale
 from captioner.system.cores import available_cores
-from captioner.system.files import cache_directory
+from captioner.system.home import cache_directory
 from captioner.training.devices import compute_capabilities, shard_count
 from captioner.training.inputs.row_cache import PhotoRowMaker, PhotoRows, fill
 from captioner.training.inputs.views import Views, cut

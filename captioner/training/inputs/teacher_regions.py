@@ -13,7 +13,7 @@ from captioner.models.captioner import CaptionModel
 from captioner.models.encoder import weights_fingerprint
 from captioner.photos.preprocessing import preprocessing, scale
 from captioner.runtime.encoder import LiteRTEncoder
-from captioner.system.files import cache_directory
+from captioner.system.home import cache_directory
 from captioner.training.inputs.augment import ImageDataset
 from captioner.training.inputs.features import refuse_constant
 from captioner.training.inputs.row_cache import PhotoRowMaker, fill
