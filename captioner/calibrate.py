@@ -82,7 +82,7 @@ def calibrate_trained(
 ) -> None:
     """Do so at the end of a training, once; with too few dev photos the model keeps what its parent knew.
 
-    The model is finished by then, so photos that cannot be read any more cost it this alone, which is logged.
+    The model is finished by then, so photos that can no longer be read only prevent the calibration, which is logged.
 
     Args:
         directory: the model's.
@@ -99,11 +99,11 @@ def calibrate_trained(
         if CALIBRATION in model.manifest or calibrate(directory, dataset, encoder_weights) or parent is None:
             return
     except CaptionerError as error:
-        log.warning(f"{error}. Then `python -m captioner calibrate --model {directory}` fits how sure captions are")
+        log.warning(f"{error}. Then fit the confidence: `python -m captioner calibrate --model {directory}`")
         return
     before = CaptionerDirectory.read(parent)
     if _encoder(before) == _encoder(model) and (kept := before.calibration()):
-        log.info("those of %s stay", parent)
+        log.info("keeping the confidence and familiarity of %s", parent)
         model.calibrate(kept, before.ngram_regression())
 
 
@@ -150,8 +150,8 @@ def _read_dev(captioner: Captioner, examples: Sequence[Example]) -> _Photos:
             kept += [captions[path] for path in paths]
     if len(means) < ENOUGH_PHOTOS:
         raise CaptionerError(
-            f"only {len(means)} of {len(captions)} dev photos can be read, but confidence takes {ENOUGH_PHOTOS}; look "
-            "whether they are still there"
+            f"only {len(means)} of {len(captions)} dev photos can be read, but fitting the confidence needs "
+            f"{ENOUGH_PHOTOS}; check that the files are still there"
         )
     return _Photos(np.stack(means), kept, beams)
 
@@ -164,7 +164,7 @@ def _with_consensus(
     fit = NgramFit(train.captions, standardised(train.means, directions), set(vocabulary.tokens))
     regression = choose_regression(fit, dev.beams, photos, vocabulary, dev.captions)
     if regression is None:
-        log.info("what people say of such photos does not help to choose captions, so it is left out")
+        log.info("choosing by consensus does not improve the dev captions, so the model does without it")
         return None, dev.beams
     found = zip(dev.beams, regression.factors(photos), strict=True)
     return regression, [chosen(*each, regression, vocabulary) for each in found]

@@ -28,10 +28,10 @@ ATTENTION_OPACITY = 0.6
 
 
 def attention_colours(weights: np.ndarray, size: int) -> np.ndarray:
-    """Colour where a model looked before a word, smoothly: black is no attention, yellow the most of any place.
+    """Colour where a model looked before a word, smoothly: black is no attention, yellow the most of any region.
 
     Args:
-        weights: (L,), over a square grid of L places, row by row.
+        weights: (L,), over a square grid of L regions, row by row.
         size: pixels a side.
 
     Returns:
@@ -67,13 +67,13 @@ def _inferno() -> np.ndarray:
 def draw_attention(path: Path, photo: np.ndarray, words: Sequence[str], attention: np.ndarray) -> None:
     """Draw the photo, and for each word where the model looked before it said it.
 
-    Black is no attention, yellow the most that any place has before this word.
+    Black is no attention, yellow the most that any region has before this word.
 
     Args:
         path: the picture to write; its suffix, one of `FORMATS`, chooses the format.
         photo: uint8 (H, W, 3).
         words: T words.
-        attention: (T, L), weights over a square grid of L places.
+        attention: (T, L), weights over a square grid of L regions.
     """
     height, width = photo.shape[:2]
     tiles = len(words) + 1

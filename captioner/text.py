@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
@@ -116,7 +116,38 @@ def _treebank() -> Any:
     return TreebankWordTokenizer()
 
 
-class Vocabulary:
+class _Tokens:
+    """The tokens of a vocabulary, whose numbers are their places; saved as JSON."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self.tokens = tuple(tokens)
+
+    def __len__(self) -> int:
+        """Count the tokens, the special ones included (V)."""
+        return len(self.tokens)
+
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary as JSON."""
+        write_json(path, {"tokens": self.tokens})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a vocabulary that `save` wrote.
+
+        Raises:
+            CaptionerError: the file is missing or holds something else.
+        """
+        value = read_json(path, "vocabulary")
+        tokens = value.get("tokens") if isinstance(value, dict) else None
+        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+            raise CaptionerError(f'the vocabulary {path} is not {{"tokens": [words]}}; restore it from where it came')
+        try:
+            return cls(tokens)
+        except ValueError as error:
+            raise CaptionerError(f"the vocabulary {path} cannot be used: {error}") from error
+
+
+class Vocabulary(_Tokens):
     """The words a model knows; a word's number is its place in `tokens`.
 
     The first four are the special tokens `<pad>` 0, `<start>` 1, `<end>` 2 and `<unk>` 3.
@@ -131,7 +162,7 @@ class Vocabulary:
     pad, start, end, unknown = range(4)
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        self.tokens = tuple(tokens)
+        super().__init__(tokens)
         if self.tokens[:4] != SPECIAL_TOKENS:
             raise ValueError(f"a vocabulary starts with {' '.join(SPECIAL_TOKENS)}, not {' '.join(self.tokens[:4])}")
         self._number = {token: number for number, token in enumerate(self.tokens)}
@@ -152,10 +183,6 @@ class Vocabulary:
         new = [word for word, count in counts.items() if count >= min_count and word not in self._number]
         return Vocabulary([*self.tokens, *sorted(new, key=lambda word: (-counts[word], word))])
 
-    def __len__(self) -> int:
-        """Count the tokens, the special ones included (V)."""
-        return len(self.tokens)
-
     def encode(self, words: Sequence[str], max_length: int) -> list[int]:
         """Turn words into numbers with `<end>` behind them, at most `max_length` in all.
 
@@ -168,24 +195,11 @@ class Vocabulary:
         """Turn numbers back into words; the special tokens are left out."""
         return [self.tokens[number] for number in numbers if number >= len(SPECIAL_TOKENS)]
 
-    def save(self, path: str | Path) -> None:
-        """Write the vocabulary as JSON."""
-        write_json(path, {"tokens": self.tokens})
-
-    @classmethod
-    def load(cls, path: str | Path) -> "Vocabulary":
-        """Read a vocabulary that `save` wrote.
-
-        Raises:
-            CaptionerError: the file is missing or holds something else.
-        """
-        return _load(cls, path)
-
 
 CHARACTER_SPECIAL_TOKENS = (START, UNKNOWN)
 
 
-class CharacterVocabulary:
+class CharacterVocabulary(_Tokens):
     """The characters a language model knows; a character's number is its place in `tokens`.
 
     The first two are `<start>` 0, which stands before a text and makes its first character predictable, and `<unk>` 1,
@@ -201,7 +215,7 @@ class CharacterVocabulary:
     start, unknown = range(2)
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        self.tokens = tuple(tokens)
+        super().__init__(tokens)
         if self.tokens[:2] != CHARACTER_SPECIAL_TOKENS:
             raise ValueError(f"a vocabulary of characters starts with {' '.join(CHARACTER_SPECIAL_TOKENS)}")
         characters = self.tokens[2:]
@@ -220,10 +234,6 @@ class CharacterVocabulary:
         """Make the vocabulary of the characters in `text`, by code point."""
         return cls([*CHARACTER_SPECIAL_TOKENS, *sorted(set(text))])
 
-    def __len__(self) -> int:
-        """Count the tokens, the special ones included (V)."""
-        return len(self.tokens)
-
     def encode(self, text: str) -> np.ndarray:
         """Turn N characters into their numbers (N,), in the smallest unsigned type that holds V."""
         numbers = np.empty(len(text), self._number.dtype)
@@ -241,35 +251,9 @@ class CharacterVocabulary:
         """Name the characters of `text` that are not in the vocabulary, each once, in the order of the text."""
         return [character for character in dict.fromkeys(text) if self.encode(character)[0] == self.unknown]
 
-    def save(self, path: str | Path) -> None:
-        """Write the vocabulary as JSON."""
-        write_json(path, {"tokens": self.tokens})
-
-    @classmethod
-    def load(cls, path: str | Path) -> "CharacterVocabulary":
-        """Read a vocabulary that `save` wrote.
-
-        Raises:
-            CaptionerError: the file is missing or holds something else.
-        """
-        return _load(cls, path)
-
 
 ENCODED_AT_ONCE = 1 << 20
 """Characters that are encoded together: a whole text in UTF-32 would take four times the memory of its file."""
-
-AnyVocabulary = TypeVar("AnyVocabulary", Vocabulary, CharacterVocabulary)
-
-
-def _load(kind: type[AnyVocabulary], path: str | Path) -> AnyVocabulary:
-    value = read_json(path, "vocabulary")
-    tokens = value.get("tokens") if isinstance(value, dict) else None
-    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        raise CaptionerError(f'the vocabulary {path} is not {{"tokens": [words]}}; restore it from where it came')
-    try:
-        return kind(tokens)
-    except ValueError as error:
-        raise CaptionerError(f"the vocabulary {path} cannot be used: {error}") from error
 
 
 def _repeated(tokens: Sequence[str]) -> str:

@@ -14,10 +14,10 @@ from captioner.errors import UsageError
 from captioner.model_files.encoder_weights import default_encoder_weights
 from captioner.system.extras import require
 from captioner.training.settings import check_runs, with_models
-from captioner.training.start import Manner, train_captions
+from captioner.training.start import RunOptions, train_captions
 
 
-class _Told:
+class _FunctionCallback:
     """A function in the place of a callback."""
 
     def __init__(self, function: Callable[[dict[str, float]], object]) -> None:
@@ -66,9 +66,9 @@ def train(
     run = with_models(RunSettings({**values, "output": os.fspath(output)}, frozenset(values)))
     check_runs([run])
     dataset = data if isinstance(data, CaptionDataset) else read_dataset(Path(data), data_format)
-    told: list[Any] = [each if hasattr(each, "on_epoch_end") else _Told(each) for each in callbacks]
+    followers: list[Any] = [each if hasattr(each, "on_epoch_end") else _FunctionCallback(each) for each in callbacks]
     weights = default_encoder_weights() if encoder_weights is None else os.fspath(encoder_weights)
-    return train_captions(run, dataset, weights, Manner(resume=resume, callbacks=told), calibrate_trained)
+    return train_captions(run, dataset, weights, RunOptions(resume=resume, callbacks=followers), calibrate_trained)
 
 
 def _plain(value: Any) -> Any:

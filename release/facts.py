@@ -136,8 +136,7 @@ def check_metrics(path: Path, metrics: Mapping[str, Any], found: Mapping[str, fl
 def _as_evaluated(directory: Path, dataset: CaptionDataset) -> tuple[dict[str, dict[str, float]], list[list[str]]]:
     """Return the scores of dev with the encoder in float32, alone and with consensus, and the captions found alone."""
     from captioner.models.networks import load_networks
-    from captioner.training.evaluation import caption_split
-    from captioner.training.fitting.ngram_regression import with_consensus
+    from captioner.training.evaluation import caption_split, with_consensus
     from captioner.training.inputs.split import read_split
 
     model, encoder = load_networks(directory, default_encoder_weights())

@@ -36,11 +36,11 @@ IN_LINE = 2
 """Tasks that are sent to a worker: the one in work and the next, so that it need not wait for the driver."""
 
 TRIES = 10
-"""How often a task is begun again whose worker was lost, by a machine that went or by a photo that took all memory."""
+"""Retries of a task whose worker was lost, because a machine disappeared or a photo used up all memory."""
 
 MEND = (
-    "--output must be a place that every worker reads and writes, and to which no other run writes: fix that, and run "
-    "the same command again"
+    "every worker must be able to read and write --output, and no other run may write there; fix that, and run the "
+    "same command again"
 )
 
 
@@ -113,8 +113,8 @@ def cluster(address: str) -> Iterator[int]:
             yield int(ray.cluster_resources().get("CPU", 0))
     except ray.exceptions.RayError as error:
         raise CaptionerError(
-            f"--ray-address {address}: the workers cannot go on ({_last_line(error)}); see that every machine has this "
-            "package with its requirements, and enough memory, and run the same command again"
+            f"--ray-address {address}: the workers cannot continue ({_last_line(error)}); make sure that every machine "
+            "has this package, its requirements and enough memory, and run the same command again"
         ) from error
     finally:
         ray.shutdown()

@@ -25,10 +25,10 @@ USUAL = (
 BESIDE = ("path", "key", "__key__")
 """Columns that are likely to hold the names of photos whose bytes stand in another one."""
 
-_TOLD = 20
+_LISTED_COLUMNS = 20
 """Columns of which a message tells."""
 
-_LONGEST = 80
+_LONGEST_LABEL = 80
 """Characters of a column's name and type that a message tells."""
 
 
@@ -52,9 +52,9 @@ def photo_column(schema: pa.Schema, wanted: str, place: str) -> str:
             f"{place}: expected one column {chosen[0]!r}, found {counts[chosen[0]]} of that name; rename them"
         )
     if len(chosen) != 1:
-        found = [f"{field.name} ({field.type})" for field in list(schema)[:_TOLD]]
-        found = [each if len(each) <= _LONGEST else f"{each[:_LONGEST]}..." for each in found]
-        more = f" and {len(schema) - _TOLD} more" if len(schema) > _TOLD else ""
+        found = [f"{field.name} ({field.type})" for field in list(schema)[:_LISTED_COLUMNS]]
+        found = [each if len(each) <= _LONGEST_LABEL else f"{each[:_LONGEST_LABEL]}..." for each in found]
+        more = f" and {len(schema) - _LISTED_COLUMNS} more" if len(schema) > _LISTED_COLUMNS else ""
         raise CaptionerError(
             f"{place}: expected {f'a column {wanted!r}' if wanted else 'a column'} with the bytes or the paths of "
             f"photos, found {', '.join(found) or 'none'}{more}; name one with --column"

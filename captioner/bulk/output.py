@@ -169,16 +169,16 @@ class Output:
             before = {**json.loads(self.storage.read(self.at(SETTINGS)))}
         except (FileNotFoundError, ValueError, TypeError) as error:
             raise UsageError(
-                f"--output {self.place}: holds parts without {SETTINGS}, which tells how they were made, or it is "
-                "damaged; name another folder, or give --overwrite"
+                f"--output {self.place}: {SETTINGS}, which records how the parts were made, is missing or damaged; "
+                "name another folder, or give --overwrite"
             ) from error
         changed = [name for name, now in settings.items() if before.get(name) != now]
         if changed:
-            told = "; ".join(_changed(name, before.get(name), settings[name]) for name in changed)
-            again = "" if COLUMNS in changed else "say the same, "  # which does not change the version
+            differences = "; ".join(_changed(name, before.get(name), settings[name]) for name in changed)
+            again = "" if COLUMNS in changed else "use the same settings, "  # which does not change the version
             raise UsageError(
-                f"--output {self.place}: holds captions made otherwise ({told}); {again}name another folder, or give "
-                "--overwrite"
+                f"--output {self.place}: holds captions made with other settings ({differences}); {again}name another "
+                "folder, or give --overwrite"
             )
 
     def alone(self) -> AbstractContextManager[None]:

@@ -68,8 +68,8 @@ def bulk(job: Job, load: Callable[[], PackedModel], watch: Callable[[int], Calla
     Args:
         job: what to do.
         load: reads the model, called when there is something to do.
-        watch: called with the number of photos, 0 where it is not known; what it returns is told of each few that are
-            done.
+        watch: called with the number of photos, 0 where it is not known; returns a function, which is called with the
+            number of photos done since its last call.
 
     Raises:
         UsageError: see `Output.check` and `Output.alone`.
@@ -91,7 +91,7 @@ def bulk(job: Job, load: Callable[[], PackedModel], watch: Callable[[int], Calla
         ends, photos = plan.write(_noted(cut(job.inputs, seen, lambda block: block.digest in done), known))
         todo = range(len(ends) - 1)
         if summary.held:
-            going_on = "going on with the others" if todo else "nothing more to do"
+            going_on = "continuing with the others" if todo else "nothing more to do"
             log.warning("%s holds %s photos; %s", output.place, f"{summary.held:,}", going_on)
         if todo:
             model = load()
@@ -197,6 +197,6 @@ def _stuck(blocks: int, first: Block) -> str:
     example = first.shard.place if first.shard else f"that from {first.names[0]} to {first.names[-1]}"
     return (
         f"{blocks} blocks of photos cannot be captioned, first {example}: their workers failed or were lost each time, "
-        "which happens when memory is short or a photo is too much for it; the others are done, and the same command "
-        "tries these again"
+        "which happens when memory is short or a photo needs too much of it; all other blocks are done, and the same "
+        "command tries these again"
     )

@@ -109,15 +109,15 @@ class Worker:
                 for member in archive:
                     name = f"{shard.place}/{member.name}"
                     if member.type == OVERSIZED:
-                        told = f"a header of {size(member.size)}, expected up to {size(HEADER_BYTES)}"
-                        yield name, PhotoError(f"the shard has a header that is too long ({told})")
+                        detail = f"a header of {size(member.size)}, expected up to {size(HEADER_BYTES)}"
+                        yield name, PhotoError(f"the shard has a header that is too long ({detail})")
                     elif not member.isfile() or not is_photo(member.name):
                         continue
                     elif len(member.name) > NAME_BYTES:
                         yield f"{name[:200]}...", PhotoError(f"the name is longer than {NAME_BYTES:,} characters")
                     elif member.size > PHOTO_BYTES:
-                        told = f"the photo is larger than {size(PHOTO_BYTES)} ({size(member.size)})"
-                        yield name, PhotoError(told)
+                        detail = f"the photo is larger than {size(PHOTO_BYTES)} ({size(member.size)})"
+                        yield name, PhotoError(detail)
                     else:
                         yield name, archive.read(member)
         except Exception as error:  # tarfile, its decompressors and the stores raise nearly anything
@@ -141,8 +141,8 @@ class Worker:
                     yield name, PhotoError(photo.missing) if photo.missing else photo.content
                     row += 1
             except TableError as error:
-                told = f"the shard cannot be read from here to the end of its row group ({error.reason})"
-                yield f"{shard.place}#{row}", PhotoError(told)
+                detail = f"the shard cannot be read from here to the end of its row group ({error.reason})"
+                yield f"{shard.place}#{row}", PhotoError(detail)
             first += max(0, count)  # a damaged table may have any number
 
 

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
@@ -176,6 +176,17 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, such as 0.6, found {text!r}")
     return value
+
+
+def count_up_to(most: int) -> Callable[[str], int]:
+    """Return what reads a whole number from 1 to `most`, or raises `argparse.ArgumentTypeError`."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"expected a number from 1 to {most}, found {text!r}")
+        return int(text)
+
+    return parse
 
 
 def add_consensus(group: argparse._ActionsContainer) -> None:

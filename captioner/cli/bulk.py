@@ -17,6 +17,7 @@ from captioner.cli.arguments import (
     add_sampling,
     add_search,
     add_wording,
+    count_up_to,
     given_sampling,
 )
 from captioner.cli.main import Stopped, complain, note
@@ -48,7 +49,7 @@ reads). Download photos from the web first, for instance with img2dataset, which
   a tar file  shards of WebDataset: .tar, .tar.gz
 
 OUT is a folder of parts. Each photo has a row with path, caption, score, confidence, familiar and candidates, or with
-the error if it could not be used. The column "note" tells what is odd about a file that was used all the same, or why
+the error if it could not be used. The column "note" describes a fault of a file that was used nevertheless, or says why
 --min-confidence left the caption out. After an interruption, run the same command again: it resumes, and skips photos
 that OUT already holds.
 Workers need only this package and its requirements: the model comes from the machine that runs this command.
@@ -103,7 +104,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "encoder, or those of the model's fine-tuned encoder, for a training that starts from this model (default "
         "without a value: published)",
     )
-    output.add_argument("--num-captions", metavar="N", type=_count, help="captions per photo (default: 1)")
+    output.add_argument("--num-captions", metavar="N", type=count_up_to(100), help="captions per photo (default: 1)")
     add_min_confidence(output)
     output.add_argument("--overwrite", action="store_true", help="remove the parts in OUT and start from scratch")
     model = parser.add_argument_group("model")
@@ -208,7 +209,7 @@ def _sum_up(summary: "Summary", what: str) -> None:
         for kind, count in tally.left_out.most_common():
             note(f"{count:,} {kind}")
         for kind, count in (tally.notes - tally.left_out).most_common():
-            complain(f"{count:,} used all the same: {kind}")
+            complain(f"{count:,} used despite a fault: {kind}")
 
 
 def _settings(arguments: argparse.Namespace, style: str) -> dict[str, object]:
@@ -286,9 +287,3 @@ def _leave(number: int, stderr: int) -> NoReturn:
 
         kill_processes()
     os._exit(128 + number)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to 100, found {text!r}")
-    return int(text)

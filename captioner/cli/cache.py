@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
-from captioner.data.cache import KINDS, CacheEntry, cache_entries
 from captioner.errors import UsageError
+from captioner.system.cache import KINDS, CacheEntry, cache_entries
 from captioner.system.home import cache_directory
 
 EVERYTHING = "all"

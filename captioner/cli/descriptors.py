@@ -9,7 +9,7 @@ _closed: set[int] = set()
 def open_closed() -> None:
     """Open the null device for each closed descriptor, before a file of ours takes its number.
 
-    What is written to stdout fails then, as it would have; what is complained of is lost. Nothing is read from stdin.
+    Writing to stdout then fails, as it would have before; error messages are lost, and stdin is empty.
     """
     for number in (0, 1, 2):
         try:

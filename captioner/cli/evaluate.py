@@ -92,9 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
         caption_split,
         describe_captions,
         score_captions,
+        with_consensus,
         write_predictions,
     )
-    from captioner.training.fitting.ngram_regression import with_consensus
     from captioner.training.inputs.split import read_split
 
     prepare_devices("auto")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 
-from captioner.data.cache import NOTES
+from captioner.system.cache import NOTES
 from captioner.system.home import cache_directory
 from captioner.system.printable import in_a_line
 from captioner.system.progress import show_progress

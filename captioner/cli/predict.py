@@ -15,6 +15,7 @@ from captioner.cli.arguments import (
     add_sampling,
     add_search,
     add_wording,
+    count_up_to,
 )
 from captioner.cli.parser import Parser
 from captioner.cli.predict_text import TEXT_OPTIONS, add_text, run_text
@@ -97,7 +98,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 def _add_output(output: argparse._ArgumentGroup) -> None:
     """Add the options that say what is written, and where."""
-    output.add_argument("--num-captions", metavar="N", type=_count, default=1, help="captions per photo (default: 1)")
+    output.add_argument(
+        "--num-captions", metavar="N", type=count_up_to(100), default=1, help="captions per photo (default: 1)"
+    )
     output.add_argument(
         "--format",
         choices=("text", "json", "csv"),
@@ -141,8 +144,8 @@ def _add_output(output: argparse._ArgumentGroup) -> None:
     output.add_argument(
         "--embed-all",
         action="store_true",
-        help="with --embed: also write captions of unfamiliar photos, and those less sure than the least sure tenth of "
-        "the model's own dev photos",
+        help="with --embed: also write captions of unfamiliar photos, and captions less sure than nine of ten captions "
+        "of the model's dev photos",
     )
     output.add_argument("--in-place", action="store_true", help="with --embed: change the photo itself, not a copy")
     output.add_argument(
@@ -210,12 +213,6 @@ def _is_text(arguments: argparse.Namespace) -> bool:
     if not arguments.paths and not texts:
         raise UsageError("name a photo or a folder; for a character language model, give --prompt or --score")
     return bool(texts)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to 100, found {text!r}")
-    return int(text)
 
 
 def _score(text: str) -> float:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from captioner.cli.arguments import add_setting
+from captioner.cli.arguments import add_setting, count_up_to
 from captioner.cli.main import note
 from captioner.config.decoding import GenerationConfig, SamplingConfig
 from captioner.config.options import flags, given
@@ -41,7 +41,7 @@ def add_text(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--suggest",
         metavar="N",
-        type=_count,
+        type=count_up_to(1000),
         help="instead, print the N most likely continuations up to the next space",
     )
     group.add_argument(
@@ -54,8 +54,8 @@ def add_text(parser: argparse.ArgumentParser) -> None:
         "--adapt",
         action="store_true",
         help="with --score: let the model adapt to the text while it reads. Each character is then predicted from what "
-        "the network expects and from what followed the same last characters earlier in this text, so that names and "
-        "phrases surprise but once. Nothing is kept afterwards. Do not compare the result with scores without --adapt",
+        "the network expects and from what followed the same last characters earlier in this text, so a name or phrase "
+        "is surprising only the first time. Nothing is kept. Do not compare the result with scores without --adapt",
     )
     group.add_argument(
         "--surprise",
@@ -227,9 +227,3 @@ def _looked_through(text: "TextFile", vocabulary: "CharacterVocabulary") -> int:
 
 def _progress(characters: int) -> Any:
     return progress_bar(total=characters, unit="char", unit_scale=True, delay=2, leave=False)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to 1000, found {text!r}")
-    return int(text)

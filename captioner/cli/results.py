@@ -75,9 +75,9 @@ _REMEMBERED = 256
 
 
 def is_text_table(path: Path) -> bool:
-    """Tell whether a file holds lines of PATH<TAB>CAPTION, to which one photo more is added and does not replace them.
+    """Tell whether a file holds lines of PATH<TAB>CAPTION, so that a single photo is added to them and replaces none.
 
-    So it is with the last photo that `xargs -n 10` has left over.
+    For instance, the last command of `xargs -n 10` may be left with one photo.
     """
     try:
         return path.is_file() and bool(images_in("text", path.read_text(encoding="utf-8")))
@@ -203,8 +203,8 @@ class Table:
         if self._replaced:
             if os.fstat(self._file.fileno()).st_size and _state(self._path) != self._replaced:
                 raise UsageError(
-                    f"--output {self._path}: another run has written to it since this one was to --overwrite it, so it "
-                    "is left as it is; wait for the other one, name another file, or leave out --overwrite"
+                    f"--output {self._path}: another run has written to it since this run with --overwrite began, so "
+                    "it was not changed; wait for the other run, name another file, or leave out --overwrite"
                 )
             self._replaced = None
             self._file.truncate(0)

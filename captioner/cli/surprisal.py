@@ -53,7 +53,7 @@ TAIL = """</main>
 </html>
 """
 
-ADAPTED = "<p>The model adapted to the text: each character was foretold with what was read before it.</p>"
+ADAPTED = "<p>The model adapted to the text: it predicted each character from the text before it.</p>"
 
 
 class SurprisalPage:

@@ -11,7 +11,7 @@ from captioner.errors import UsageError
 from captioner.model_files.encoder_weights import default_encoder_weights
 from captioner.system.extras import require
 from captioner.training.settings import check_runs, with_models
-from captioner.training.start import Manner, train_captions
+from captioner.training.start import RunOptions, train_captions
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run_caption_task(settings: RunSettings, arguments: argparse.Namespace, manner: Manner) -> None:
+def _run_caption_task(settings: RunSettings, arguments: argparse.Namespace, manner: RunOptions) -> None:
     from captioner.calibrate import calibrate_trained
     from captioner.cli.table import scores_table
     from captioner.data.flickr8k import find_or_download

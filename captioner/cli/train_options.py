@@ -22,7 +22,7 @@ from captioner.config.groups import (
 )
 from captioner.config.training import task_settings
 from captioner.system.native_stderr import load_keras_quietly
-from captioner.training.start import Manner
+from captioner.training.start import RunOptions
 from captioner.training.tensorboard import TensorBoard
 
 GROUPS = {
@@ -58,7 +58,7 @@ examples:
   python train.py --data my_photos --init-from saved_models/flickr8k --epochs 5
 
 After an interruption, run the same command again: it resumes. The first run reads every photo through InceptionV3 and
-caches the features in ~/.cache/captioner (1.1 GB for Flickr8k); later runs start at once. docs/training.md tells more.
+caches the features in ~/.cache/captioner (1.1 GB for Flickr8k); later runs start at once. docs/training.md has the details.
 """
 
 
@@ -134,22 +134,24 @@ def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def given_manner(arguments: argparse.Namespace) -> Manner:
+def given_manner(arguments: argparse.Namespace) -> RunOptions:
     """Return the configuration of a training.
 
     Raises:
         CaptionerError: TensorBoard is asked for, and not installed.
     """
     callbacks = [TensorBoard(arguments.tensorboard)] if arguments.tensorboard else []
-    return Manner(not arguments.no_resume, arguments.profile, callbacks, load_keras_quietly)
+    return RunOptions(not arguments.no_resume, arguments.profile, callbacks, load_keras_quietly)
 
 
 def _defaults(name: str) -> str:
     """Describe the default of a setting, and those of the other task and of other trainings, where they differ."""
     about = all_settings()[name]
-    told = [about.metadata.get("default_help") or default_text(about.default)]
+    defaults = [about.metadata.get("default_help") or default_text(about.default)]
     other = task_settings(CHAR_LM).get(name, about)
     if other.default != about.default:
-        told.append(f"{CHAR_LM}: {default_text(other.default)}")
-    told += [f"{training}: {default_text(value)}" for training, value in about.metadata.get("otherwise", {}).items()]
-    return "; ".join(each for each in told if each)
+        defaults.append(f"{CHAR_LM}: {default_text(other.default)}")
+    defaults += [
+        f"{training}: {default_text(value)}" for training, value in about.metadata.get("otherwise", {}).items()
+    ]
+    return "; ".join(each for each in defaults if each)

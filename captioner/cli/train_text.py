@@ -15,7 +15,7 @@ from captioner.data.corpus import Corpus, find_captions, read_corpus
 from captioner.errors import CaptionerError, UsageError
 from captioner.system.locks import alone_in
 from captioner.system.native_stderr import load_keras_quietly
-from captioner.training.start import Manner, load_training, run_training
+from captioner.training.start import RunOptions, load_training, run_training
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/t
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
-def run_text_task(settings: RunSettings, arguments: argparse.Namespace, manner: Manner) -> None:
+def run_text_task(settings: RunSettings, arguments: argparse.Namespace, manner: RunOptions) -> None:
     """Train a language model, and print how well it predicts the validation text."""
     model = CharModelConfig(**given(settings.values, CharModelConfig))
     training = CharTrainingConfig(**given(settings.values, CharTrainingConfig))

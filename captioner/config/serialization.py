@@ -157,6 +157,6 @@ def check_digest(path: str | Path, value: dict[str, Any]) -> None:
         whole = False
     if not whole:
         raise CaptionerError(
-            f"{path} is damaged or was changed by hand (its checksum differs); restore it from where it came. How to "
-            "search can be said on the command line"
+            f"{path} is damaged or was changed by hand (its checksum differs); restore the original. Search settings "
+            "can be given on the command line"
         )

@@ -64,8 +64,8 @@ class TrainingConfig:
     )
     captions_per_image: int = setting(
         5,
-        "captions of a photo that a step learns from; of more, others are drawn each epoch. The loss on dev is that of "
-        "as many. A compact model learns from --captions-per-photo",
+        "captions of a photo that a step learns from; if a photo has more, each epoch draws some at random. The dev "
+        "loss uses as many. A compact model uses --captions-per-photo instead",
         ge=1,
         le=1000,
         group=TRAINING,
@@ -86,7 +86,7 @@ class TrainingConfig:
     weight_decay: float = setting(0.01, "decoupled weight decay of AdamW", ge=0.0, le=100.0, group=TRAINING)
     clip_norm: float = setting(5.0, "the largest global norm of a gradient", ge=1e-6, le=1e6, group=TRAINING)
     label_smoothing: float = setting(
-        0.1, "probability in the training target that all words share alike", ge=0.0, le=0.99, group=TRAINING
+        0.1, "label smoothing: probability of the target spread evenly over all words", ge=0.0, le=0.99, group=TRAINING
     )
     ema_momentum: float = setting(
         0.99,
@@ -252,8 +252,8 @@ class ImitationConfig:
     )
     imitation_weight: float = _imitation(
         1.0,
-        "weight of the imitation beside the captions: 1 weighs the unexplained share of the teacher's variance like "
-        "a nat a word",
+        "weight of the imitation loss relative to the caption loss: at 1, the unexplained share of the teacher's "
+        "variance counts as much as one nat per word",
         ge=0.0,
         le=1e6,
     )

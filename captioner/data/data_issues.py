@@ -1,7 +1,7 @@
 """The faults in the files of a data set.
 
-Every part of reading (`folder`, `text_files`, `tables`, `formats`, `splits`) adds to one `Holes`, and what it collected
-ends in `CaptionDataset.issues`.
+Every part of reading (`folder`, `text_files`, `tables`, `formats`, `splits`) adds to one `DataIssues`, whose phrases
+become `CaptionDataset.issues`.
 """
 
 from collections import defaultdict

@@ -9,7 +9,7 @@ from captioner.errors import CaptionerError
 SPLITS = ("train", "dev", "test")
 
 ENOUGH_PHOTOS = 100
-"""Dev photos below which they decide nothing, neither an epoch, a search nor a confidence: it would be chance."""
+"""The fewest dev photos that an epoch, search settings or a confidence are chosen by; with fewer, chance decides."""
 
 
 @dataclass(frozen=True)

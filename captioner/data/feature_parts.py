@@ -88,13 +88,13 @@ class FeatureParts:
         for place, photo in enumerate(photos):
             namesakes = by_name.get(photo.name, [])
             if here and not exact[place] and namesakes:
-                bad[place] = f"{photo}: no features in {self.directory}, though of another {photo.name}"
+                bad[place] = f"{photo}: no features in {self.directory}, only those of another {photo.name}"
                 continue
             found = exact[place] or namesakes
             if len(found) > 1:
                 raise CaptionerError(
                     f"{self.directory} has {len(found)} photos called {photo.name}, and none with the path {photo}; "
-                    "make the features of photos with the paths that the data set has"
+                    "make the features again, with the paths that the data set uses"
                 )
             if not found:
                 bad[place] = f"{photo}: no features in {self.directory}"

@@ -14,11 +14,11 @@ from http.client import HTTPException
 from pathlib import Path
 
 from captioner.data.dataset import CaptionDataset
-from captioner.data.download import WrongFileError, obtain, verify
 from captioner.data.folder import leads_out
 from captioner.data.formats import detect_format, read_dataset
 from captioner.errors import CaptionerError
 from captioner.system.atomic import naming, tells_of_no_room
+from captioner.system.download import WrongFileError, obtain, verify
 from captioner.system.locks import locked_directory
 from captioner.system.progress import progress_bar
 

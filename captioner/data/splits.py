@@ -109,9 +109,9 @@ def join(folder: Folder, source: Source, seed: int, issues: DataIssues) -> Capti
         )
     splits = _filled(lists, captions, folder, issues)
 
-    told = {folded(name) for listed in lists.values() for name in listed if not folder.photo(name)}
+    reported = {folded(name) for listed in lists.values() for name in listed if not folder.photo(name)}
     for name in dict.fromkeys(name for name, _ in source.rows):
-        if not folder.photo(name) and folded(name) not in told:
+        if not folder.photo(name) and folded(name) not in reported:
             issues.add(_why_missing(folder, name, DataIssue.WITHOUT_PHOTO), name)
     for place, reason in folder.unreadable.items():
         issues.add(DataIssue.UNREADABLE, f"{place}: {reason}")

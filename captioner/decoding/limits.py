@@ -23,11 +23,11 @@ def check_search(decoder: DecoderConfig, decoding: DecodingConfig, photos: int) 
     L, V = decoder.locations, decoder.vocabulary_size
     U, A, G = decoder.hidden_size, decoder.attention_dim, GATES[decoder.cell]
     images = 3 * B * L * (U + A)  # values and keys, and what they are made of
-    looks = 2 * K * L * A + B * K * L * T  # the fit of an image's places to its states, and the attention of each word
+    looks = 2 * K * L * A + B * K * L * T  # the fit of an image's regions to its states, and the attention of each word
     words = B * K * (4 * V + 3 * (G + 2) * U)  # probabilities and states, before and after
     if (asked := 4 * (images + looks + words)) > LARGEST_SEARCH:
         raise CaptionerError(
-            f"a search with beam_width {K} and max_length {T} in a model of {V} words, {L} places and {U} units would "
+            f"a search with beam_width {K} and max_length {T} in a model of {V} words, {L} regions and {U} units would "
             f"take {asked / 1e9:.1f} GB, expected at most {LARGEST_SEARCH / 1e9:.1f}; ask for a narrower beam or fewer "
             "captions, or take another model"
         )

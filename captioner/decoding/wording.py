@@ -53,8 +53,8 @@ def worded(vocabulary: Vocabulary, wording: WordingConfig, max_length: int) -> t
 def _one_word(text: str) -> str:
     words = normalise(text)
     if len(words) != 1:
-        told = f"is {len(words)} words to the model: {_quoted(words)}" if words else "is no word"
-        raise CaptionerError(f"exclude: {text[:40]!r} {told}; name single words")
+        problem = f"is {len(words)} words to the model: {_quoted(words)}" if words else "is no word"
+        raise CaptionerError(f"exclude: {text[:40]!r} {problem}; name single words")
     return words[0]
 
 

@@ -211,6 +211,6 @@ def _an_image_a_row(values: Any) -> Any:
     return tf.reshape(tf.transpose(values, (1, 0, 2)), (B, T * K))
 
 
-def _pick(values: Any, regions: Any) -> Any:
-    """Return of each image's `values` (B, M, ...) those at `regions` (B, N): (B, N, ...)."""
-    return tf.gather(values, regions, axis=1, batch_dims=1)
+def _pick(values: Any, indices: Any) -> Any:
+    """Return of each image's `values` (B, M, ...) those at `indices` (B, N): (B, N, ...)."""
+    return tf.gather(values, indices, axis=1, batch_dims=1)

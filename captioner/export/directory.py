@@ -63,12 +63,12 @@ def atomic_directory(output: Path, **about: str) -> Iterator[Path]:
                 old.rename(output)
 
 
-def _rescue(temporary: Path, name: str) -> bool:
+def _rescue(leftover: Path, name: str) -> bool:
     """Restore an export after a kill during its replacement; return whether the rest may be removed."""
     if not name:
-        return not (temporary / "old").is_dir()
-    output = temporary.with_name(name)
-    for export in (temporary / "new", temporary / "old"):
-        if (temporary / "old").is_dir() and (export / MARKER).is_file() and not output.exists():
+        return not (leftover / "old").is_dir()
+    output = leftover.with_name(name)
+    for export in (leftover / "new", leftover / "old"):
+        if (leftover / "old").is_dir() and (export / MARKER).is_file() and not output.exists():
             export.rename(output)
     return True

@@ -11,7 +11,7 @@ import tensorflow as tf
 from captioner.photos.metadata.exif import ORIENTATION
 
 Note = Callable[[Any, Any], Any]
-"""Reads the orientation that a part of a file tells, from a place up to another: int64 (); 0 where it tells none."""
+"""Reads the orientation from the bytes of a file between two offsets: int64 (); 0 where they have none."""
 
 _MARKER, _END_OF_IMAGE, _SCAN, _APP1 = 0xFF, 0xD9, 0xDA, 0xE1
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
@@ -47,24 +47,24 @@ def jpeg_orientation(file: Any) -> Any:
     def next_marker(place: Any) -> Any:
         return markers[tf.searchsorted(markers, [tf.minimum(place, content.size)])[0]]
 
-    def go_on(marker: Any, turned: Any, told: Any) -> Any:
+    def go_on(marker: Any, exif: Any, xmp: Any) -> Any:
         kind = content.number(marker + 1, 1)
         return (marker < content.size) & tf.not_equal(kind, _END_OF_IMAGE) & tf.not_equal(kind, _SCAN)
 
-    def look(marker: Any, turned: Any, told: Any) -> tuple[Any, Any, Any]:
+    def look(marker: Any, exif: Any, xmp: Any) -> tuple[Any, Any, Any]:
         kind, start = content.number(marker + 1, 1), marker + 2
         bare = tf.equal(kind, 0x01) | ((kind >= 0xD0) & (kind <= 0xD8))
         end = start + tf.maximum(content.number(start, 2), 2)
         is_note = tf.equal(kind, _APP1)
-        is_exif = is_note & tf.equal(turned, 0) & content.has(start + 2, _EXIF)
-        turned = _where(is_exif, content.exif, start + 2 + len(_EXIF), end, turned)
-        is_xmp = is_note & (told < 0) & content.has(start + 2, _XMP) & (end > start + 2 + len(_XMP))
-        told = _where(is_xmp, content.xmp, start + 2 + len(_XMP), end, told)
-        return next_marker(tf.where(bare, start, end)), turned, told
+        is_exif = is_note & tf.equal(exif, 0) & content.has(start + 2, _EXIF)
+        exif = _where(is_exif, content.exif, start + 2 + len(_EXIF), end, exif)
+        is_xmp = is_note & (xmp < 0) & content.has(start + 2, _XMP) & (end > start + 2 + len(_XMP))
+        xmp = _where(is_xmp, content.xmp, start + 2 + len(_XMP), end, xmp)
+        return next_marker(tf.where(bare, start, end)), exif, xmp
 
     begin = (next_marker(tf.constant(2, tf.int64)), tf.constant(0, tf.int64), tf.constant(-1, tf.int64))
-    _, turned, told = tf.while_loop(go_on, look, begin)
-    return _first_told(turned, told)
+    _, exif, xmp = tf.while_loop(go_on, look, begin)
+    return _first_found(exif, xmp)
 
 
 def png_orientation(file: Any) -> Any:
@@ -74,21 +74,21 @@ def png_orientation(file: Any) -> Any:
     """
     content = _Content(file)
 
-    def go_on(place: Any, turned: Any, told: Any) -> Any:
+    def go_on(place: Any, exif: Any, xmp: Any) -> Any:
         return (place + 8 <= content.size) & ~content.has(place + 4, b"IEND")
 
-    def look(place: Any, turned: Any, told: Any) -> tuple[Any, Any, Any]:
+    def look(place: Any, exif: Any, xmp: Any) -> tuple[Any, Any, Any]:
         start = place + 8
         end = start + content.number(place, 4)
-        is_exif = tf.equal(turned, 0) & content.has(place + 4, b"eXIf")
-        turned = _where(is_exif, content.exif, start, end, turned)
-        is_xmp = (told < 0) & content.has(place + 4, b"iTXt") & content.has(start, _PNG_XMP)
-        told = _where(is_xmp, content.png_xmp, start + len(_PNG_XMP), end, told)
-        return end + 4, turned, told
+        is_exif = tf.equal(exif, 0) & content.has(place + 4, b"eXIf")
+        exif = _where(is_exif, content.exif, start, end, exif)
+        is_xmp = (xmp < 0) & content.has(place + 4, b"iTXt") & content.has(start, _PNG_XMP)
+        xmp = _where(is_xmp, content.png_xmp, start + len(_PNG_XMP), end, xmp)
+        return end + 4, exif, xmp
 
     begin = (tf.constant(33, tf.int64), tf.constant(0, tf.int64), tf.constant(-1, tf.int64))
-    _, turned, told = tf.while_loop(go_on, look, begin)
-    return _first_told(turned, told)
+    _, exif, xmp = tf.while_loop(go_on, look, begin)
+    return _first_found(exif, xmp)
 
 
 class _Content:
@@ -99,14 +99,14 @@ class _Content:
         self.size = tf.size(self.bytes, tf.int64)
         self._padded = tf.concat([self.bytes, tf.zeros(1, tf.uint8)], axis=0)
 
-    def at(self, regions: Any) -> Any:
+    def at(self, offsets: Any) -> Any:
         """Return the bytes at places, int64 of any shape."""
-        inside = (regions >= 0) & (regions < self.size)
-        return tf.cast(tf.gather(self._padded, tf.where(inside, regions, self.size)), tf.int64)
+        inside = (offsets >= 0) & (offsets < self.size)
+        return tf.cast(tf.gather(self._padded, tf.where(inside, offsets, self.size)), tf.int64)
 
-    def number(self, regions: Any, count: int, little_endian: Any = False) -> Any:
+    def number(self, offsets: Any, count: int, little_endian: Any = False) -> Any:
         """Return the numbers of so many bytes at places."""
-        digits = self.at(regions[..., None] + tf.range(count, dtype=tf.int64))
+        digits = self.at(offsets[..., None] + tf.range(count, dtype=tf.int64))
         digits = tf.where(little_endian, digits, tf.reverse(digits, [-1]))
         return tf.reduce_sum(digits * [256**place for place in range(count)], axis=-1)
 
@@ -140,13 +140,13 @@ class _Content:
         return sizes
 
     def xmp(self, start: Any, end: Any) -> Any:
-        """Read a `Note` that is an XMP packet, as `photos.structure.xmp.orientation` does."""
+        """Read a `Note` that is an XMP packet, as `photos.metadata.xmp_orientation.orientation` does."""
         end = tf.minimum(end, self.size)
-        regions = tf.range(start, tf.maximum(start, end - len(_TAG) + 1))
+        offsets = tf.range(start, tf.maximum(start, end - len(_TAG) + 1))
         for number, letter in enumerate(_TAG):
-            regions = tf.boolean_mask(regions, tf.equal(self.at(regions + number), letter))
-        regions = tf.concat([regions, [end]], axis=0)
-        behind = regions[0] + len(_TAG) + tf.range(_AFTER_TAG, dtype=tf.int64)
+            offsets = tf.boolean_mask(offsets, tf.equal(self.at(offsets + number), letter))
+        offsets = tf.concat([offsets, [end]], axis=0)
+        behind = offsets[0] + len(_TAG) + tf.range(_AFTER_TAG, dtype=tf.int64)
         letters = tf.where(behind < end, self.at(behind), 0)
         between = tf.reduce_any(tf.equal(letters[:, None], tf.constant(list(_BETWEEN), tf.int64)), axis=-1)
         digit = tf.concat([tf.boolean_mask(letters, ~between), [0]], axis=0)[0] - ord("0")
@@ -154,9 +154,9 @@ class _Content:
 
     def png_xmp(self, start: Any, end: Any) -> Any:
         """Read a `Note` that is an XMP packet behind a flag, a method, a language and a translated keyword."""
-        regions = start + tf.range(2, _BEFORE_TEXT, dtype=tf.int64)
-        regions = tf.boolean_mask(regions, (regions < end) & tf.equal(self.at(regions), 0))
-        text = tf.concat([regions, [end, end]], axis=0)[1] + 1
+        offsets = start + tf.range(2, _BEFORE_TEXT, dtype=tf.int64)
+        offsets = tf.boolean_mask(offsets, (offsets < end) & tf.equal(self.at(offsets), 0))
+        text = tf.concat([offsets, [end, end]], axis=0)[1] + 1
         return tf.where(tf.equal(self.at(start), 0), self.xmp(text, end), 0)
 
 
@@ -164,6 +164,6 @@ def _where(condition: Any, note: Note, start: Any, end: Any, otherwise: Any) -> 
     return tf.cond(condition, lambda: note(start, end), lambda: otherwise)
 
 
-def _first_told(turned: Any, told: Any) -> Any:
+def _first_found(exif: Any, xmp: Any) -> Any:
     """Return what EXIF data tell, or else what XMP tells, or else that a photo is upright."""
-    return tf.where(turned > 0, turned, tf.maximum(told, 1))
+    return tf.where(exif > 0, exif, tf.maximum(xmp, 1))

@@ -10,7 +10,7 @@ Shape = tuple[int | None, ...]
 
 @keras.saving.register_keras_serializable("captioner")
 class BahdanauAttention(keras.layers.Layer):
-    """Weigh the places of an image by how well each fits the state: v . tanh(m_l W_k + b + h W_q).
+    """Weigh the regions of an image by how well each fits the state: v . tanh(m_l W_k + b + h W_q).
 
     Bahdanau et al. 2015, section A.1.2; for images, Xu et al. 2015, equations 4 to 6 and 13. The products m_l W_k do
     not change from word to word: `keys` makes them once an image, and all its captions share them:
@@ -22,7 +22,7 @@ class BahdanauAttention(keras.layers.Layer):
     Where each image is looked at once, `attention(query, values=values)` is the same.
 
     Args:
-        attention_dim: size of the space in which state and place are compared (A).
+        attention_dim: size of the space in which state and region are compared (A).
     """
 
     def __init__(self, attention_dim: int, **kwargs: Any) -> None:
@@ -55,10 +55,10 @@ class BahdanauAttention(keras.layers.Layer):
         Args:
             query: states h of the K captions of each image (B, K, U).
             keys: what `keys` gave (B, L, A); not given, they are made here.
-            values: the places of the image (B, L, F).
+            values: the regions of the image (B, L, F).
 
         Returns:
-            context (B, K, F), the weighted sum of the places; weights (B, K, L), which sum to 1 over L.
+            context (B, K, F), the weighted sum of the regions; weights (B, K, L), which sum to 1 over L.
 
         Raises:
             ValueError: `values` is missing, or an array does not have three axes.
@@ -107,7 +107,7 @@ class BahdanauAttention(keras.layers.Layer):
 
 def _check_ranks(query: Any, keys: Any, values: Any) -> None:
     if values is None:
-        raise ValueError("values: expected the places of the images (B, L, F), found None")
+        raise ValueError("values: expected the regions of the images (B, L, F), found None")
     for name, layout, array in (("query", "B, K, U", query), ("keys", "B, L, A", keys), ("values", "B, L, F", values)):
         if array is not None and len(array.shape) != 3:
             raise ValueError(f"{name}: expected three axes ({layout}), found shape {tuple(array.shape)}")

@@ -22,8 +22,8 @@ def epoch_seed(*numbers: int) -> np.ndarray:
 class ByteDropout(keras.layers.Dropout):
     """Drop numbers at random in training, and scale up those that stay (Srivastava et al. 2014).
 
-    As `keras.layers.Dropout`, but one random byte decides on a number where that spends four, and to draw them is what
-    dropout takes its time for. So the share that is dropped is a multiple of 1/256.
+    Like `keras.layers.Dropout`, but with one random byte per number instead of four, since drawing random bytes takes
+    most of dropout's time. The dropped share is therefore a multiple of 1/256.
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:

@@ -4,5 +4,6 @@ Begin with `directory`, which reads and writes the directory of any model, and `
 with the package. `version_1` describes the layout of before in the same terms, and `upgrade` converts it. `calibration`
 and `ngram_regression` are what a model knows beside its networks. `weights_file` and `hdf5` hold arrays;
 `inception_weights` reads ImageNet's, which `encoder_weights` finds and `encoder_download` fetches. `convolution` and
-`roundings` take kernels to int8. `network_trial` runs a stranger's network once in a child process.
+`roundings` take kernels to int8. `decoder_weights` has the decoder's shapes, and `encoder_memory` what an encoder
+takes. `network_trial` runs a stranger's network once in a child process. `exports` recognises what is no model.
 """

@@ -9,7 +9,8 @@ and the deviation of the training photos, and V (R, D) the R principal direction
     || x - V^T V x ||,
 
 the residual that the directions leave (Jackson and Mudholkar 1979, "Control Procedures for Residuals Associated with
-Principal Component Analysis", equation 2.1). A photo with more than nineteen of twenty dev photos have is unfamiliar.
+Principal Component Analysis", equation 2.1). A photo whose distance exceeds that of nineteen in twenty dev photos is
+unfamiliar.
 """
 
 from collections.abc import Mapping

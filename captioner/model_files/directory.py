@@ -357,7 +357,7 @@ def describe(
 
 @cache
 def _tell_of_neighbours(path: Path) -> None:
-    """Log how a model chooses captions again whose file for it is from before, once."""
+    """Log once how to restore the choice by consensus of a model that has only the file of an earlier version."""
     advice = f"`python -m captioner calibrate --model {path}` lets it choose by consensus"
     log.warning(f"{path} takes the likeliest captions; {advice}", extra={"once": True})
 

@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from http.client import HTTPException
 
-from captioner.data.download import WrongFileError, obtain, verify
 from captioner.errors import CaptionerError
 from captioner.model_files.encoder_weights import BY_OTHER_MEANS, NAME, keras_file
 from captioner.system.atomic import tells_of_no_room
+from captioner.system.download import WrongFileError, obtain, verify
 from captioner.system.locks import locked_directory
 
 URL = f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/{NAME}"

@@ -24,8 +24,8 @@ def refuse_export(path: Path) -> None:
 def _use(path: Path) -> str:
     """Return what an export is and what reads it; "" for anything else."""
     if (path / "saved_model.pb").is_file():
-        given = '["ROMEO:"]' if _is_of_characters(path) else '[open("photo.jpg", "rb").read()]'
-        call = f'tf.saved_model.load("{path}").serving_default({given})'
+        example = '["ROMEO:"]' if _is_of_characters(path) else '[open("photo.jpg", "rb").read()]'
+        call = f'tf.saved_model.load("{path}").serving_default({example})'
         return f"a SavedModel, which TensorFlow and TensorFlow Serving read: {call}, see docs/deploy.md"
     if (path / "step.onnx").is_file():
         return "an export in ONNX, which ONNX Runtime reads: docs/deploy.md has a script that captions with it"

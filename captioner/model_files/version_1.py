@@ -83,7 +83,7 @@ def _checksum(path: Path) -> str:
 
 
 def read_decoder(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Read a decoder's weights by the names of `data.decoder_weights.weight_shapes`.
+    """Read a decoder's weights by the names of `model_files.decoder_weights.weight_shapes`.
 
     Raises:
         CaptionerError: the file is damaged, hostile, or of another model.

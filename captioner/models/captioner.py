@@ -87,8 +87,8 @@ class CaptionModel(keras.Model):
     def adjust_logits(self, counts: np.ndarray, strength: float) -> None:
         """Take `strength` times the log-frequency of each word off its logits (Menon et al. 2021, equation 9).
 
-        A network is too fond of what it saw often. Relative to the mean over all words said, so that words and the end
-        of a sentence keep their balance. The output bias takes it up; searches need not know.
+        A network overestimates frequent words. The log-frequencies are taken relative to their mean over all words of
+        the captions, so that words and the end of a sentence keep their balance. The output bias absorbs the change.
 
         Args:
             counts: of the words (V,) in the training captions.

@@ -26,7 +26,7 @@ NORM = "_norm"
 """What the name of a convolution's batch normalisation has besides the convolution's."""
 
 SIZE = 144
-"""Side of the photo, in pixels: 16 a place, and half a place of rim on each side."""
+"""Side of the photo, in pixels: 16 a region, and half a region of rim on each side."""
 
 
 def build_compact(
@@ -37,12 +37,12 @@ def build_compact(
     A stem and three stages, each of which halves the grid, made of residual blocks (He et al. 2016) of plain 3 x 3
     convolutions, which processors multiply fastest; their batch normalisation folds into them once the network is
     trained (`captioner.models.folding`). The last stage has the channels of its blocks gated by their means over the
-    photo (Hu et al. 2018), so that a place knows what it is part of. A 2 x 2 convolution without padding then makes
-    8 x 8 places of 9 x 9: their middles lie where those of InceptionV3's `mixed8` lie, to a fiftieth of the photo's
+    photo (Hu et al. 2018), so that a region knows what it is part of. A 2 x 2 convolution without padding then makes
+    8 x 8 regions of 9 x 9: their middles lie where those of InceptionV3's `mixed8` lie, to a fiftieth of the photo's
     side.
 
     Args:
-        size: side of the photo (S), a multiple of 16; 144 gives 8 x 8 places.
+        size: side of the photo (S), a multiple of 16; 144 gives 8 x 8 regions.
         dtype: a dtype policy; batch normalisation counts in float32 in any case.
         folded: whether the convolutions have biases in the place of batch normalisation, as a model directory keeps
             them.

@@ -18,7 +18,7 @@ from captioner.text import Vocabulary
 
 
 @dataclass(frozen=True)
-class SavedModel:
+class LoadedModel:
     """What a model directory holds.
 
     Attributes:
@@ -64,7 +64,7 @@ def save_model(
     write_model(directory, config, vocabulary, files)
 
 
-def load_model(directory: str | Path) -> SavedModel:
+def load_model(directory: str | Path) -> LoadedModel:
     """Read a model directory, but for the encoder.
 
     Raises:
@@ -74,7 +74,7 @@ def load_model(directory: str | Path) -> SavedModel:
     vocabulary, weights = model.vocabulary(), model.decoder()
     network = CaptionModel(model.config.decoder)
     network.take(weights)
-    return SavedModel(model.config, vocabulary, network)
+    return LoadedModel(model.config, vocabulary, network)
 
 
 def take_tuned(layers: keras.Model, model: CaptionerDirectory) -> None:

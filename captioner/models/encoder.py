@@ -16,7 +16,7 @@ import numpy as np
 from captioner.config.model import COMPACT, ENCODERS, EncoderConfig
 from captioner.config.serialization import listed
 from captioner.errors import CaptionerError
-from captioner.model_files.encoder_weights import weights_of
+from captioner.model_files.encoder_weights import INCEPTION, NAME, weights_of
 from captioner.models.compact import build_compact
 
 LAST = "last"
@@ -99,7 +99,7 @@ def last_layers(encoder: keras.Model, after: str) -> keras.Model:
 
     Args:
         encoder: what `build_encoder` made of a network of `keras.applications`.
-        after: the name of a layer with a grid of L' places and D' channels, past which nothing else leads.
+        after: the name of a layer with a grid of L' regions and D' channels, past which nothing else leads.
 
     Returns:
         a model from that layer's output, as an encoder cut there gives it (B, L', D'), to features (B, L, D).
@@ -183,8 +183,8 @@ def _with_imagenet(make: Callable[..., keras.Model], name: str) -> keras.Model:
             return make(weights="imagenet")
     except Exception as error:  # urllib, checksums, disks: each with its own kind
         size, file = "", f"{name}'s weights without top"
-        if name == "InceptionV3":
-            size, file = " (87 MB)", "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        if name == INCEPTION:
+            size, file = " (87 MB)", NAME
         raise CaptionerError(
             f"{name}'s ImageNet weights{size} are not here and could not be downloaded "
             f"({_reason(error)}). With a connection, run the same command again; without "

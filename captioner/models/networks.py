@@ -9,11 +9,11 @@ from captioner.model_files.directory import CONFIG, NETWORK, CaptionerDirectory
 from captioner.model_files.encoder_memory import check_encoder
 from captioner.model_files.network_trial import read_network
 from captioner.models.compact_file import load_compact
-from captioner.models.directory import SavedModel, load_model, take_tuned
+from captioner.models.directory import LoadedModel, load_model, take_tuned
 from captioner.models.encoder import build_encoder, last_layers
 
 
-def load_networks(directory: Path, encoder_weights: str | Path = "imagenet") -> tuple[SavedModel, keras.Model]:
+def load_networks(directory: Path, encoder_weights: str | Path = "imagenet") -> tuple[LoadedModel, keras.Model]:
     """Load a model directory, and the encoder it names with weights from a file, or with Keras's own ("imagenet").
 
     A compact encoder's weights are those in the directory, and so are those of layers that were trained along.

@@ -66,8 +66,8 @@ class PhotoModel(keras.Model):
             name = variable.path.split("decoder/", 1)[1]
             if name.startswith("place/"):
                 continue
-            values, given = keras.ops.convert_to_numpy(variable).copy(), weights[name]
-            values[tuple(slice(size) for size in given.shape)] = given
+            values, saved = keras.ops.convert_to_numpy(variable).copy(), weights[name]
+            values[tuple(slice(size) for size in saved.shape)] = saved
             variable.assign(values)
 
     def get_config(self) -> dict[str, Any]:

@@ -40,7 +40,7 @@ NO_END = "the file lacks its end marker, but no pixel is missing"
 _APART = ("AVIF", "HEIF")
 """Formats whose decoders are never run in this process, where another can be started."""
 
-Room = Callable[[int], AbstractContextManager[object]]
+ReserveMemory = Callable[[int], AbstractContextManager[object]]
 """Waits until so many bytes may be taken for decoding, and holds them for a block."""
 
 _NOT_AVERAGED = ("1", "P", "PA", "LA", "La", "RGBA", "RGBa", "I", "F")
@@ -152,7 +152,7 @@ def explaining(name: str, content: Content) -> Iterator[None]:
 def decode(
     content: Content,
     structure: Structure,
-    room: Room,
+    reserve: ReserveMemory,
     on_note: Callable[[str], object],
     smallest: int | None = None,
 ) -> Image.Image:
@@ -161,7 +161,7 @@ def decode(
     Args:
         content: the file.
         structure: what is in it.
-        room: waits until there is memory.
+        reserve: waits until there is memory.
         on_note: takes what is odd about a photo that was opened all the same.
         smallest: pixels that both sides of a JPEG need to keep; it is decoded to an eighth, a quarter or half of its
             sides where that leaves as many. None for the whole photo.
@@ -169,7 +169,7 @@ def decode(
     Raises:
         Exception: Pillow's decoders raise nearly anything on a damaged file; see `reason`.
     """
-    with room(structure.held + len(content)):
+    with reserve(structure.held + len(content)):
         if structure.format == "HEIF":
             from captioner.photos.heif import open_heif
 
@@ -328,7 +328,7 @@ def _smaller(image: Image.Image, factor: int) -> Image.Image:
 def _in_8_bits(image: Image.Image) -> Image.Image:
     import numpy as np
 
-    from captioner.photos.depth import from_16_bits, from_open_range
+    from captioner.photos.bit_depth import from_16_bits, from_open_range
 
     values = np.asarray(image)
     return Image.fromarray(from_16_bits(values) if image.mode.startswith("I;16") else from_open_range(values))

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from captioner.errors import PhotoError
+from captioner.photos.bit_depth import array_to_8_bits
 from captioner.photos.decoding import (
     checked,
     decode,
@@ -23,10 +24,9 @@ from captioner.photos.decoding import (
     too_many,
     turned,
 )
-from captioner.photos.depth import array_to_8_bits
 from captioner.photos.limits import MAX_PIXELS
+from captioner.photos.memory_budget import DECODING
 from captioner.photos.process import PhotoOpener, Wanted
-from captioner.photos.room import DECODING
 from captioner.photos.streams import name_of
 from captioner.system.processes import can_start
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from captioner.errors import CaptionerError, PhotoError, TooManyPixelsError
 from captioner.photos.limits import BUDGET, MAX_PIXELS, Budget
-from captioner.photos.messages import fill, receive, send
-from captioner.photos.room import DECODING
+from captioner.photos.memory_budget import DECODING
+from captioner.photos.protocol import fill, receive, send
 from captioner.photos.streams import name_of
 from captioner.system.processes import start
 

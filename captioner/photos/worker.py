@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from captioner.errors import PhotoError
-from captioner.photos.decoding import Room, checked, decode, explaining, kept_for, read_file, reason, squash
+from captioner.photos.decoding import ReserveMemory, checked, decode, explaining, kept_for, read_file, reason, squash
 from captioner.photos.limits import Budget
-from captioner.photos.messages import exactly, receive, send
+from captioner.photos.protocol import exactly, receive, send
 
 try:
     import resource
@@ -31,7 +31,7 @@ LIBRARIES = 50_000_000
 """Bytes of the memory that are programs' code and not data."""
 
 ASK = 30_000_000
-"""Bytes from which on a photo waits for room, which others may have taken."""
+"""Bytes from which on a photo waits for memory that others may have taken."""
 
 
 def main() -> None:
@@ -71,13 +71,13 @@ def _answer(requests: BinaryIO, answers: BinaryIO, request: dict[str, Any], cont
 
 
 def _pictures(
-    request: dict[str, Any], content: bytes | None, room: Room, on_note: Callable[[str], object]
+    request: dict[str, Any], content: bytes | None, reserve: ReserveMemory, on_note: Callable[[str], object]
 ) -> list[Image.Image]:
     """Return the photo, whole or squashed to a square, and where it is wanted a small one to be shown."""
     name, size, shown = request["name"], request["size"], request["shown"]
     found = read_file(Path(request["path"]), name) if content is None else content
     with explaining(name, found):
-        photo = decode(found, checked(found, name, request["max_pixels"]), room, on_note, kept_for(size, shown))
+        photo = decode(found, checked(found, name, request["max_pixels"]), reserve, on_note, kept_for(size, shown))
     pictures = [squash(photo, size) if size else photo]
     if shown:
         photo.thumbnail((shown, shown))

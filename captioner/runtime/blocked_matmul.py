@@ -18,12 +18,12 @@ class BlockedMatrix:
     """
 
     def __init__(self, matrix: np.ndarray) -> None:
-        inputs, self._columns = matrix.shape
-        width = min(self._columns, max(16, 1 << (SMALL // (ROWS * inputs) or 1).bit_length() - 1))
+        depth, self._columns = matrix.shape
+        width = min(self._columns, max(16, 1 << (SMALL // (ROWS * depth) or 1).bit_length() - 1))
         count = -(-self._columns // width)
-        padded = np.zeros((inputs, count * width), np.float32)
+        padded = np.zeros((depth, count * width), np.float32)
         padded[:, : self._columns] = matrix
-        self._panels = np.ascontiguousarray(padded.reshape(inputs, count, width).transpose(1, 0, 2))  # (P, N, M/P)
+        self._panels = np.ascontiguousarray(padded.reshape(depth, count, width).transpose(1, 0, 2))  # (P, N, M/P)
 
     def product(self, rows: np.ndarray) -> np.ndarray:
         """Return rows @ matrix: (..., N) -> (..., M)."""

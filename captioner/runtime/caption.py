@@ -15,8 +15,8 @@ class Candidate:
 
     Attributes:
         words: T words.
-        score: log-probability / length ** length_penalty, natural logarithm; nearer to 0 is surer.
-        attention: (T, L), where the model looked before each word: weights over the L places of the feature grid, row
+        score: log-probability / length ** length_penalty, natural logarithm; closer to 0 is more likely.
+        attention: (T, L), where the model looked before each word: weights over the L regions of the feature grid, row
             by row, which sum to 1.
         probabilities: (T,), that of each word after those before it.
         confidence: the share of its words with a meaning that somebody who saw the photo would use, from 0 to 1, as it

@@ -81,7 +81,7 @@ class Captioner:
         encoder: images to features.
         network: the decoder.
         decoding: how to search; the beam is as wide as captions are asked for, at least.
-        num_captions: candidates a photo; `with_settings` tells more of what is wanted.
+        num_captions: candidates a photo; `with_settings` sets the rest.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Captioner:
         if _is_file(photos) or isinstance(photos, bytearray | memoryview | Mapping) or not isinstance(photos, Iterable):
             raise TypeError(_no_photo("the photo", photos))
         items = cast("Iterable[Photo]", photos)
-        if isinstance(photos, list | tuple):  # what can be known at once is not told after the work
+        if isinstance(photos, list | tuple):  # what can be known at once is not complained of after the work
             items = list(_checked(items))
         found = []
         for _, result in self.stream(items):

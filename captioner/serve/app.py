@@ -137,7 +137,7 @@ class App:
         return self._refuse(ApiError(405, "method", message, headers={"Allow": methods}))
 
     async def _apologise(self, request: Request, error: Exception) -> Response:
-        return self._refuse(ApiError(500, "internal_error", "the server has a bug; its log tells more"))
+        return self._refuse(ApiError(500, "internal_error", "the server has a bug; its log has the details"))
 
 
 async def _gone(request: Request) -> None:

@@ -125,14 +125,14 @@ def _schemas() -> JSON:
         },
         "doubtful": {
             "type": "boolean",
-            "description": "Whether the photo is unfamiliar, or the caption less sure than nine of ten usually are.",
+            "description": "Whether the photo is unfamiliar, or the caption less sure than nine of ten dev captions.",
         },
         "candidates": candidates,
         "photo": {**url, "description": "With `pictures`: the photo, upright."},
         "notes": {
             "type": "array",
             "items": text,
-            "description": "Where the file is odd and was captioned all the same: why, such as a JPEG without its end.",
+            "description": "Faults of a file that was captioned nevertheless, such as a JPEG without its end marker.",
         },
     }
     needed = ["caption", "score", "confidence", "certainty", "words", "probabilities"]
@@ -156,13 +156,13 @@ def _caption_fields() -> JSON:
     text, number = {"type": "string"}, {"type": "number"}
     return {
         "caption": {**text, "description": "The sentence."},
-        "score": {**number, "description": "Its log-probability by its length; nearer to 0 is surer."},
+        "score": {**number, "description": "Its log-probability, normalised by length; closer to 0 is more likely."},
         "confidence": {
             "type": ["number", "null"],
             "minimum": 0,
             "maximum": 1,
-            "description": "The share of its words with a meaning that somebody who sees the photo would use too, as "
-            "it was for captions with this score. It holds for familiar photos. Null where the model has no table.",
+            "description": "The expected share of its content words that somebody who sees the photo would use too. "
+            "It holds for familiar photos only. Null if the model is not calibrated.",
         },
         "certainty": {
             **text,
@@ -178,6 +178,6 @@ def _caption_fields() -> JSON:
         "attention": {
             "type": "array",
             "items": {"type": "array", "items": number},
-            "description": "With `attention`: a row of weights for each word, one weight for each place of the photo.",
+            "description": "With `attention`: a row of weights for each word, one weight for each region of the photo.",
         },
     }

@@ -134,7 +134,7 @@ function weigh(candidate) {
   const right = familiar !== false && candidate.confidence != null;
   const share = right ? `In captions like this, about ${percent(candidate.confidence)} of the words are right. ` : "";
   find(".certainty strong").textContent = SAID[sure] || sure;
-  find(".certainty span").textContent = `${share}Score ${score(candidate)}; nearer to 0 is surer.`;
+  find(".certainty span").textContent = `${share}Score ${score(candidate)}; closer to 0 is more likely.`;
   show(find(".certainty"), Boolean(sure));
   show(find(".odds"), Boolean(candidate.probabilities?.length));
 }

@@ -81,8 +81,8 @@ def load_keras_quietly() -> None:
 def load_onnxruntime() -> Any:
     """Import ONNX Runtime, and return it; all that import it do so here.
 
-    Its wheels for Linux begin to collect as they are imported: they ask for the address of a server, and keep a name of
-    this machine and a list of what happened below the home directory. To say no afterwards is too late for both.
+    Its Linux wheels start their telemetry on import: they look up the address of a server, and write an identifier of
+    this machine and a log of events to the home directory. Disabling it after the import is too late for both.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime

@@ -162,8 +162,8 @@ class Checkpoint:
         """Record that a training runs, so that the next one can tell if it was killed."""
         if self._running.exists():
             log.warning(
-                "the training before was killed in the middle, perhaps since memory ran out; if it was, lower "
-                "--batch-size or --views"
+                "the previous training was killed before it had finished; if memory ran out, lower --batch-size or "
+                "--views"
             )
         self._running.touch()
         try:

@@ -14,7 +14,7 @@ from captioner.export.compact import save_compact
 from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.captioner import CaptionModel
 from captioner.models.compact import CHANNELS
-from captioner.models.directory import SavedModel
+from captioner.models.directory import LoadedModel
 from captioner.models.encoder import weights_fingerprint
 from captioner.models.folding import folded, rounded, unfold
 from captioner.models.networks import load_networks
@@ -123,7 +123,7 @@ class CompactTraining(Training):
             log.info("no --teacher: encoder and decoder learn from the captions alone")
         yield "", Joint(self.context, self.network, taught, config.imitation.captions_per_photo, targets)
 
-    def _load_teacher(self, run: TrainingRun) -> tuple[SavedModel | None, Teacher | None]:
+    def _load_teacher(self, run: TrainingRun) -> tuple[LoadedModel | None, Teacher | None]:
         """Load the teacher, and note its weights.
 
         Raises:
@@ -150,7 +150,7 @@ class CompactTraining(Training):
         layer = saved.config.encoder.feature_layer
         return saved, Teacher(LiteRTEncoder(network), checksum(network), layer, saved.network)
 
-    def _read(self, run: TrainingRun, known: SavedModel | None, channels: int) -> None:
+    def _read(self, run: TrainingRun, known: LoadedModel | None, channels: int) -> None:
         """Read the photos and captions, and make of them the words, the sizes, and what all stages share."""
         config, size = self.config, self.config.model.encoder.image_size
         train = read_pixel_split(config.dataset, "train", round(size * STORED))
@@ -185,7 +185,7 @@ class CompactTraining(Training):
     def _count(self, name: str) -> int:
         return len(self.config.dataset.split(name))
 
-    def _start_from(self, saved: SavedModel, encoder: keras.Model) -> None:
+    def _start_from(self, saved: LoadedModel, encoder: keras.Model) -> None:
         """Take over both networks of a compact model; of words that it does not know ours stay."""
         network = self.network
         network.take_decoder(saved.network.named_weights())

@@ -13,11 +13,13 @@ import numpy as np
 from captioner.config.decoding import DecodingConfig
 from captioner.data.dataset import ENOUGH_PHOTOS
 from captioner.decoding.captions import generate
+from captioner.decoding.consensus import chosen
 from captioner.decoding.hypothesis import Hypothesis, ranked
 from captioner.metrics.bleu import BleuCounts, bleu_counts, bleu_of
 from captioner.metrics.caption_statistics import caption_statistics
 from captioner.metrics.cider import CiderD
 from captioner.metrics.score import score
+from captioner.model_files.directory import CaptionerDirectory
 from captioner.models.captioner import CaptionModel
 from captioner.system.files import write_text
 from captioner.system.prefetch import prefetch_map
@@ -48,6 +50,31 @@ def caption_split(model: CaptionModel, split: Split, decoding: DecodingConfig) -
             found += beams
             bar.update(len(beams))
     return found
+
+
+def with_consensus(
+    directory: Path, vocabulary: Vocabulary, beams: Sequence[Sequence[Hypothesis]], split: Split
+) -> list[list[str]] | None:
+    """Return the captions of a split that are chosen by consensus; None where the model in `directory` chooses so none.
+
+    Args:
+        directory: of the model.
+        vocabulary: the words behind the tokens.
+        beams: what the search found for each photo of the split.
+        split: with the features of the photos.
+
+    Raises:
+        CaptionerError: the model's files are damaged.
+    """
+    model = CaptionerDirectory.read(directory, quiet=True)
+    regression, calibration = model.ngram_regression(), model.calibration()
+    if regression is None or calibration is None:
+        return None
+    captions = []
+    for row, beam in zip(split.rows, beams, strict=True):
+        (factors,) = regression.factors(calibration.standardised(np.asarray(split.features[row])[None]))
+        captions.append(vocabulary.decode(chosen(beam, factors, regression, vocabulary)[0].tokens))
+    return captions
 
 
 def tune_decoding(

@@ -8,11 +8,11 @@ import numpy as np
 
 from captioner.errors import CaptionerError
 from captioner.models.captioner import CaptionModel
-from captioner.models.directory import SavedModel
+from captioner.models.directory import LoadedModel
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 
 
-def make_vocabulary(base: SavedModel | None, sentences: Sequence[Sequence[str]], min_count: int) -> Vocabulary:
+def make_vocabulary(base: LoadedModel | None, sentences: Sequence[Sequence[str]], min_count: int) -> Vocabulary:
     """Return the words to learn: those of the model that the training starts from, if any, and those of the captions.
 
     Raises:
@@ -32,18 +32,18 @@ def word_counts(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]]) -> n
     return np.array([counts[number] for number in range(len(vocabulary))], float)
 
 
-def init_from(network: CaptionModel, base: SavedModel) -> None:
+def init_from(network: CaptionModel, base: LoadedModel) -> None:
     """Copy the weights of `base` into a network that knows all its words and perhaps more, whose weights stay.
 
     Raises:
         CaptionerError: the two read different features.
     """
     for ours, theirs in zip(network.weights, base.network.weights, strict=True):
-        values, given = keras.ops.convert_to_numpy(ours).copy(), keras.ops.convert_to_numpy(theirs)
-        if any(new < old for new, old in zip(values.shape, given.shape, strict=True)):
+        values, saved = keras.ops.convert_to_numpy(ours).copy(), keras.ops.convert_to_numpy(theirs)
+        if any(new < old for new, old in zip(values.shape, saved.shape, strict=True)):
             raise CaptionerError(
-                f"--init-from: {ours.path} is {given.shape} there and {values.shape} here; "
+                f"--init-from: {ours.path} is {saved.shape} there and {values.shape} here; "
                 "give the same --feature-layer"
             )
-        values[tuple(slice(size) for size in given.shape)] = given
+        values[tuple(slice(size) for size in saved.shape)] = saved
         ours.assign(values)

@@ -24,12 +24,12 @@ def parent_metrics(base: Path) -> dict[str, Any] | None:
     if not (base / METRICS).is_file():
         return None
     metrics = read_json(base / METRICS, "metrics of --init-from")
-    told = ("best_epoch", "epochs", "training_seconds", "settings")  # and `imitation`, where there is one
-    if not isinstance(metrics, dict) or any(name not in metrics for name in told):
+    required = ("best_epoch", "epochs", "training_seconds", "settings")  # and `imitation`, where there is one
+    if not isinstance(metrics, dict) or any(name not in metrics for name in required):
         return None
     if not isinstance(metrics["settings"], dict):
         return None
-    kept = {name: metrics[name] for name in told}
+    kept = {name: metrics[name] for name in required}
     return kept | {"imitation": imitation_epochs(metrics)} if "imitation" in metrics else kept
 
 
@@ -42,8 +42,8 @@ def imitation_epochs(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return []
     rows = [{FORMER_NAMES.get(name, name): value for name, value in row.items()} for row in rows]
-    told = {"dev_regions", "dev_keys", "dev_mean"}
-    return rows if all(told <= row.keys() for row in rows) else []
+    required = {"dev_regions", "dev_keys", "dev_mean"}
+    return rows if all(required <= row.keys() for row in rows) else []
 
 
 def parent_history(base: Path, metrics: dict[str, Any] | None, data: str) -> Progress:

@@ -124,7 +124,7 @@ def run_stage(
         checkpoint.load_best(stage.scored, progress)
         stage.network.set_weights(stage.scored.get_weights())
     if progress.epoch and not progress.best_epoch:
-        log.info("no %s was better than the model that this training started from, whose weights stay", stage.title)
+        log.info("no %s improved on the model that this training started from, so its weights are kept", stage.title)
     return progress
 
 

@@ -46,7 +46,7 @@ class SmoothedCrossEntropy(keras.losses.Loss):
             words, probabilities = taught
             targets = ops.concatenate([targets, ops.cast(words, "int32")], axis=-1)  # (N, 1 + K)
             weights = ops.concatenate([weights, share * ops.cast(probabilities, y_pred.dtype)], axis=-1)
-        given = ops.sum(weights, axis=-1, keepdims=True) + even  # (N, 1), one where a teacher's K words are all
+        weight_sum = ops.sum(weights, axis=-1, keepdims=True) + even  # (N, 1), one where a teacher's K words are all
 
         @ops.custom_gradient
         def loss(logits: Any) -> tuple[Any, Any]:
@@ -61,12 +61,12 @@ class SmoothedCrossEntropy(keras.losses.Loss):
             def backward(*args: Any, upstream: Any = None) -> Any:
                 (d_loss,) = args if upstream is None else (upstream,)
                 each = ops.expand_dims(d_loss, -1)  # (N, 1)
-                d_logits = parts * (each * given / total) - each * (even / logits.shape[-1])  # (N, V)
+                d_logits = parts * (each * weight_sum / total) - each * (even / logits.shape[-1])  # (N, V)
                 rows = ops.zeros_like(targets) + ops.arange(ops.shape(targets)[0], dtype="int32")[:, None]
-                places = ops.reshape(ops.stack([rows, targets], axis=-1), (-1, 2))  # (N * (1 + K), 2)
-                return ops.scatter_update(d_logits, places, ops.reshape(-each * weights, (-1,)), reduction="add")
+                indices = ops.reshape(ops.stack([rows, targets], axis=-1), (-1, 2))  # (N * (1 + K), 2)
+                return ops.scatter_update(d_logits, indices, ops.reshape(-each * weights, (-1,)), reduction="add")
 
-            return (given * (top + ops.log(total)))[:, 0] - smoothed, backward
+            return (weight_sum * (top + ops.log(total)))[:, 0] - smoothed, backward
 
         return loss(y_pred)
 

@@ -56,7 +56,7 @@ def remake_card(directory: Path) -> None:
             write_card(card, data, CaptionerDirectory.read(directory).config, settings, metrics)
     except KeyError as error:
         raise CaptionerError(
-            f"{directory / METRICS} does not tell {error}, which the card needs; expected what a training wrote"
+            f"{directory / METRICS} lacks {error}, which the card needs; expected what a training wrote"
         ) from error
     if metrics["epochs"]:
         _redraw(directory, metrics)
@@ -89,9 +89,7 @@ def _read_metrics(path: Path) -> dict[str, Any]:
     if not isinstance(metrics, dict) or metrics.get("finished") is False:
         raise CaptionerError(f"{path}: expected the metrics of a finished training; run its train.py command again")
     if not isinstance(metrics.get("trained_on"), str):
-        raise CaptionerError(
-            f'{path} does not tell the name of the training data; add it, for instance "trained_on": "flickr8k"'
-        )
+        raise CaptionerError(f'{path} does not name the training data; add it, for instance "trained_on": "flickr8k"')
     return metrics | {"imitation": imitation_epochs(metrics)} if "imitation" in metrics else metrics
 
 

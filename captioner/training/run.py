@@ -89,7 +89,7 @@ class TrainingRun:
         training: what is trained.
         resume: whether to continue what lies in the directory; otherwise it is started over.
         profile: takes the time.
-        callbacks: told of each epoch.
+        callbacks: called after each epoch.
 
     Attributes:
         checkpoint: of the main stage.
@@ -129,7 +129,7 @@ class TrainingRun:
             return None
         metrics = read_json(path, "metrics of the finished run")
         if not isinstance(metrics, dict) or not isinstance(metrics.get("settings"), dict):
-            raise CaptionerError(f"{path} does not tell what was trained; start over with --no-resume")
+            raise CaptionerError(f"{path} does not say what was trained; start over with --no-resume")
         if metrics.get("finished") is False:
             return None
         refuse_changes(metrics["settings"], self._settings, self.output)
@@ -153,8 +153,8 @@ class TrainingRun:
         changes = schedule_changes(self.checkpoint.saved_settings(), self._settings)
         if changes and begun:
             raise UsageError(
-                f"{self.output}: {changes}, but {begun[0]} has begun with what the epochs before it have "
-                "learned; give what the run was started with, another --output, or --no-resume to start over"
+                f"{self.output}: {changes}, but {begun[0]} has already started from the weights of the epochs before "
+                "it; give the settings that the run was started with, another --output, or --no-resume to start over"
             )
         if changes:
             log.info(
@@ -215,7 +215,7 @@ def train(
         training: what to train.
         resume: whether to continue what lies in the output directory; otherwise it is started over.
         profile: takes the time of each epoch.
-        callbacks: told of each epoch.
+        callbacks: called after each epoch.
 
     Returns:
         the metrics, as written to metrics.json.

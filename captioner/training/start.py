@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Manner:
+class RunOptions:
     """Settings of a run that do not change its outcome.
 
     Attributes:
@@ -38,7 +38,7 @@ class Manner:
     load: Callable[[], None] = load_keras
 
 
-def load_training(strategy: str, manner: Manner) -> None:
+def load_training(strategy: str, manner: RunOptions) -> None:
     """Import Keras and TensorFlow, and give them the cores and GPUs that a `--strategy` asks for."""
     manner.load()
     from captioner.training.devices import prepare_devices
@@ -46,7 +46,7 @@ def load_training(strategy: str, manner: Manner) -> None:
     prepare_devices(strategy)
 
 
-def run_training(training: "Training", manner: Manner) -> dict[str, Any]:
+def run_training(training: "Training", manner: RunOptions) -> dict[str, Any]:
     """Train, and return the metrics."""
     from captioner.training.profile import Profile
     from captioner.training.run import train
@@ -64,7 +64,7 @@ def train_captions(
     settings: RunSettings,
     dataset: CaptionDataset,
     encoder_weights: str,
-    manner: Manner,
+    manner: RunOptions,
     calibrate: Callable[[Path, CaptionDataset, str, Path | None], object],
 ) -> dict[str, Any]:
     """Train a captioning model, and return its metrics.

@@ -93,14 +93,14 @@ class Step:
             sums, states = self._run_compiled(batch, states)
             unread.append(sums)
             if time.monotonic() - last_read >= READ_EVERY:
-                totals, unread, last_read = self._added(totals, unread), [], time.monotonic()
+                totals, unread, last_read = self._accumulated(totals, unread), [], time.monotonic()
             on_batch(self._named(totals))
-        return self._named(self._added(totals, unread))
+        return self._named(self._accumulated(totals, unread))
 
     def __call__(self, batch: Batch, states: States) -> tuple[dict[str, float], States]:
         """Run one batch and return its sums by name, and the states after it."""
         sums, states = self._run_compiled(batch, states)
-        return self._named(self._added(np.zeros(len(self.objective.names)), [sums])), states
+        return self._named(self._accumulated(np.zeros(len(self.objective.names)), [sums])), states
 
     def _run_compiled(self, batch: Batch, states: States) -> tuple[tf.Tensor, States]:
         with self.profile.phase(f"{self._purpose}: compile"):
@@ -108,7 +108,7 @@ class Step:
         with self.profile.phase(self._purpose):
             return graph(batch, states)
 
-    def _added(self, totals: np.ndarray, unread: list[tf.Tensor]) -> np.ndarray:
+    def _accumulated(self, totals: np.ndarray, unread: list[tf.Tensor]) -> np.ndarray:
         """Wait for the sums of batches and add them up, in float64 and in their order."""
         with self.profile.phase(self._purpose):
             for sums in unread:

@@ -137,7 +137,7 @@ def test_a_run_that_was_stopped_goes_on(many, tmp_path):
 
     found = call(*command)
     assert found.returncode == 0, found.stderr
-    assert f"captioner: {output} holds {held} photos; going on with the others\n" in found.stderr
+    assert f"captioner: {output} holds {held} photos; continuing with the others\n" in found.stderr
     assert sorted(row["path"] for row in rows(output)) == sorted(map(str, many.iterdir()))
     assert all(part.stat().st_mtime_ns == written for part, written in before.items())
 

@@ -47,7 +47,7 @@ def test_other_settings_are_refused_and_the_same_go_on(output):
     output.begin({"num_captions": 1, "model": None}, overwrite=False)
     output.write(Block(0, ("a.jpg",)), ROWS)
     output.check({"num_captions": 1, "model": None}, overwrite=False)
-    with pytest.raises(UsageError, match=r"num_captions was 1, now 3\); say the same, .*--overwrite"):
+    with pytest.raises(UsageError, match=r"num_captions was 1, now 3\); use the same settings, .*--overwrite"):
         output.check({"num_captions": 3, "model": None}, overwrite=False)
     output.check({"num_captions": 3, "model": None}, overwrite=True)
     assert output.parts()
@@ -61,8 +61,8 @@ def test_parts_of_a_version_with_other_columns_are_refused(output):
         with pytest.raises(UsageError) as caught:
             output.check({"num_captions": 1, "columns": SCHEMA.names}, overwrite=False)
         assert str(caught.value) == (
-            f"--output {output.place}: holds captions made otherwise (by another version, without the columns "
-            "confidence, familiar); name another folder, or give --overwrite"
+            f"--output {output.place}: holds captions made with other settings (by another version, without the "
+            "columns confidence, familiar); name another folder, or give --overwrite"
         )
     output.begin({"columns": [*SCHEMA.names, "mood"]}, overwrite=True)
     output.write(Block(0, ("a.jpg",)), ROWS)
@@ -135,7 +135,7 @@ def test_parts_of_unknown_making_are_refused(output):
     for content in (None, b"", b"[]", b"\xff"):
         if content is not None:
             output.storage.write(output.at("_captioner.json"), content)
-        with pytest.raises(UsageError, match=r"holds parts without _captioner\.json, .* or it is damaged"):
+        with pytest.raises(UsageError, match=r"_captioner\.json, .* is missing or damaged"):
             output.check({"format": output.style}, overwrite=False)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from captioner.cli.main import main
-from captioner.data.cache import cache_entries
 from captioner.data.store import FeatureStore
+from captioner.system.cache import cache_entries
 
 NAME = "0123456789abcdef0123456789abcdef"
 

@@ -11,7 +11,7 @@ from captioner.cli.export import make_parser as export_parser
 from captioner.cli.main import main, note
 from captioner.cli.messages import shown_messages, silence
 from captioner.cli.train_options import make_parser as train_parser
-from captioner.data.cache import cache_entries
+from captioner.system.cache import cache_entries
 
 ROOT = Path(__file__).parents[2]
 log = logging.getLogger("captioner.test")
@@ -36,7 +36,7 @@ def test_a_note_is_told_once(capsys, cache):
     assert told(capsys, "one", "two", "one", **ONCE) == ["captioner: one", "captioner: two"]
     assert told(capsys, "one", "three", **ONCE) == ["captioner: three"]
     assert told(capsys, "one", "one") == ["captioner: one"] * 2  # of those that are always told
-    assert {(entry.kind, entry.about) for entry in cache_entries()} == {("notes", "told")}
+    assert {(entry.kind, entry.about) for entry in cache_entries()} == {("notes", "shown")}
     for entry in cache_entries("notes"):
         assert entry.remove()
     assert told(capsys, "one", **ONCE) == ["captioner: one"]

@@ -36,7 +36,7 @@ def test_photos_are_found_by_their_paths_and_else_by_their_names(directory):
     assert bad == {
         1: "a/2.jpg: the file is empty",
         2: f"a/9.jpg: no features in {directory}",
-        4: f"c/4.jpg: no features in {directory}, though of another 4.jpg",
+        4: f"c/4.jpg: no features in {directory}, only those of another 4.jpg",
     }
     rows, bad = parts.find([Path("elsewhere/4.jpg"), Path("elsewhere/2.jpg"), Path("elsewhere/9.jpg")])
     assert rows[0] == 2

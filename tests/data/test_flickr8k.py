@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from captioner.data import download, flickr8k
+from captioner.data import flickr8k
 from captioner.data.flickr8k import Archive, find_or_download
 from captioner.errors import CaptionerError
+from captioner.system import download
 
 TEXT = {
     "Flickr8k.token.txt": "a.jpg#0\tA dog .\nb.jpg#0\tA cat .\nc.jpg#0\tA man .\n",

@@ -33,7 +33,7 @@ with atheris.instrument_imports(include=["captioner", "PIL", "json"]):
     from captioner.errors import CaptionerError, PhotoError
     from captioner.photos.decoding import checked, decode, is_plain, reason
     from captioner.photos.limits import MAX_PIXELS
-    from captioner.photos.room import DECODING
+    from captioner.photos.memory_budget import DECODING
     from captioner.system.printable import in_a_line
 
 CAPTION_FILES = {

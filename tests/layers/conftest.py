@@ -91,7 +91,7 @@ def _decoder(name: str) -> Case:
     draw = np.random.default_rng(3)
     inputs = [draw.normal(size=(B, L, D)).astype(np.float32), draw.integers(V, size=(B, K, T)).astype(np.int32)]
     count = (
-        (D * U + U + 2 * U)  # the places and their normalisation
+        (D * U + U + 2 * U)  # the regions and their normalisation
         + V * E
         + (U * A + A + U * A + A)  # attention
         + (U * U + U)  # gate

@@ -95,8 +95,8 @@ def test_dropout_stays_off_the_path_from_step_to_step():
     dropped, states = stack(inputs(), stack.initial_states(B), training=True)
     kept, expected = still(inputs(), still.initial_states(B))
     np.testing.assert_allclose(states[0], expected[0], atol=1e-6)
-    regions = np.array(dropped) != 0
-    np.testing.assert_allclose(np.array(dropped)[regions], 2 * np.array(kept)[regions], atol=1e-6)
+    kept_units = np.array(dropped) != 0
+    np.testing.assert_allclose(np.array(dropped)[kept_units], 2 * np.array(kept)[kept_units], atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", CELLS)

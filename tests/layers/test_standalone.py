@@ -115,7 +115,7 @@ def test_attention_in_a_functional_model(with_keys, policy, tmp_path):
     ("arrays", "message"),
     [
         ((draw(B, U), None, draw(B, L, F)), r"query: expected three axes \(B, K, U\), found shape \(2, 7\)"),
-        ((draw(B, K, U), None, None), "values: expected the places of the images"),
+        ((draw(B, K, U), None, None), "values: expected the regions of the images"),
         ((draw(B, K, U), None, draw(B, F)), r"values: expected three axes \(B, L, F\), found shape \(2, 5\)"),
     ],
 )

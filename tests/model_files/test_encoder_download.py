@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from captioner.data import download
 from captioner.errors import CaptionerError
 from captioner.model_files import encoder_download, encoder_weights
 from captioner.model_files.encoder_download import download_encoder
 from captioner.model_files.encoder_weights import is_here, keras_file
+from captioner.system import download
 
 CONTENT = bytes(range(256)) * 5000
 

@@ -86,15 +86,17 @@ def test_costs_are_those_of_the_networks(network):
     from captioner.models.compact import build_compact
 
     size = 512
-    with keras.StatelessScope(initialize_variables=False):  # so that no weight is given memory
+    with keras.StatelessScope(initialize_variables=False):  # so that no weight gets memory
         if network == COMPACT:
             model = build_compact(size, folded=True)
         else:
             model = getattr(keras.applications, network)(include_top=False, weights=None, input_shape=(size, size, 3))
-    given = sum(math.prod(output.shape[1:]) for layer in layers(model) for output in keras.tree.flatten(layer.output))
+    activations = sum(
+        math.prod(output.shape[1:]) for layer in layers(model) for output in keras.tree.flatten(layer.output)
+    )
     weights, numbers = COSTS[network]
     assert 0 <= weights * 1e6 - model.count_params() < 1.1e5
-    assert 1 <= numbers / (given / size**2) < 1.02
+    assert 1 <= numbers / (activations / size**2) < 1.02
 
 
 def layers(model) -> Iterator:

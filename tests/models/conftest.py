@@ -8,7 +8,7 @@ from captioner.config.model import DecoderConfig, EncoderConfig, ModelConfig
 from captioner.models.captioner import CaptionModel
 from captioner.text import Vocabulary
 
-L, D = 4, 6  # places and channels of the features
+L, D = 4, 6  # regions and channels of the features
 WORDS = ["a", "dog", "runs", "the", "cat", "강아지"]
 
 

@@ -51,16 +51,16 @@ def test_gradients_equal_finite_differences(network, features, tokens, targets, 
     for variable, gradient in zip(model.trainable_variables, gradients(), strict=True):
         values, gradient = to_numpy(variable).copy(), to_numpy(gradient)
         steepest = np.argmax(np.abs(gradient))  # a gradient of 0 equals any difference of 0
-        regions = {int(steepest), *draw.integers(values.size, size=4).tolist()}
-        for place in sorted(regions):
+        indices = {int(steepest), *draw.integers(values.size, size=4).tolist()}
+        for index in sorted(indices):
             ends = []
             for sign in (1, -1):
                 moved = values.copy()
-                moved.flat[place] += sign * step
+                moved.flat[index] += sign * step
                 variable.assign(moved)
                 ends.append(float(loss()))
-            numeric, analytic = (ends[0] - ends[1]) / (2 * step), gradient.flat[place]
-            assert abs(numeric - analytic) <= 5e-6 * abs(analytic) + 1e-10, (variable.path, place)
+            numeric, analytic = (ends[0] - ends[1]) / (2 * step), gradient.flat[index]
+            assert abs(numeric - analytic) <= 5e-6 * abs(analytic) + 1e-10, (variable.path, index)
             checked += abs(analytic) > 1e-6
         variable.assign(values)
         assert np.abs(gradient).max() > 1e-5, variable.path

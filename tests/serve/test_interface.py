@@ -212,7 +212,7 @@ def test_a_bug_is_told_in_json_and_in_the_log(start, photos):
     white = io.BytesIO()
     Image.new("RGB", (9, 9), "white").save(white, "PNG")
     status, answer = server.ask("POST", "/caption", white.getvalue())
-    assert (status, answer) == (500, {"error": "the server has a bug; its log tells more"})
+    assert (status, answer) == (500, {"error": "the server has a bug; its log has the details"})
     assert server.caption(photos[0])["caption"]
     server.process.send_signal(signal.SIGTERM)
     _, said = server.process.communicate(timeout=30)

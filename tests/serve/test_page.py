@@ -315,7 +315,7 @@ def test_how_sure_the_caption_and_its_words_are(browser, server, photos):
     assert page.tab.get_by_role("button", name=re.compile(r"^red\s+18%$")).count() == 1  # as it is heard
     assert page.tab.inner_text(".certainty strong") == "Probably."
     assert page.tab.inner_text(".certainty span") == (
-        "In captions like this, about 58% of the words are right. Score \N{MINUS SIGN}1.23; nearer to 0 is surer."
+        "In captions like this, about 58% of the words are right. Score \N{MINUS SIGN}1.23; closer to 0 is more likely."
     )
     rows = page.tab.locator(".caption")
     assert [row.split("\n")[-1] for row in rows.all_inner_texts()] == ["probably", "a guess"]

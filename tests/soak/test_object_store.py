@@ -169,7 +169,7 @@ def test_a_run_that_is_stopped_goes_on_and_a_broken_photo_has_a_row(store, bulk)
     assert 0 < len(kept) < 7
     status, said = ended(bulk(0))
     assert status == 1, said
-    assert re.search(rf"captioner: {CAPTIONS} holds \d+ photos; going on with the others", said)
+    assert re.search(rf"captioner: {CAPTIONS} holds \d+ photos; continuing with the others", said)
     assert "1 left out: not an image that can be read" in said
     assert_all_is_captioned(store)
     assert {key: store.get(key) for key in kept} == kept

@@ -3,14 +3,14 @@ import pytest
 
 from captioner.config.model import ModelConfig
 from captioner.errors import CaptionerError
-from captioner.models.directory import SavedModel
+from captioner.models.directory import LoadedModel
 from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.training.initialise import init_from
 
 
 def saved(network, size):
     vocabulary = Vocabulary([*SPECIAL_TOKENS, *(f"word{number}" for number in range(size - 4))])
-    return SavedModel(ModelConfig(decoder=network.config), vocabulary, network)
+    return LoadedModel(ModelConfig(decoder=network.config), vocabulary, network)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])

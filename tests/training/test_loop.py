@@ -12,7 +12,7 @@ from captioner.training.checkpoint import Checkpoint
 from captioner.training.context import Context
 from captioner.training.loop import run_stage
 from captioner.training.profile import Profile
-from captioner.training.stages import captioning, cross_entropy
+from captioner.training.stages import caption_stage, cross_entropy
 from captioner.training.stages.cross_entropy import CrossEntropy
 from captioner.training.step import Step
 
@@ -154,7 +154,7 @@ def scripted_scores(monkeypatch, ciders):
 
 
 def test_training_stops_when_patience_is_out_and_the_best_weights_come_back(train, monkeypatch, lines):
-    monkeypatch.setattr(captioning, "ENOUGH_PHOTOS", 1)
+    monkeypatch.setattr(caption_stage, "ENOUGH_PHOTOS", 1)
     weights = scripted_scores(monkeypatch, [10.0, 30.0, 20.0, 25.0])
     config = dataclasses.replace(CONFIG, epochs=9, patience=2, ema_momentum=0.6)
     network, progress = train("run", config)
@@ -185,7 +185,7 @@ def test_a_handful_of_dev_photos_chooses_by_the_loss(train, monkeypatch):
 
 
 def test_a_trained_model_is_scored_first_and_stays_where_nothing_is_better(train, monkeypatch, lines):
-    monkeypatch.setattr(captioning, "ENOUGH_PHOTOS", 1)
+    monkeypatch.setattr(caption_stage, "ENOUGH_PHOTOS", 1)
     followed = []
     weights = scripted_scores(monkeypatch, [20.0, 10.0, 15.0])
     network, progress = train(
@@ -203,7 +203,7 @@ def test_a_trained_model_is_scored_first_and_stays_where_nothing_is_better(train
     assert "2 steps an epoch" in messages[0]
     assert messages[1].startswith("epoch 0/2")
     assert messages[1].endswith("(the model that this training starts from)")
-    assert messages[-1] == "no epoch was better than the model that this training started from, whose weights stay"
+    assert messages[-1] == "no epoch improved on the model that this training started from, so its weights are kept"
 
 
 @pytest.mark.parametrize("at_batch", [1, 3])

@@ -55,8 +55,8 @@ def test_a_model_without_epochs_gets_no_curve(model):
     ("values", "message"),
     [
         ({"finished": False}, "expected the metrics of a finished training"),
-        ({"trained_on": None}, r'does not tell the name of the training data; add it, for instance "trained_on"'),
-        ({"bleu4": None}, "does not tell 'bleu4', which the card needs"),
+        ({"trained_on": None}, r'does not name the training data; add it, for instance "trained_on"'),
+        ({"bleu4": None}, "lacks 'bleu4', which the card needs"),
         ({"settings": {"sead": 1}}, "'sead' is no setting"),
     ],
 )

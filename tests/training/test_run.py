@@ -80,7 +80,7 @@ def test_other_settings_are_refused_by_name(tmp_path):
 
 def test_metrics_that_do_not_tell_what_was_trained_are_named(tmp_path):
     write_json(tmp_path / "metrics.json", {"cider": 50.0})
-    with pytest.raises(CaptionerError, match=r"metrics\.json does not tell what was trained"):
+    with pytest.raises(CaptionerError, match=r"metrics\.json does not say what was trained"):
         train(NoStages(tmp_path))
 
 
@@ -112,7 +112,7 @@ def test_the_schedule_stays_once_a_later_stage_has_begun(tmp_path, make_network)
     network.compile("adam")
     for checkpoint in (run.checkpoint, run.checkpoint.stage("second")):
         checkpoint.save(network, network, Progress(1, 1, [{"epoch": 1}]))
-    with pytest.raises(UsageError, match=r"epochs was 2, now 4, but second has begun"):
+    with pytest.raises(UsageError, match=r"epochs was 2, now 4, but second has already started"):
         TrainingRun(NoStages(tmp_path, settings | {"epochs": 4}), resume=True, profile=Profile())
 
 
@@ -129,7 +129,7 @@ def test_a_run_that_was_killed_is_told_of_by_the_next(tmp_path, caplog):
     (tmp_path / "checkpoint" / "running").touch()
     (tmp_path / "metrics.json").unlink()
     train(training)
-    assert "the training before was killed in the middle" in caplog.text
+    assert "the previous training was killed before it had finished" in caplog.text
     assert "--batch-size" in caplog.text
 
 

@@ -4,14 +4,14 @@ import re
 from itertools import islice
 
 from captioner.photos.metadata.exif import orientation
+from captioner.photos.metadata.xmp_orientation import orientation as xmp_orientation
 from captioner.photos.structure.structure import Content, Structure, count_part, number
-from captioner.photos.structure.xmp import orientation as xmp_orientation
 
 # FF 00 is no marker. Any number of FF bytes may stand before one; to match them here would take their number's square.
 _MARKER = re.compile(rb"\xff([^\xff\x00])", re.DOTALL)
 _SCAN = re.compile(rb"\xff\xda")
 
-_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
+_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 _HUFFMAN, _ARITHMETIC, _JPG = 0xC4, 0xCC, 0xC8

@@ -4,9 +4,9 @@ import struct
 import zlib
 
 from captioner.photos.metadata.exif import orientation
+from captioner.photos.metadata.xmp_orientation import LONGEST
+from captioner.photos.metadata.xmp_orientation import orientation as xmp_orientation
 from captioner.photos.structure.structure import Content, Structure, count_part, number
-from captioner.photos.structure.xmp import LONGEST
-from captioner.photos.structure.xmp import orientation as xmp_orientation
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PALETTE = 3

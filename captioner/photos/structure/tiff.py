@@ -3,9 +3,9 @@
 import struct
 from typing import NamedTuple
 
+from captioner.photos.metadata.xmp_orientation import LONGEST
+from captioner.photos.metadata.xmp_orientation import orientation as xmp_orientation
 from captioner.photos.structure.structure import MOST_PARTS, Content, Structure, number
-from captioner.photos.structure.xmp import LONGEST
-from captioner.photos.structure.xmp import orientation as xmp_orientation
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _ORIENTATION, _SAMPLES = 256, 257, 258, 259, 274, 277
 _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT, _XMP = 278, 322, 323, 700

@@ -3,9 +3,9 @@
 import struct
 
 from captioner.photos.metadata.exif import orientation
+from captioner.photos.metadata.xmp_orientation import LONGEST
+from captioner.photos.metadata.xmp_orientation import orientation as xmp_orientation
 from captioner.photos.structure.structure import Content, Structure, count_part, number
-from captioner.photos.structure.xmp import LONGEST
-from captioner.photos.structure.xmp import orientation as xmp_orientation
 
 _ALPHA, _ANIMATION = 0x10, 0x02
 _HELD = 16

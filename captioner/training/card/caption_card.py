@@ -1,4 +1,4 @@
-"""The model card: what a model is, how it was made, and how well it performs."""
+"""The card of a captioning model."""
 
 import textwrap
 from pathlib import Path
@@ -138,15 +138,15 @@ def _scores(model: ModelConfig, metrics: dict[str, Any]) -> str:
 {in_int8}{
         filled(
             "Scores x 100, corpus level, all references, end token and punctuation not counted. Beam width and length "
-            "penalty were chosen on these same photos, and so was the epoch: expect a little less on photos that had "
-            "no say."
+            "penalty were chosen on these same photos, and so was the epoch: expect slightly lower scores on other "
+            "photos."
         )
     }"""
 
 
 def _encoder(model: ModelConfig, metrics: dict[str, Any]) -> str:
     """Describe the encoder."""
-    encoder, grid = model.encoder, f"{model.decoder.locations} places of {model.decoder.channels} channels"
+    encoder, grid = model.encoder, f"{model.decoder.locations} regions of {model.decoder.channels} channels"
     if encoder.network == COMPACT:
         story = ""
         if metrics["imitation"]:
@@ -259,14 +259,14 @@ def _says(metrics: dict[str, Any]) -> str:
     return textwrap.fill(
         f"Of these {metrics['images']} captions, {metrics['copied']:.0f}% stand in the training captions word for "
         f"word. They use {metrics['distinct_words']} different words, {metrics['mean_length']:.1f} a caption. Those "
-        "with the highest, middle and lowest CIDEr-D, as they fell out:",
+        "with the highest, median and lowest CIDEr-D, not hand-picked:",
         120,
     )
 
 
 _PREJUDICE = (
-    "The model says what its training photos showed, with their words and their prejudices, and takes what is not in "
-    "them for something that is. Read what it says before you publish it."
+    "The model repeats the words and the prejudices of its training captions, and mistakes unknown things for known "
+    "ones. Read its captions before you publish them."
 )
 
 
@@ -280,7 +280,7 @@ def _gets_wrong(metrics: dict[str, Any]) -> str:
     return textwrap.fill(
         f"Of the captions that name a colour, {metrics['groundless_colours']:.0f}% have one that nobody who described "
         f"the photo named; of those with a number, {metrics['groundless_numbers']:.0f}%. Of those that tell male from "
-        f"female, {metrics['wrong_gender']:.0f}% contradict all who told. {_PREJUDICE}",
+        f"female, {metrics['wrong_gender']:.0f}% contradict everybody who did. {_PREJUDICE}",
         120,
     )
 

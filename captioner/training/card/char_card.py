@@ -22,15 +22,15 @@ SOURCES = {
 
 
 LIMITS = filled(
-    "The model is for learning how recurrent networks work. It knows the spelling and the manner of its text, not what "
-    "it says: do not take what it writes for true. It repeats the prejudices of its text. A character that it has not "
-    "read counts as unknown."
+    "The model is for learning how recurrent networks work. It imitates the spelling and the style of its text, and "
+    "knows no facts: do not believe what it writes. It repeats the prejudices of its text. A character that is not in "
+    "the text counts as unknown."
 )
 
 
 def _front_matter(name: str, text: str, cell: str, scores: dict[str, dict[str, Any]]) -> str:
     """Return what hubs index the model by."""
-    told: dict[str, list[Score]] = {
+    hub_scores: dict[str, list[Score]] = {
         part: [
             ("perplexity", "perplexity of a character", each["perplexity"]),
             ("bits_per_char", "bits a character", each["bits_per_char"]),
@@ -46,7 +46,7 @@ def _front_matter(name: str, text: str, cell: str, scores: dict[str, dict[str, A
             "tags": ["character-language-model", cell, "keras"],
             "datasets": [text],
             "metrics": ["perplexity"],
-            "model-index": model_index(name, ("text-generation", "Text generation"), text, told),
+            "model-index": model_index(name, ("text-generation", "Text generation"), text, hub_scores),
         }
     )
 

@@ -4,22 +4,17 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from captioner.config.model import ConsensusConfig
-from captioner.decoding.consensus import agreements, chosen, consensus_order
+from captioner.decoding.consensus import agreements, consensus_order
 from captioner.decoding.hypothesis import Hypothesis
 from captioner.metrics.bleu import bleu_counts, bleu_of
 from captioner.metrics.cider import CiderD, DocumentFrequency, Ngram, count_documents, ngrams_of
-from captioner.model_files.directory import CaptionerDirectory
 from captioner.model_files.ngram_regression import NgramRegression, ngram_keys
 from captioner.text import Vocabulary
-
-if TYPE_CHECKING:
-    from captioner.training.inputs.split import Split
 
 FACTORS = 256
 """At most."""
@@ -218,28 +213,3 @@ class _Value:
         best = [consensus_order(beam, each, weight)[0] for beam, each in zip(self._beams, agreement, strict=True)]
         cider = np.mean([scores[number] for scores, number in zip(self._cider, best, strict=True)])
         return float(cider) + bleu_of([counts[number] for counts, number in zip(self._counts, best, strict=True)])[3]
-
-
-def with_consensus(
-    directory: Path, vocabulary: Vocabulary, beams: Sequence[Sequence[Hypothesis]], split: "Split"
-) -> list[list[str]] | None:
-    """Return the captions of a split that are chosen by consensus; None where the model in `directory` chooses so none.
-
-    Args:
-        directory: of the model.
-        vocabulary: the words behind the tokens.
-        beams: what the search found for each photo of the split.
-        split: with the features of the photos.
-
-    Raises:
-        CaptionerError: the model's files are damaged.
-    """
-    model = CaptionerDirectory.read(directory, quiet=True)
-    regression, calibration = model.ngram_regression(), model.calibration()
-    if regression is None or calibration is None:
-        return None
-    captions = []
-    for row, beam in zip(split.rows, beams, strict=True):
-        (factors,) = regression.factors(calibration.standardised(np.asarray(split.features[row])[None]))
-        captions.append(vocabulary.decode(chosen(beam, factors, regression, vocabulary)[0].tokens))
-    return captions

@@ -40,7 +40,7 @@ def calibration_images(photos: Sequence[Path], size: int) -> np.ndarray:
     for number in numbers:
         try:
             images.append(preprocess(open_photo(photos[number]), size))
-        except PhotoError:  # which the training has told
+        except PhotoError:  # which the training has reported
             continue
     if not images:
         raise CaptionerError(f"none of {len(numbers)} photos can be read; look at the reasons above")

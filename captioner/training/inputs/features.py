@@ -114,9 +114,9 @@ def find_features(photos: Sequence[Path], parts: FeatureParts, encoder: keras.Mo
         if np.sqrt(np.mean(apart**2)) <= NEAR * np.std(seen):
             return PhotoRows(parts, rows, bad)
     raise CaptionerError(
-        f"--features: {parts.directory} has not what this encoder sees in {photos[first]}: features {parts.shape[1:]}, "
-        f"made with {parts.encoder}, where {shape} are expected; make them with `bulk --features`, and for a training "
-        "that starts from the model DIR with `bulk --features model --model DIR`"
+        f"--features: {parts.directory} does not fit this encoder: for {photos[first]} it holds features "
+        f"{parts.shape[1:]} of {parts.encoder}, expected {shape}; make them with `bulk --features`, or, for a training "
+        "that starts from the model DIR, with `bulk --features model --model DIR`"
     )
 
 

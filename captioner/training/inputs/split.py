@@ -103,7 +103,7 @@ def _usable(examples: Sequence[Example], name: str, found: PhotoRows, views: int
         log.warning("left out: %d more photos that cannot be read", len(reasons) - SHOWN_REASONS)
     if notes := sorted(set(found.notes)):
         many = "1 photo was" if len(notes) == 1 else f"{len(notes)} photos were"
-        log.warning("%s odd and used all the same, such as %s", many, notes[0])
+        log.warning("%s used despite a fault, such as %s", many, notes[0])
     kept = [
         (found.rows[number], captions, example.image.name)
         for number, (example, captions) in enumerate(zip(examples, read_captions(examples), strict=True))

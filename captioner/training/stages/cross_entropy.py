@@ -15,7 +15,7 @@ from captioner.training.inputs.captions import log_left_captions
 from captioner.training.loop import Row
 from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import in_float32
-from captioner.training.stages.captioning import CaptionStage
+from captioner.training.stages.caption_stage import CaptionStage
 from captioner.training.step import Batch, Step
 
 

@@ -25,7 +25,7 @@ from captioner.training.loop import Row
 from captioner.training.normalized_mse import NormalizedMSE
 from captioner.training.optimizer import make_optimizer
 from captioner.training.shards import shards
-from captioner.training.stages.captioning import CaptionStage
+from captioner.training.stages.caption_stage import CaptionStage
 from captioner.training.step import Batch, States, Step
 
 

@@ -22,7 +22,7 @@ from captioner.training.optimizer import make_optimizer
 from captioner.training.precision import in_float32
 from captioner.training.sampler import Sampler
 from captioner.training.shards import shards
-from captioner.training.stages.captioning import CaptionStage
+from captioner.training.stages.caption_stage import CaptionStage
 from captioner.training.step import Batch, States, Step
 
 

@@ -28,8 +28,8 @@ def _codes_of_run(first_free: int, last: int) -> list[int]:
 def gif_lzw(symbols: int) -> bytes:
     """Give GIF's LZW of a run of zeros in 8 bits: the full table is kept and its longest code repeated."""
     codes = [256, *_codes_of_run(258, 4095)]
-    given = sum(range(1, 4096 - 258 + 2))
-    more = max(0, -(-(symbols - given) // (4096 - 258 + 1)))
+    symbols_in_table = sum(range(1, 4096 - 258 + 2))
+    more = max(0, -(-(symbols - symbols_in_table) // (4096 - 258 + 1)))
     bits = []
     width, free = 9, 257
     for code in codes:
@@ -48,10 +48,10 @@ def tiff_lzw(symbols: int) -> bytes:
         bits += _bits(code, width)
         free += 1
         width = min(12, max(9, (free + 1).bit_length()))
-    given = sum(range(1, 4092 - 258 + 3))
+    symbols_in_table = sum(range(1, 4092 - 258 + 3))
     # The clear code that opens each cycle after the first has the width of the cycle before
     cycle = np.array(bits[9:] + _bits(256, 12), np.uint8)
-    stream = np.concatenate([np.array(_bits(256, 9), np.uint8), np.tile(cycle, -(-symbols // given))])
+    stream = np.concatenate([np.array(_bits(256, 9), np.uint8), np.tile(cycle, -(-symbols // symbols_in_table))])
     return np.packbits(np.concatenate([stream, np.array(_bits(257, 9), np.uint8)])).tobytes()
 
 

@@ -51,7 +51,7 @@ def test_the_card_counts_no_colours_in_languages_whose_words_it_does_not_know(tm
     assert "None of these captions has an English word for a colour" in card
     assert "%  have one" not in card
     assert "41%" not in card
-    assert "Read what it says before you publish it." in card
+    assert "Read its captions before you publish them." in card
 
 
 def test_the_card_tells_what_it_says_and_what_it_gets_wrong(tmp_path):

@@ -286,7 +286,7 @@ def test_features_of_another_encoder_are_refused(photos, parts, layer, places):
     images = keras.Input((8, 8, 3))
     grid = layer(keras.layers.AveragePooling2D(4)(images))
     encoder = keras.Model(images, keras.layers.Reshape((places, 3))(grid))
-    with pytest.raises(CaptionerError, match=r"^--features: .*parts has not what this encoder sees in .*red\.png"):
+    with pytest.raises(CaptionerError, match=r"^--features: .*parts does not fit this encoder: for .*red\.png"):
         find_features(photos, parts, encoder)
 
 

@@ -60,8 +60,8 @@ def test_odd_photos_are_counted_with_an_example(read, caplog):
     read([["a dog"]], notes=["b.jpg: odd", "a.jpg: odd", "b.jpg: odd"])
     read([["a dog"]], notes=["c.jpg: odd"])
     assert caplog.messages == [
-        "2 photos were odd and used all the same, such as a.jpg: odd",
-        "1 photo was odd and used all the same, such as c.jpg: odd",
+        "2 photos were used despite a fault, such as a.jpg: odd",
+        "1 photo was used despite a fault, such as c.jpg: odd",
     ]
 
 

@@ -83,7 +83,7 @@ def _entries(folder: Path, kind: str) -> Iterator[CacheEntry]:
                 yield _entry(kind, (path,), found[1])
         elif kind == NOTES:
             if path.is_file() and _NOTE.fullmatch(path.name):
-                yield _entry(kind, (path,), "told")
+                yield _entry(kind, (path,), "shown")
         elif path.is_dir() and _STORE.fullmatch(path.name):
             files = tuple(path / name for name in _OF_STORE if (path / name).is_file())
             if files:

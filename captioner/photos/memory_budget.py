@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Room:
+class MemoryBudget:
     """A budget of bytes that threads share; a request larger than the budget is served alone.
 
     Args:
@@ -31,5 +31,5 @@ class Room:
                 self._changed.notify_all()
 
 
-DECODING = Room(300_000_000)
+DECODING = MemoryBudget(300_000_000)
 """What all photos that are decoded at once take, in this process and in those that it started."""

@@ -2,15 +2,15 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from captioner.photos.room import Room
+from captioner.photos.memory_budget import MemoryBudget
 
 
 def test_only_so_many_bytes_are_taken_at_once():
-    room, most, now, lock = Room(1000), 0, 0, threading.Lock()
+    budget, most, now, lock = MemoryBudget(1000), 0, 0, threading.Lock()
 
     def decode(share):
         nonlocal most, now
-        with room.take(share):
+        with budget.take(share):
             with lock:
                 now += min(share, 1000)
                 most = max(most, now)
