@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from captioner.system.atomic import atomic_write
 
@@ -22,6 +23,9 @@ TEXT, RAISED = 18, 9
 
 OTHER_FONTS = ("DejaVuSans.ttf", "arial.ttf", "Arial Unicode.ttf", "NotoSansCJK-Regular.ttc", "malgun.ttf", "msyh.ttc")
 """Fonts of systems, for letters that Pillow's own font has not: those beyond English."""
+
+_SOFTWARE = ("Software", "Captioner: attention before each word")
+"""What a PNG says of its making, so that only such pictures are drawn again."""
 
 ATTENTION_OPACITY = 0.6
 """How `attention_colours` lies over a photo."""
@@ -93,8 +97,19 @@ def draw_attention(path: Path, photo: np.ndarray, words: Sequence[str], attentio
             tile = Image.blend(small, looked.resize(small.size, Image.Resampling.BICUBIC), ATTENTION_OPACITY)
             _write_word(ImageDraw.Draw(picture), (left + TILE // 2, top - RAISED), words[number - 1], font)
         picture.paste(tile, (left + (TILE - tile.width) // 2, top + (tall - tile.height) // 2))
+    about = PngInfo()
+    about.add_text(*_SOFTWARE)
     with atomic_write(path) as temporary:
-        picture.save(temporary, quality=92)
+        picture.save(temporary, quality=92, pnginfo=about)
+
+
+def is_drawn_attention(path: Path) -> bool:
+    """Return whether a file is a PNG that `draw_attention` wrote."""
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get(_SOFTWARE[0]) == _SOFTWARE[1]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def _fitted(photo: Image.Image, tall: int) -> Image.Image:

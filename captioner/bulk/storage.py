@@ -249,11 +249,18 @@ class Storage:
                 for entry in entries:
                     if not entry.name.startswith("."):
                         kind = _Kind.LINK if entry.is_symlink() else _Kind.FOLDER
-                        yield entry.name, kind if entry.is_dir() else _Kind.FILE
+                        yield entry.name, kind if _is_folder(entry) else _Kind.FILE
             return
         for info in system.get_file_info(FileSelector(path)):
             if not info.base_name.startswith("."):
                 yield info.base_name, _Kind.FOLDER if info.type is FileType.Directory else _Kind.FILE
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: a photo that cannot be opened
+        return False
 
 
 @cache

@@ -17,6 +17,7 @@ from captioner.cli.arguments import (
     add_search,
 )
 from captioner.cli.main import note
+from captioner.cli.output_paths import refuse_to_replace
 from captioner.cli.parser import Parser
 from captioner.config.decoding import DecodingConfig
 from captioner.config.options import given
@@ -82,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     dataset = find_or_download(arguments.data, arguments.data_format)
     note(dataset.report())
+    _check_outputs(arguments, dataset)
 
     load_keras_quietly()
     from captioner.cli.table import scores_table
@@ -119,6 +121,32 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.gallery:
         _draw(arguments.gallery, describe_captions(captions, split, [])["examples"], dataset.split(arguments.split))
     return 0
+
+
+def _check_outputs(arguments: argparse.Namespace, dataset: CaptionDataset) -> None:
+    """Refuse outputs that would take the place of the data, or of each other.
+
+    Raises:
+        UsageError: one of them would.
+    """
+    outputs = {f"--{name}": getattr(arguments, name) for name in ("json", "gallery", "predictions")}
+    outputs = {option: path for option, path in outputs.items() if path is not None}
+    photos = [example.image for examples in dataset.splits.values() for example in examples]
+    places: dict[Path, str] = {}
+    for option, path in outputs.items():
+        refuse_to_replace(option, path, photos)
+        if other := places.get(path.resolve()):
+            raise UsageError(f"{option} {path}: {other} would be written there too; name two files")
+        places[path.resolve()] = option
+        if option != "--gallery" and path.is_file() and not _is_evaluation(path):
+            raise UsageError(f"{option} {path}: holds something else, which would be lost; name another file")
+
+
+def _is_evaluation(path: Path) -> bool:
+    """Return whether a file begins as those of `--json` and `--predictions` do, or is empty."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        line = file.readline(1 << 20)
+    return not line or line == "{\n" or ('"image"' in line and '"references"' in line)
 
 
 def _as_predicted(arguments: argparse.Namespace, dataset: CaptionDataset) -> "Split":

@@ -73,6 +73,17 @@ def csv_row(values: Sequence[str]) -> str:
     return text.getvalue()
 
 
+def is_whole_row(style: str, text: str) -> bool:
+    """Return whether a text without a line end is a whole row of JSON or CSV, as it ends in no beginning of one."""
+    try:
+        if style == "csv":
+            rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+            return len(rows) == 1 and len(rows[0]) == len(HEADING) and rows[0][-1] in ("true", "false")
+        return bool(images_in(style, text + "\n"))
+    except (ValueError, csv.Error):
+        return False
+
+
 def images_in(style: str, text: str) -> set[str]:
     """Return the photos that a text of whole lines names.
 
@@ -81,9 +92,10 @@ def images_in(style: str, text: str) -> set[str]:
     """
     names: set[str] = set()
     if style == "csv":
+        text = text.removeprefix("\ufeff")  # which spreadsheets write
         for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), strict=True)):
             if len(row) != len(HEADING) or (number == 0 and tuple(row) != HEADING):
-                raise ValueError(f"expected the columns {', '.join(HEADING)}")
+                raise ValueError(f"expected the columns {', '.join(HEADING)}, with commas between them")
             if number:
                 names.add(row[0])
         return names

@@ -13,7 +13,13 @@ from pathlib import Path
 from captioner.cli.arguments import given_sampling
 from captioner.cli.formats import HEADING, csv_row, make_writer
 from captioner.cli.main import complain, note
-from captioner.cli.output_paths import attention_paths, copy_path, sidecar_paths, without_pictures
+from captioner.cli.output_paths import (
+    attention_paths,
+    copy_path,
+    refuse_to_replace,
+    sidecar_paths,
+    without_pictures,
+)
 from captioner.cli.results import Table, is_terminal, is_text_table, opened
 from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config.options import given
@@ -24,7 +30,7 @@ from captioner.photos.limits import MAX_HELD
 from captioner.photos.process import shared_opener
 from captioner.photos.streams import STDIN, TYPED, NamedContent, is_stream, read_stream
 from captioner.runtime.caption import Caption
-from captioner.system.atomic import sweep
+from captioner.system.atomic import sweep, tells_of_no_room
 from captioner.system.cores import available_cores
 from captioner.system.files import write_text
 from captioner.system.native_stderr import stderr_closed
@@ -91,16 +97,13 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     for folder in extras.folders():  # a killed run may have left something where this one writes nothing
         sweep(folder)
     bare = selection.single and (arguments.output is None or arguments.overwrite or not is_text_table(arguments.output))
+    if bare or arguments.overwrite:  # else it must be a table, and a photo is none
+        refuse_to_replace("--output", arguments.output, photos)
     outcome = Outcome()
     with _sink(arguments, bare) as (held, put):
         if isinstance(held, Table):
             held.nameless = selection.streams
-        todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
-        if len(todo) < len(photos):
-            going_on = (
-                f"captioning the other {len(todo)}" if todo else "nothing to do (--overwrite starts from scratch)"
-            )
-            note(f"{arguments.output} holds {len(photos) - len(todo)} of {len(photos)} photos; {going_on}")
+        todo = _left_to_do(photos, held, extras, arguments.output)
         terminal = arguments.output is None and is_terminal(sys.stdout)
         write = make_writer(arguments.format, arguments.num_captions, bare, terminal)
 
@@ -144,6 +147,23 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _left_to_do(photos: list[Path], held: Table | Sequence[Path], extras: "Extras", output: Path | None) -> list[Path]:
+    """Return the photos that `--output` does not hold, or that lack what is written besides; say what was found."""
+    other = [photo for photo in photos if photo not in held]
+    if len(other) == len(photos):
+        return other
+    todo = [photo for photo in photos if photo not in held or not extras.are_there(photo)]
+    again = f"{len(todo) - len(other)} again, which lack what is to be written for them besides"
+    if not todo:
+        going_on = "nothing to do (--overwrite starts from scratch)"
+    elif len(todo) == len(other):
+        going_on = f"captioning the other {len(other)}"
+    else:
+        going_on = f"captioning the other {len(other)}, and {again}" if other else f"captioning {again}"
+    note(f"{output} holds {len(photos) - len(other)} of {len(photos)} photos; {going_on}")
+    return todo
+
+
 def _select(arguments: argparse.Namespace) -> Selection:
     """Find the photos that the user named, and print what cannot be captioned.
 
@@ -174,7 +194,7 @@ def _extras(arguments: argparse.Namespace, selection: Selection) -> "Extras":
     if arguments.embed:
         copies = {photo: photo if arguments.in_place else copy_path(photo) for photo in photos}
     return Extras(
-        pictures=attention_paths(arguments.attention, photos, selection.single),
+        pictures=attention_paths(arguments.attention, photos, selection.single, arguments.overwrite),
         sidecars=sidecar_paths(photos) if arguments.sidecar else {},
         copies=copies,
         overwrite=arguments.overwrite,
@@ -254,8 +274,11 @@ class Extras:
         except PhotoError as error:
             return [str(error)]
         except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
+            if tells_of_no_room(error):
                 raise
+            if error.errno != errno.ENAMETOOLONG:
+                wanted = error.filename2 or error.filename or "what belongs to it"
+                return [f"{photo}: cannot write {wanted}: {error.strerror}"]
             return [f"{photo}: its name is too long to write {error.filename or 'anything'} beside it; rename it"]
         return []
 

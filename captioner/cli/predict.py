@@ -162,8 +162,12 @@ def run(arguments: argparse.Namespace) -> int:
         # Read by NumPy as it is imported: the products are too small to share, and photos are read side by side.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if _is_text(arguments):
+        from captioner.cli.output_paths import refuse_to_replace
         from captioner.cli.results import opened
 
+        if arguments.score is not None:
+            for option, output in (("--output", arguments.output), ("--surprise", arguments.surprise)):
+                refuse_to_replace(option, output, [Path(arguments.score)])
         with opened(arguments.output) as file:
             return run_text(arguments, file)
 

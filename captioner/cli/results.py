@@ -1,5 +1,6 @@
 """Where results are written: the terminal, a file that appears whole, or a table that grows photo by photo."""
 
+import codecs
 import contextlib
 import csv
 import io
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from captioner.cli.descriptors import stdout_is_closed
-from captioner.cli.formats import HEADING, csv_row, images_in, name_in
+from captioner.cli.formats import HEADING, csv_row, images_in, is_whole_row, name_in
 from captioner.errors import CaptionerError, UsageError
 from captioner.system.atomic import atomic_write, naming
 from captioner.system.file_names import ODD_NAMES
@@ -22,10 +23,11 @@ from captioner.system.locks import locked
 def opened(output: Path | None) -> Iterator[IO[str]]:
     """Yield stdout, or a file that replaces `output` once everything is written.
 
-    After Ctrl-C the file takes its place too, if there is anything in it.
+    After Ctrl-C the file takes its place too, if there is anything in it. A file that is there stays where nothing was
+    written.
 
     Raises:
-        UsageError: another process has written to `output` meanwhile; what it wrote stays.
+        UsageError: `output` holds something else than text, or another process has written to it meanwhile; it stays.
     """
     if output is None:
         if stdout_is_closed():
@@ -34,8 +36,10 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
             sys.stdout.reconfigure(errors=ODD_NAMES)
         yield sys.stdout
         return
+    _refuse_other_content(output)
     stopped, before = None, _state(output)
     with (
+        contextlib.suppress(_NothingWrittenError),
         atomic_write(output, named=True) as temporary,
         temporary.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file,
     ):
@@ -45,6 +49,8 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
             if file.seekable() and not file.tell():
                 raise
             stopped = interrupt
+        if before and not file.tell():
+            raise _NothingWrittenError
         if _state(output) != before:
             raise UsageError(
                 f"--output {output}: another program has written to it meanwhile, so it is left as it is; run the "
@@ -52,6 +58,24 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
             )
     if stopped:
         raise stopped
+
+
+class _NothingWrittenError(Exception):
+    """There is nothing to put in the place of a file."""
+
+
+def _refuse_other_content(path: Path) -> None:
+    """Raise UsageError where a file is no text, such as a photo that was named by mistake."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"--output {path}: holds something else than text, which would be lost; name another file")
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
@@ -67,6 +91,9 @@ def is_terminal(file: IO[str]) -> bool:
     return bool(getattr(file, "isatty", bool)())
 
 
+_HEAD = 1 << 16
+"""Bytes of a file that tell whether it is text."""
+
 _ATTEMPTS = 10
 """How often a table that other processes remove in the meantime is opened again."""
 
@@ -80,7 +107,7 @@ def is_text_table(path: Path) -> bool:
     For instance, the last command of `xargs -n 10` may be left with one photo.
     """
     try:
-        return path.is_file() and bool(images_in("text", path.read_text(encoding="utf-8")))
+        return path.is_file() and bool(images_in("text", path.read_text(encoding="utf-8").rstrip("\n") + "\n"))
     except (OSError, ValueError):
         return False
 
@@ -219,6 +246,9 @@ class Table:
             content = self._file.read()
         whole = _whole_lines(content, self._style)
         heading = _heading(self._style)
+        if self._is_complete(content[len(whole) :]):  # a person has edited it
+            self._write(memoryview(b"\n"))
+            whole = content + b"\n"
         try:
             self.images |= images_in(self._style, (heading if self._size else "") + whole.decode("utf-8"))
             if content and not whole and not self._size and not heading.startswith(content.decode("utf-8")):
@@ -229,6 +259,23 @@ class Table:
                 "file, or give --overwrite"
             ) from error
         self._advance(whole)
+
+    def _is_complete(self, line: bytes) -> bool:
+        """Tell whether a last line without a line end is a whole row, which a crash cannot have cut.
+
+        Raises:
+            UsageError: nobody can tell, as of a caption in plain text.
+        """
+        try:
+            text = line.decode("utf-8")
+            if self._style == "text" and text.partition("\t")[2]:
+                raise UsageError(
+                    f"--output {self._path}: its last line has no line end, so it may have been cut: {text[:80]!r}. "
+                    "Add a line end if it is whole, else delete the line, and run the same command again"
+                )
+            return self._style != "text" and is_whole_row(self._style, text)
+        except UnicodeDecodeError:
+            return False
 
     def _append(self, lines: str) -> None:
         content = lines.encode("utf-8", ODD_NAMES)

@@ -58,7 +58,7 @@ examples:
   python train.py --data my_photos --init-from saved_models/flickr8k --epochs 5
 
 After an interruption, run the same command again: it resumes. The first run reads every photo through InceptionV3 and
-caches the features in ~/.cache/captioner (1.1 GB for Flickr8k); later runs start at once. docs/training.md has the details.
+caches the features in ~/.cache/captioner (1.1 GB for Flickr8k); later runs start at once. See docs/training.md.
 """
 
 

@@ -6,6 +6,7 @@ import os
 import weakref
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,8 +15,9 @@ from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike
 
 from captioner.errors import CaptionerError
+from captioner.photos.limits import MAX_HELD
 from captioner.system.atomic import NO_ROOM, atomic_write, sweep
-from captioner.system.files import write_json
+from captioner.system.files import open_regular, write_json
 from captioner.system.locks import hold, locked_directory
 
 
@@ -23,7 +25,7 @@ def fingerprint(photos: Sequence[Path], *parts: str) -> str:
     """Return a digest of a store's content: the photos in their order, and whatever else made the features.
 
     Args:
-        photos: files, read whole; one that cannot be read counts by its name.
+        photos: files; one that cannot be read, or is too large for a photo, counts by its name.
         parts: identities of the encoder's weights, its layer, the preprocessing.
 
     Returns:
@@ -31,12 +33,19 @@ def fingerprint(photos: Sequence[Path], *parts: str) -> str:
     """
     whole = hashlib.blake2b("\0".join(parts).encode(), digest_size=16)
     for photo in photos:
-        try:
-            content = photo.read_bytes()
-        except OSError:
-            content = str(photo).encode()
-        whole.update(hashlib.blake2b(content, digest_size=16).digest())
+        whole.update(_digest(photo))
     return whole.hexdigest()
+
+
+def _digest(photo: Path) -> bytes:
+    """Return the digest of a photo's file, or of its name where no photo could be read from it."""
+    try:
+        with open_regular(photo) as file:
+            if os.fstat(file.fileno()).st_size <= MAX_HELD:
+                return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
+    except OSError:
+        pass
+    return hashlib.blake2b(str(photo).encode(), digest_size=16).digest()
 
 
 class FeatureStore:

@@ -12,9 +12,13 @@ from typing import Any
 from captioner.data.data_issues import DataIssue, DataIssues
 from captioner.data.encoding import decoded
 from captioner.errors import CaptionerError
+from captioner.system.files import open_regular
 
 HEAD = 1 << 16
 """Bytes of a JSON file that tell what it is."""
+
+LARGEST = 1 << 30
+"""Bytes of a file that is read; the captions of COCO have a tenth."""
 
 
 def read_text(path: Path, issues: DataIssues) -> str:
@@ -24,9 +28,14 @@ def read_text(path: Path, issues: DataIssues) -> str:
         CaptionerError: the file cannot be read, or is in another encoding.
     """
     try:
-        raw = path.read_bytes()
+        with open_regular(path) as file:
+            raw = file.read(LARGEST + 1)
     except OSError as error:
         raise CaptionerError(f"cannot read {path}: {error.strerror}; allow reading it, or restore it") from error
+    if len(raw) > LARGEST:
+        raise CaptionerError(
+            f"{path} has more than the {LARGEST >> 30} GiB that are read; make several data sets of it"
+        )
     if raw.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         issues.add(DataIssue.BOM, path.name)
     return decoded(raw, path)
@@ -99,7 +108,7 @@ def read_records(path: Path, issues: DataIssues) -> Iterator[tuple[str, Any]]:
 def holds_records(path: Path, are_records: Callable[[Any], bool]) -> bool:
     """Return whether a JSON file is a list, or begins with a line that is itself a value of the right kind."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(HEAD)
     except OSError:  # which `read_text` reports
         return False

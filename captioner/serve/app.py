@@ -21,7 +21,7 @@ from captioner.serve.metrics import CONTENT_TYPE, Metrics
 from captioner.serve.openapi import openapi
 from captioner.serve.pages import page_routes
 from captioner.serve.refusal import Refusal
-from captioner.serve.request_options import read_options
+from captioner.serve.request_options import read_flag, read_options
 from captioner.serve.site import SAFE, Site
 from captioner.serve.upload import Memory, read_upload
 from captioner.serve.waiting import unless
@@ -87,11 +87,11 @@ class App:
         await asyncio.to_thread(self._queue.close)
 
     async def _caption(self, request: Request) -> Response:
-        attention, pictures = (request.query_params.get(name) in ("1", "true") for name in ("attention", "pictures"))
         stopped = ApiError(503, "stopping", STOPPING)
         with self._memory.share() as share:
             try:
                 upload = await unless(self._stopping.wait(), read_upload(request, self._limits, share), stopped)
+                attention, pictures = (read_flag(request.query_params, name) for name in ("attention", "pictures"))
                 options = read_options([*request.query_params.multi_items(), *upload.fields])
                 answer = self._queue.caption(upload.content, attention, pictures, options)
                 del upload

@@ -1,7 +1,7 @@
 """The captions that a request asks for: options in the query of its address, or in fields of its form."""
 
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -76,6 +76,20 @@ def read_options(given: Iterable[tuple[str, str]]) -> CaptionOptions:
         else:
             options[name] = _value(name, values[0])
     return CaptionOptions(**options)
+
+
+def read_flag(query: Mapping[str, str], name: str) -> bool:
+    """Return whether a query asks for something; it does not where the name is missing or its value is empty.
+
+    Raises:
+        ApiError: the value is neither yes nor no.
+    """
+    text = query.get(name, "")
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("", "0", "false", "no", "off"):
+        return False
+    raise wrong_option(f"{name}: expected true or false, found {text[:40]!r}")
 
 
 def parameters() -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """A training from its settings to a model directory, resumed where it was interrupted."""
 
 import logging
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,12 @@ NOT_FIGURES = ("epoch", "stage", "learning_rate")
 
 LESS = "lower --batch-size, --views or --max-length, choose smaller sizes, or close other programs"
 """What to do where memory does not suffice."""
+
+_OF_A_MODEL = ("config.json", "vocabulary.json")
+"""What every model directory has."""
+
+_REPLACED = ("README.md", "history.csv", "training.png", *_OF_A_MODEL)
+"""Names of files that a training writes, and that somebody else's directory may have."""
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +86,24 @@ class Training(ABC):
         """Score the trained model, write its directory, and return the metrics."""
 
 
+def check_output(output: Path, resume: bool) -> None:
+    """Refuse a directory with files that a training would replace, and that no training wrote.
+
+    Where it is to resume, it names `metrics.json` itself.
+
+    Raises:
+        UsageError: it has one.
+    """
+    if (output / "checkpoint").is_dir() or all((output / name).is_file() for name in _OF_A_MODEL):
+        return
+    for name in _REPLACED if resume else (METRICS, *_REPLACED):
+        if os.path.lexists(output / name):
+            raise UsageError(
+                f"--output {output}: {name} is there, no training wrote it, and it would be replaced; name another "
+                "directory"
+            )
+
+
 class TrainingRun:
     """A directory in which a training takes place.
 
@@ -97,13 +122,14 @@ class TrainingRun:
         histories: the progress of each stage that was run, by its name.
 
     Raises:
-        UsageError: the run was started with other settings; the message names them.
+        UsageError: the run was started with other settings, which the message names; or see `check_output`.
         CaptionerError: its files are damaged, or the directory cannot be written to.
     """
 
     def __init__(
         self, training: Training, *, resume: bool, profile: Profile, callbacks: Sequence[Callback] = ()
     ) -> None:
+        check_output(training.output, resume)
         self.training, self.output, self.profile, self.callbacks = training, training.output, profile, callbacks
         self.histories: dict[str, Progress] = {}
         self.metrics: dict[str, Any] | None = None

@@ -102,6 +102,15 @@ def test_linked_folders_are_followed_once_each(tmp_path, url):
     assert complaints == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+def test_a_link_that_leads_to_itself_costs_no_other_photo(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "self.jpg").symlink_to("self.jpg")
+    complaints = []
+    found = list(Storage().walk(str(tmp_path), "", complaints.append))
+    assert (found, complaints) == ([f"{tmp_path}/a.jpg", f"{tmp_path}/self.jpg"], [])
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [

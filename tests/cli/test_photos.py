@@ -602,3 +602,90 @@ def test_a_photo_behind_the_excluded_words_is_one_of_them(predict, folder):
     status, _, err = predict("--exclude", "man", folder / "dog.jpg")
     assert status == 2
     assert "--exclude takes all words behind it, so name them before it" in err
+
+
+def test_an_output_that_is_one_of_the_photos_is_refused(predict, captioner, folder):
+    dog = folder / "dog.jpg"
+    before = dog.read_bytes()
+    for arguments in ([dog], [folder], [folder, "--format", "csv"], [dog, "--format", "json"]):
+        for more in ([], ["--overwrite"]):
+            status, out, err = predict(*arguments, "--output", dog, *more)
+            assert (status, out) == (2, "")
+            assert str(dog) in err
+            assert dog.read_bytes() == before
+    assert captioner.asked == []
+
+
+def test_an_output_that_is_no_text_is_refused(predict, folder, tmp_path):
+    precious = tmp_path / "precious.bin"
+    precious.write_bytes(b"PK\3\4\0")
+    status, _, err = predict(folder / "dog.jpg", "--output", precious)
+    assert status == 2
+    assert f"--output {precious}: holds something else than text, which would be lost; name another file" in err
+    assert precious.read_bytes() == b"PK\3\4\0"
+
+
+@pytest.mark.parametrize("wanted", [["bad.jpg"], ["dim.jpg", "--min-score", -1]])
+def test_where_nothing_is_captioned_the_file_that_is_there_stays(predict, folder, tmp_path, wanted):
+    output = tmp_path / "captions.txt"
+    predict(folder / "dog.jpg", "--output", output)
+    predict(folder / wanted[0], *wanted[1:], "--output", output)
+    assert output.read_text() == "a dog x\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_picture_that_somebody_else_made_is_not_replaced(predict, captioner, folder, tmp_path):
+    looked = tmp_path / "looked"
+    looked.mkdir()
+    (looked / "cat.png").write_bytes((folder / "cat.png").read_bytes())
+    for typed in ([folder], [folder / "cat.png"]):
+        status, _, err = predict(*typed, "--attention", looked)
+        assert status == 2
+        assert f"--attention {looked}: {looked / 'cat.png'} is another picture, which would be lost" in err
+    assert captioner.asked == []
+    assert (looked / "cat.png").read_bytes() == (folder / "cat.png").read_bytes()
+    predict(folder, "--attention", looked, "--overwrite")
+    assert (looked / "cat.png").read_bytes() != (folder / "cat.png").read_bytes()
+    status, _, err = predict(folder / "cat.png", "--attention", looked)  # its own are drawn again
+    assert status == 0, err
+
+
+def test_no_two_photos_share_a_text_and_none_loses_its_place_to_one(predict, tmp_path):
+    for name in ("x.jpg", "x.png", "x.jpg.png", "y.jpg", "z.txt"):
+        Image.new("RGB", (4, 3)).save(tmp_path / name, "PNG")
+    (tmp_path / "z.png").write_bytes((tmp_path / "z.txt").read_bytes())
+    photo = (tmp_path / "z.txt").read_bytes()
+    status, _, err = predict(tmp_path, tmp_path / "z.txt", "--sidecar", "--overwrite")
+    assert status == 0, err
+    texts = {path.name: path.read_text() for path in tmp_path.glob("*.txt") if path.name != "z.txt"}
+    assert texts == {
+        "x.jpg.txt": "a x x\n",
+        "x.png.txt": "a x x\n",
+        "x.jpg.png.txt": "a x.jpg x\n",
+        "y.txt": "a y x\n",
+        "z.png.txt": "a z x\n",
+        "z.txt.txt": "a z x\n",
+    }
+    assert (tmp_path / "z.txt").read_bytes() == photo
+
+
+def test_what_cannot_be_written_for_one_photo_does_not_stop_the_others(predict, folder):
+    (folder / "cat.txt").mkdir()
+    (folder / "bad.jpg").unlink()
+    status, out, err = predict(folder, "--sidecar", "--overwrite")
+    assert (status, len(out.splitlines())) == (1, 3)
+    assert f"{folder / 'cat.png'}: cannot write {folder / 'cat.txt'}: Is a directory" in err
+    assert [(folder / f"{name}.txt").read_text() for name in ("dim", "dog")] == ["a dim x\n", "a dog x\n"]
+
+
+def test_photos_whose_captions_were_not_embedded_are_not_counted_as_new(predict, folder, tmp_path):
+    (folder / "bad.jpg").unlink()
+    Image.new("RGB", (4, 3)).save(folder / "vague.jpg")
+    output = tmp_path / "captions.csv"
+    predict(folder, "--format", "csv", "--output", output, "--embed")
+    Image.new("RGB", (4, 3)).save(folder / "new.jpg")
+    for expected in ("captioning the other 1, and 1 again, which lack", "captioning 1 again, which lack"):
+        held = len(output.read_text().splitlines()) - 1
+        _, _, err = predict(folder, "--format", "csv", "--output", output, "--embed")
+        assert f"{output} holds {held} of 5 photos; {expected} what is to be written for them besides" in err
+    assert len(output.read_text().splitlines()) == 6

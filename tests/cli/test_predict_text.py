@@ -366,3 +366,13 @@ def test_an_adapted_score_says_so(predict, directory, tmp_path):
     assert predict(*options)[1].startswith("adapted to the text while reading it\nlog probability  ")
     predict(*options[:2], *options[3:])
     assert "adapted" not in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("option", ["--output", "--surprise"])
+def test_a_text_is_not_replaced_by_what_is_made_of_it(predict, tmp_path, option):
+    text = tmp_path / "text.txt"
+    text.write_text("ab cd")
+    status, out, err = predict("--score", text, option, text)
+    assert (status, out) == (2, "")
+    assert f"{option} {text}: would take the place of {text}, which is read; name another file" in err
+    assert text.read_text() == "ab cd"

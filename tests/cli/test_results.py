@@ -59,6 +59,11 @@ def test_wherever_a_crash_has_cut_it_the_next_run_makes_it_whole(tmp_path, style
     first = len(whole.read_bytes()) - len(lines(style, PHOTOS[1]).encode())
     for size in range(first, len(whole.read_bytes())):
         path.write_bytes(whole.read_bytes()[:size])
+        if style == "text" and path.read_bytes().rpartition(b"\n")[2].partition(b"\t")[2]:
+            with pytest.raises(UsageError, match="its last line has no line end, so it may have been cut"):
+                Table(path, style)
+            assert path.read_bytes() == whole.read_bytes()[:size]
+            continue
         table = Table(path, style)
         assert PHOTOS[0] in table
         for photo in PHOTOS[:2]:
@@ -219,6 +224,37 @@ def test_a_run_sees_what_another_has_captioned_meanwhile(tmp_path):
         second.write(photo, lines("csv", photo))
     check = path.read_text()
     assert check == "image,caption,score,confidence,familiar\n" + lines("csv", photo)
+
+
+@pytest.mark.parametrize(
+    ("style", "row"),
+    [
+        ("csv", "mine.jpg,MY DOG,-0.5,0.9,true"),
+        ("csv", '"my, dog.jpg","MY\nDOG",-0.5,,false'),
+        ("json", '{"image": "mine.jpg", "caption": "MY DOG"}'),
+    ],
+)
+def test_a_whole_row_without_a_line_end_is_kept(tmp_path, style, row):
+    path = tmp_path / "captions"
+    with closing(Table(path, style)) as table:
+        table.write(PHOTOS[0], lines(style, PHOTOS[0]))
+    before = path.read_text()
+    path.write_text(before + row)
+    with closing(Table(path, style)) as table:
+        assert Path("my, dog.jpg" if '"my' in row else "mine.jpg") in table
+        table.write(PHOTOS[1], lines(style, PHOTOS[1]))
+    assert path.read_text() == f"{before}{row}\n{lines(style, PHOTOS[1])}"
+
+
+def test_a_table_that_a_spreadsheet_saved_with_a_byte_order_mark_goes_on(tmp_path):
+    path = tmp_path / "captions.csv"
+    with closing(Table(path, "csv")) as table:
+        table.write(PHOTOS[0], lines("csv", PHOTOS[0]))
+    path.write_text("\ufeff" + path.read_text())
+    with closing(Table(path, "csv")) as table:
+        assert PHOTOS[0] in table
+        table.write(PHOTOS[1], lines("csv", PHOTOS[1]))
+    assert path.read_text().endswith(lines("csv", PHOTOS[0]) + lines("csv", PHOTOS[1]))
 
 
 @pytest.mark.parametrize("style", STYLES)

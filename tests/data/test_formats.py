@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.data import flickr8k_split
+from captioner.data import flickr8k_split, text_files
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.data.flickr8k_split import official_split
 from captioner.data.formats import FORMATS, detect_format, random_split, read_dataset
@@ -601,3 +601,23 @@ def test_flickr8k_itself():
     assert {len(example.captions) for examples in dataset.splits.values() for example in examples} == {5}
     assert "1 photo of a split missing (3050606344_af711c726c.jpg)" in dataset.issues
     assert "1 caption entry without a photo (2258277193_586949ec62.jpg.1)" in dataset.issues
+
+
+@pytest.mark.needs("os.mkfifo")
+@pytest.mark.parametrize("name", ["captions.csv", "captions.jsonl", "captions.txt"])
+def test_a_caption_file_that_is_a_pipe_or_a_device_is_refused(make_files, name):
+    root = make_files({}, photos="a.jpg")
+    (root / name).symlink_to("/dev/zero")
+    with pytest.raises(CaptionerError, match=r"cannot read .*: it is a pipe or a device, and no file"):
+        read_dataset(root)
+    (root / name).unlink()
+    os.mkfifo(root / name)
+    with pytest.raises(CaptionerError, match=r"cannot read .*: it is a pipe or a device, and no file"):
+        read_dataset(root)
+
+
+def test_a_caption_file_that_is_too_large_is_refused(make_files, monkeypatch):
+    monkeypatch.setattr(text_files, "LARGEST", 1 << 4)
+    root = make_files({"captions.csv": "image,caption\na.jpg,a dog\n"}, photos="a.jpg")
+    with pytest.raises(CaptionerError, match=r"captions\.csv has more than the 0 GiB that are read"):
+        read_dataset(root)

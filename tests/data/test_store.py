@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import os
 import signal
 import subprocess
@@ -340,3 +341,17 @@ def test_a_photo_that_cannot_be_read_counts_by_its_name(photos, tmp_path):
     first, second = tmp_path / "gone.jpg", tmp_path / "lost.jpg"
     assert fingerprint([first]) == fingerprint([first])
     assert len({fingerprint([first]), fingerprint([second]), fingerprint([*photos, first]), fingerprint(photos)}) == 4
+
+
+@pytest.mark.needs("os.mkfifo")
+def test_a_photo_that_is_a_pipe_a_device_or_a_huge_file_counts_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "MAX_HELD", 100)
+    plain, pipe, device, huge = (tmp_path / name for name in ("plain", "pipe", "device", "huge"))
+    plain.write_bytes(b"x" * 100)
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    huge.write_bytes(b"x" * 101)
+    digest = lambda content: hashlib.blake2b(content, digest_size=16).digest()  # noqa: E731
+    whole = hashlib.blake2b(digest_size=16)
+    whole.update(digest(b"x" * 100) + b"".join(digest(str(each).encode()) for each in (pipe, device, huge)))
+    assert fingerprint([plain, pipe, device, huge]) == whole.hexdigest()

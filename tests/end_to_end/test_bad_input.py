@@ -269,3 +269,21 @@ def test_wrong_usage_is_status_2(command, argv):
     outcome = command(*argv)
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err.startswith(("usage: captioner", "captioner: name a photo"))
+
+
+def test_an_evaluation_replaces_no_data(evaluate, photos, tmp_path):
+    photo = next(iter(sorted(photos.iterdir())))
+    captions = tmp_path / "captions.csv"
+    captions.write_text("image,caption\n")
+    before = photo.read_bytes()
+    for option, path in (("--gallery", photo), ("--predictions", captions), ("--json", captions)):
+        outcome = evaluate("--split", "dev", option, path)
+        assert outcome.status == 2
+        assert f"{option} {path}: " in outcome.err
+    outcome = evaluate("--split", "dev", "--json", tmp_path / "new", "--predictions", tmp_path / "new")
+    assert outcome.status == 2
+    assert "--json would be written there too; name two files" in outcome.err
+    assert (photo.read_bytes(), captions.read_text()) == (before, "image,caption\n")
+    for _ in range(2):  # its own files are replaced
+        outcome = evaluate("--split", "dev", "--json", tmp_path / "j", "--predictions", tmp_path / "p")
+        assert outcome.status == 0, outcome.err

@@ -29,7 +29,7 @@ def test_a_directory_is_made_with_its_parents_and_a_marker(tmp_path):
     export(tmp_path / "far" / "out")
     assert (tmp_path / "far" / "out" / "part" / "a").read_text() == "new"
     marker = json.loads((tmp_path / "far" / "out" / MARKER).read_text())
-    assert marker == {"format": "test", "captioner": __version__}
+    assert marker == {"format": "test", "captioner": __version__, "files": ["part/a"]}
     assert [path.name for path in (tmp_path / "far").iterdir()] == ["out"]
     (tmp_path / "usual").mkdir()
     assert (tmp_path / "far" / "out").stat().st_mode == (tmp_path / "usual").stat().st_mode
@@ -38,11 +38,35 @@ def test_a_directory_is_made_with_its_parents_and_a_marker(tmp_path):
 def test_an_empty_directory_and_a_former_export_are_replaced(tmp_path):
     (tmp_path / "out").mkdir()
     export(tmp_path / "out", "old")
-    (tmp_path / "out" / "left").touch()
+    (tmp_path / "out" / "__pycache__").mkdir()
+    (tmp_path / "out" / "__pycache__" / "a.pyc").touch()
     export(tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MARKER, "part"]
     assert (tmp_path / "out" / "part" / "a").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("added", ["notes.txt", "part/b", "photos/a/cat.jpg", f"v2/{MARKER}"])
+def test_an_export_to_which_something_was_added_stays(tmp_path, added):
+    export(tmp_path / "out", "old")
+    path = tmp_path / "out" / added
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("mine")
+    with pytest.raises(CaptionerError, match=f"--output .*out: {added} was added to the export that is there"):
+        export(tmp_path / "out")
+    assert path.read_text() == "mine"
+    assert (tmp_path / "out" / "part" / "a").read_text() == "old"
+
+
+def test_an_export_of_an_earlier_version_is_replaced_unless_another_is_inside(tmp_path):
+    export(tmp_path / "out", "old")
+    (tmp_path / "out" / MARKER).write_text('{"format": "test", "captioner": "0.1.0"}')
+    export(tmp_path / "out" / "v2")
+    with pytest.raises(CaptionerError, match=f"v2/{MARKER} was added to the export that is there"):
+        export(tmp_path / "out")
+    (tmp_path / "out" / "v2").rename(tmp_path / "v2")
+    export(tmp_path / "out")
+    assert (tmp_path / "out" / "part" / "a").read_text() == "new"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("full")])
@@ -131,8 +155,8 @@ with atomic_directory(Path(sys.argv[1])) as beside:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no locks that end with a process")
 @pytest.mark.parametrize(("at", "left"), [(0, "old"), (1, "old"), (2, "new")])
 def test_the_next_export_puts_right_what_a_kill_has_left(tmp_path, at, left):
-    export(tmp_path / "out", "old")
-    (tmp_path / "out" / "a").write_text("old")
+    with atomic_directory(tmp_path / "out") as beside:
+        (beside / "a").write_text("old")
     killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out", str(at)], cwd=ROOT, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "out").exists() == (at < 2)

@@ -379,3 +379,14 @@ def test_more_connections_than_there_may_be_are_told_so(start, monkeypatch):
         each.close()
     assert until(lambda: server.ask("GET", "/health")[0] == 200)
     assert server.stop(signal.SIGTERM)[0] == 0
+
+
+@pytest.mark.parametrize(("value", "seen"), [("yes", True), ("TRUE", True), ("1", True), ("no", False), ("", False)])
+def test_a_flag_may_be_written_in_any_usual_way(server, photos, value, seen):
+    answer = server.caption(photos[0], f"?attention={value}")
+    assert ("attention" in answer["candidates"][0]) == seen
+
+
+def test_a_flag_that_is_neither_yes_nor_no_is_refused(server, photos):
+    status, answer = server.ask("POST", "/caption?attention=maybe", photos[0])
+    assert (status, answer["error"]) == (400, "attention: expected true or false, found 'maybe'")

@@ -155,3 +155,19 @@ def test_a_stage_that_was_begun_with_other_settings_is_refused_before_the_work(t
 def test_a_library_user_sees_nothing(tmp_path, capfd):
     train(NoStages(tmp_path))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json", "training.png", "history.csv"])
+def test_files_that_no_training_wrote_are_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"{name} is there, no training wrote it, and it would be replaced"):
+        train(NoStages(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_directory_with_other_files_takes_a_training(tmp_path):
+    (tmp_path / "log.txt").write_text("mine")
+    metrics = train(NoStages(tmp_path))
+    assert train(NoStages(tmp_path), resume=False).keys() == metrics.keys()  # its own files are replaced
+    assert (tmp_path / "log.txt").read_text() == "mine"
