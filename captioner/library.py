@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 BACKENDS = ("litert", "keras")
 
 ONCE = {"once": True}
-"""Marks what is logged and that a command tells a user once, and not at every run."""
+"""Marks log messages that a command shows a user once, and not at every run."""
 
 Settings = TypeVar("Settings")
 
@@ -218,7 +218,7 @@ def default_model(weights: str) -> Path:
 
 
 def has_encoder(model: CaptionerDirectory, weights: str) -> bool:
-    """Tell whether a model can read photos: it has its encoder, or the weights are at hand, or were once prepared.
+    """Return whether a model can read photos: it has its encoder, or the weights are at hand, or were once prepared.
 
     Args:
         model: its directory.

@@ -58,7 +58,7 @@ def normalise(caption: str) -> list[str]:
 
 
 def join_words(words: Iterable[str]) -> str:
-    """Put words together as a caption: with spaces, but for those that such scripts as Chinese and Thai do not have."""
+    """Join words to a caption: with spaces, except in scripts that have none, such as Chinese and Thai."""
     text = " ".join(words)
     if text.isascii() or not _unspaced().search(text):
         return text
@@ -68,7 +68,7 @@ def join_words(words: Iterable[str]) -> str:
 
 
 def is_unspaced(word: str) -> bool:
-    """Tell whether a word is of a script without spaces, so that it is a character and no word as people know them."""
+    """Return whether a word is of a script without spaces, and so a single character."""
     return not word.isascii() and _unspaced().match(word) is not None
 
 

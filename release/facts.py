@@ -113,7 +113,7 @@ def of_captions(directory: Path) -> dict[str, Any]:
 
 
 def same_digits(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    """Tell whether scores are alike as the card writes them; another processor changes later digits."""
+    """Return whether scores are alike as the card writes them; another processor changes later digits."""
     return {name: f"{value:.1f}" for name, value in one.items()} == {
         name: f"{value:.1f}" for name, value in other.items()
     }

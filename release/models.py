@@ -102,7 +102,7 @@ def release(steps: Sequence[Step], arguments: argparse.Namespace) -> int:
 
 
 def has_pictures() -> bool:
-    """Tell whether the packages are installed whose pictures measure what is unfamiliar."""
+    """Return whether the packages are installed whose pictures measure what is unfamiliar."""
     return all(importlib.util.find_spec(name) for name in ("skimage", "sklearn"))
 
 

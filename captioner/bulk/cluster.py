@@ -51,7 +51,7 @@ class Found(NamedTuple):
         line: where the block's line begins in the plan.
         tally: of its photos.
         worker: names the process.
-        megabytes: the most memory that the process has held; 0 where its system does not tell.
+        megabytes: the most memory that the process has held; 0 if its system does not report it.
         processor: seconds of a core that the process has had, the loading included.
         failure: why its part could not be written, or the plan not be read, or "".
     """
@@ -108,7 +108,7 @@ def cluster(address: str) -> Iterator[int]:
     signal.signal(signal.SIGTERM, on_termination)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
-        # It tells at length of each machine that goes
+        # It reports at length on each machine that goes
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
             yield int(ray.cluster_resources().get("CPU", 0))
     except ray.exceptions.RayError as error:

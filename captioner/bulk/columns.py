@@ -26,10 +26,10 @@ BESIDE = ("path", "key", "__key__")
 """Columns that are likely to hold the names of photos whose bytes stand in another one."""
 
 _LISTED_COLUMNS = 20
-"""Columns of which a message tells."""
+"""Columns that a message lists at most."""
 
 _LONGEST_LABEL = 80
-"""Characters of a column's name and type that a message tells."""
+"""Characters of a column's name and type in a message at most."""
 
 
 def photo_column(schema: pa.Schema, wanted: str, place: str) -> str:
@@ -70,12 +70,12 @@ def name_column(schema: pa.Schema, photos: str) -> str:
 
 
 def holds_names(kind: pa.DataType) -> bool:
-    """Tell whether values of this type are text."""
+    """Return whether values of this type are text."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def holds_bytes(kind: pa.DataType) -> bool:
-    """Tell whether values of this type are the bytes of files, or records with a field `bytes`, as Hugging Face has."""
+    """Return whether values of this type are the bytes of files, or records with `bytes`, as in Hugging Face."""
     if pa.types.is_struct(kind):
         return kind.get_field_index("bytes") >= 0 and holds_bytes(kind.field("bytes").type)
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)

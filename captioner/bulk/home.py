@@ -16,7 +16,7 @@ CLUSTER = "ray_bootstrap_config.yaml"
 def asking_nobody() -> Iterator[None]:
     """Give processes that are started during the block a home with empty settings of the cluster.
 
-    Ray's statistics are off, but where that file is missing it asks all the same, by name and by address, whether this
+    Ray's statistics are off, but where that file is missing it asks nevertheless, by name and by address, whether this
     machine is one of Azure's, Google's or Amazon's. Nothing else is known to stop it. Workers need the user's own home
     back, since credentials lie there: their environment says so.
     """

@@ -79,7 +79,7 @@ class Row:
     Attributes:
         path: its name, as it stands in UTF-8 text.
         found: what came of it, once that is known.
-        note: what is odd about its file, which was used all the same.
+        note: what is odd about its file, which was used nevertheless.
     """
 
     path: str
@@ -94,7 +94,7 @@ class Row:
     def as_caption(self, min_confidence: float | None = None) -> dict[str, Any]:
         """Return the fields of `SCHEMA`.
 
-        Captions less sure than `min_confidence` are left out. Where none remains the note tells why, before what is odd
+        Captions less sure than `min_confidence` are left out. If none remains, the note says why, before what is odd
         about the file.
         """
         note, familiar = self.note, None
@@ -220,7 +220,7 @@ class Output:
         return {match[1]: self.at(name) for match, name in found if match and match[2] != NUMBERS}
 
     def holds(self, block: Block) -> bool:
-        """Tell whether a block's part exists."""
+        """Return whether a block's part exists."""
         return self.storage.kind(self.part(block)) is FileType.File
 
     def write(self, block: Block, rows: Iterable[Row]) -> Tally:

@@ -84,7 +84,7 @@ def cut(items: Iterable[str | Shard], seen: DoneNames, is_done: Callable[[Block]
     Args:
         items: names of photos, and shards.
         seen: the names that are done; takes in the others.
-        is_done: tells whether a shard's part is there.
+        is_done: returns whether a shard's part is there.
     """
     number, planned = 0, set[str]()
     for of_names, run in groupby(items, lambda item: isinstance(item, str)):

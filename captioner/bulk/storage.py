@@ -110,7 +110,7 @@ class Storage:
         if not isinstance(system, LocalFileSystem):
             return io.BufferedReader(system.open_input_file(path), REQUEST)
         mode = os.stat(path).st_mode  # noqa: PTH116  # a name need not be text
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # of which Python tells itself
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # which Python reports itself
             raise OSError(errno.EINVAL, "not a regular file", path)
         return Path(path).open("rb")
 
@@ -159,7 +159,7 @@ class Storage:
             file.write(content)
 
     def kind(self, place: str) -> FileType:
-        """Tell whether there is a file, a folder, something else such as a pipe (`FileType.Unknown`), or nothing."""
+        """Return whether there is a file, a folder, something else such as a pipe (`FileType.Unknown`), or nothing."""
         system, path = self.locate(place)
         if isinstance(system, LocalFileSystem):  # PyArrow refuses names that are no text
             try:
@@ -191,7 +191,7 @@ class Storage:
             system.delete_file(path)
 
     def same(self, place: str, other: str) -> bool:
-        """Tell whether two places are one, by their names: `other` may lie in a store with other options."""
+        """Return whether two places are one, by their names: `other` may lie in a store with other options."""
         place, other = (each.removeprefix("file://") for each in (place, other))
         if is_url(place) or is_url(other):
             return place.rstrip("/") == other.rstrip("/")

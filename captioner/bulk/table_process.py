@@ -4,7 +4,7 @@ A table of a kilobyte may ask PyArrow for gigabytes, in its pages, its dictionar
 file tells so beforehand. So tables are read here, within limits, and not in the process that has other work in hand.
 
 Reads a request a line, JSON. Answers with lines of JSON, each followed by the bytes whose number is in `bytes`. The
-last one has `end`, or `error`, which tells what is wrong.
+last one has `end`, or `error`, which says what is wrong.
 """
 
 import json
@@ -102,7 +102,7 @@ class Tables:
 
 
 def _check_footer(file: BinaryIO, length: int) -> None:
-    """Refuse a footer that would take too much memory: PyArrow does not tell why it cannot read that."""
+    """Refuse a footer that would take too much memory: PyArrow does not say why it cannot read that."""
     file.seek(max(0, length - 8))
     found = int.from_bytes(file.read(4), "little")
     if FOOTER_BYTES < found <= length:

@@ -16,7 +16,7 @@ class Tally:
     Attributes:
         photos: all of them.
         errors: how many by kind.
-        notes: how many were odd and used all the same, and how many captions were left out, by kind.
+        notes: how many were odd and used nevertheless, and how many captions were left out, by kind.
     """
 
     photos: int = 0

@@ -23,7 +23,7 @@ def add_setting(
 ) -> argparse.Action:
     """Add the option of a setting; not given, it is None.
 
-    The help tells the setting's default, or what `default` says instead.
+    The help shows the setting's default, or `default` instead.
     """
     kind = _value_type(about)
 

@@ -31,5 +31,5 @@ def open_closed() -> None:
 
 
 def stdout_is_closed() -> bool:
-    """Tell whether stdout was closed when the command began."""
+    """Return whether stdout was closed when the command began."""
     return 1 in _closed

@@ -149,7 +149,7 @@ def _check_keras_name(output: Path) -> None:
 
 
 def _is_export(path: Path) -> bool:
-    """Tell whether a file is a Keras model that holds one of our captioning models."""
+    """Return whether a file is a Keras model that holds one of our captioning models."""
     try:
         with zipfile.ZipFile(path) as file, file.open("config.json") as config:
             return b"captioner>CaptionModel" in config.read(LONGEST_CONFIG)

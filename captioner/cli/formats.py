@@ -54,7 +54,7 @@ def make_writer(style: str, num_captions: int, single: bool, terminal: bool = Fa
 
 
 def has_colours() -> bool:
-    """Tell whether to write to a terminal in colours (https://no-color.org)."""
+    """Return whether to write to a terminal in colours (https://no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -23,7 +23,7 @@ class _Lines(logging.Handler):
 
 
 def _is_new(note: str) -> bool:
-    """Tell whether a note is new to this user, and record that it is shown now, if anything can be written."""
+    """Return whether a note is new to this user, and record that it is shown now, if anything can be written."""
     path = cache_directory() / NOTES / blake2b(note.encode(errors="replace"), digest_size=16).hexdigest()
     if path.exists():
         return False

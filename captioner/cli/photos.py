@@ -256,13 +256,13 @@ class Extras:
         return {path.parent for paths in (self.pictures, self.sidecars, self.copies) for path in paths.values()}
 
     def are_there(self, photo: Path) -> bool:
-        """Tell whether an earlier run wrote everything for the photo."""
+        """Return whether an earlier run wrote everything for the photo."""
         wanted = [paths[photo] for paths in (self.pictures, self.sidecars, self.copies) if paths]
         there = all(os.path.exists(path) for path in wanted)  # noqa: PTH110  # a name too long is not there
         return there and (not self.copies or self._is_described(photo))
 
     def _is_described(self, photo: Path) -> bool:
-        """Tell whether embedding would change nothing; with `--append`, that depends on the caption, unknown here."""
+        """Return whether embedding would change nothing; with `--append`, that depends on the caption, unknown here."""
         from captioner.photos.metadata.embed import is_described
 
         return not self.append and (self.copies[photo] != photo or is_described(photo))

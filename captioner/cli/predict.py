@@ -177,7 +177,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_text(arguments: argparse.Namespace) -> bool:
-    """Tell whether a language model is asked for.
+    """Return whether a language model is asked for.
 
     Raises:
         UsageError: nothing is asked for, things of both kinds, or the model is of the other kind.

@@ -79,7 +79,7 @@ def _refuse_other_content(path: Path) -> None:
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
-    """Return what changes when somebody writes to a file or puts another one in its place; None where there is none."""
+    """Return what changes when somebody writes to a file or puts another one in its place; None if there is none."""
     if not path.is_file():
         return None
     found = path.stat()
@@ -87,12 +87,12 @@ def _state(path: Path) -> tuple[int, ...] | None:
 
 
 def is_terminal(file: IO[str]) -> bool:
-    """Tell whether people see what is written to `file` as it comes."""
+    """Return whether people see what is written to `file` as it comes."""
     return bool(getattr(file, "isatty", bool)())
 
 
 _HEAD = 1 << 16
-"""Bytes of a file that tell whether it is text."""
+"""Bytes of a file that decide whether it is text."""
 
 _ATTEMPTS = 10
 """How often a table that other processes remove in the meantime is opened again."""
@@ -102,7 +102,7 @@ _REMEMBERED = 256
 
 
 def is_text_table(path: Path) -> bool:
-    """Tell whether a file holds lines of PATH<TAB>CAPTION, so that a single photo is added to them and replaces none.
+    """Return whether a file holds lines of PATH<TAB>CAPTION, so that a single photo is added to them and replaces none.
 
     For instance, the last command of `xargs -n 10` may be left with one photo.
     """
@@ -150,7 +150,7 @@ class Table:
             raise
 
     def __contains__(self, photo: object) -> bool:
-        """Tell whether the table holds this photo; what came through a pipe is another photo each time."""
+        """Return whether the table holds this photo; what came through a pipe is another photo each time."""
         return self._name(photo) in self.images and not (self.nameless and photo in self.nameless)
 
     def refresh(self) -> None:
@@ -220,7 +220,7 @@ class Table:
             self._file = self._open()
 
     def _is_there(self) -> bool:
-        """Tell whether the open file has its name yet: while this process waited, another may have removed it."""
+        """Return whether the open file has its name yet: while this process waited, another may have removed it."""
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
         except FileNotFoundError:
@@ -261,10 +261,10 @@ class Table:
         self._advance(whole)
 
     def _is_complete(self, line: bytes) -> bool:
-        """Tell whether a last line without a line end is a whole row, which a crash cannot have cut.
+        """Return whether a last line without a line end is a whole row, which a crash cannot have cut.
 
         Raises:
-            UsageError: nobody can tell, as of a caption in plain text.
+            UsageError: that cannot be known, as of a caption in plain text.
         """
         try:
             text = line.decode("utf-8")

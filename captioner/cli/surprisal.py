@@ -59,7 +59,7 @@ ADAPTED = "<p>The model adapted to the text: it predicted each character from th
 class SurprisalPage:
     """A writer of a self-contained page, to which the text comes in pieces.
 
-    Pointing at a character tells its bits. A new line shows as an arrow, since it can be a surprise too.
+    Pointing at a character shows its bits. A new line shows as an arrow, since it can be a surprise too.
 
     Args:
         body: takes the characters as they come; they stand behind the figures, which are known at the end.

@@ -23,7 +23,7 @@ class About(TypedDict, total=False):
         needs: a setting without which, empty or 0, this one has no effect.
         task: the only task that has it, where its class serves both.
         otherwise: other defaults, by the training in which they hold.
-        default_help: what the help says of the default, where the value alone does not tell.
+        default_help: what the help says of the default, where the value alone is not clear.
         absent: what a configuration file without the setting means.
     """
 

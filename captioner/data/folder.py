@@ -25,7 +25,7 @@ PHOTO_FOLDERS = frozenset(
 TEXT_FOLDERS = frozenset(["flickr8k_text", "flickr30k", "annotations"])
 
 MOST_ALIKE = 100
-"""Folders with a photo of the same name that are compared with a path; a name that so many have tells little."""
+"""Folders with a photo of the same name that are compared with a path; a name that so many have says little."""
 
 LONGEST_PATH = 4096
 """Characters; no system opens a longer one."""
@@ -292,7 +292,7 @@ class _Listing:
         return [] if is_photo(name) else self.by_stem(name)
 
     def by_stem(self, stem: str) -> list[str]:
-        """Return the photos whose names without extension are `stem`, but for case and Unicode form."""
+        """Return the photos whose names without extension are `stem`, except for case and Unicode form."""
         return self._by_folded_stem.get(folded(stem), [])
 
     @cached_property

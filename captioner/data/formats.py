@@ -32,7 +32,7 @@ def read_dataset(directory: Path, data_format: str = "auto", seed: int = 0) -> C
 
     Args:
         directory: a folder with caption files and photos, or folders of those.
-        data_format: one of FORMATS, or "auto" to tell by the files there.
+        data_format: one of FORMATS, or "auto" to recognise the files there.
         seed: of the random 80/10/10 split by image, made when the files give none and are not Flickr8k's.
 
     Raises:

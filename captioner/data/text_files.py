@@ -15,7 +15,7 @@ from captioner.errors import CaptionerError
 from captioner.system.files import open_regular
 
 HEAD = 1 << 16
-"""Bytes of a JSON file that tell what it is."""
+"""Bytes of a JSON file by which its kind is recognised."""
 
 LARGEST = 1 << 30
 """Bytes of a file that is read; the captions of COCO have a tenth."""

@@ -33,7 +33,7 @@ class CalibrationGraph(tf.Module):
         """Return float32 (B, N), the expected shares of right content words; NaN for no caption.
 
         Args:
-            log_probs: float64 (B, N), of the captions; -inf where there is none.
+            log_probs: float64 (B, N), of the captions; -inf if there is none.
             lengths: int32 (B, N), the tokens in them, the end token counted.
         """
         counted = tf.cast(tf.maximum(lengths, 1), tf.float64)

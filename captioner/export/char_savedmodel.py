@@ -25,7 +25,7 @@ DEFAULTS = {
     **{name: getattr(SamplingConfig, name) for name in ("temperature", "top_k", "top_p")},
     "seed": 0,  # a graph has no other way to a new one each time
 }
-"""What a continuation can be asked for, with the defaults of `predict` but for the seed."""
+"""What a continuation can be asked for, with the defaults of `predict` except for the seed."""
 
 
 def export_char_savedmodel(model: Path, output: Path) -> None:

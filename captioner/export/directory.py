@@ -40,7 +40,7 @@ def check_output(output: Path) -> None:
 
 
 def _added(output: Path) -> str:
-    """Return the first thing in an export that the export did not write, "" where there is none.
+    """Return the first thing in an export that the export did not write, "" if there is none.
 
     Exports of earlier versions do not record what they wrote; of those, only another export inside is found.
     """

@@ -24,7 +24,7 @@ _WORTH = {1: 1, 6: 1, 3: 2, 8: 2, 4: 4, 9: 4}
 
 
 def upright(photo: Any, number: Any) -> Any:
-    """Turn pixels as an orientation tells, int (): (H, W, 3) -> (H or W, W or H, 3)."""
+    """Turn pixels by an orientation, int (): (H, W, 3) -> (H or W, W or H, 3)."""
     photo = tf.cond(number >= 5, lambda: tf.transpose(photo, (1, 0, 2)), lambda: photo)
     down, right = (
         tf.where(tf.reduce_any(tf.equal(number, tf.constant(mirrored, number.dtype))), -1, 1)
@@ -92,7 +92,7 @@ def png_orientation(file: Any) -> Any:
 
 
 class _Content:
-    """The bytes of a file, uint8 (size,), and what parts of them tell; what is read behind the end is 0."""
+    """The bytes of a file, uint8 (size,), and what parts of them say; bytes beyond the end are 0."""
 
     def __init__(self, file: Any) -> None:
         self.bytes = tf.io.decode_raw(file, tf.uint8)
@@ -111,7 +111,7 @@ class _Content:
         return tf.reduce_sum(digits * [256**place for place in range(count)], axis=-1)
 
     def has(self, place: Any, text: bytes) -> Any:
-        """Tell whether a text stands at a place."""
+        """Return whether a text stands at a place."""
         found = self.at(place + tf.range(len(text), dtype=tf.int64))
         return tf.reduce_all(tf.equal(found, tf.constant(list(text), tf.int64)))
 
@@ -165,5 +165,5 @@ def _where(condition: Any, note: Note, start: Any, end: Any, otherwise: Any) -> 
 
 
 def _first_found(exif: Any, xmp: Any) -> Any:
-    """Return what EXIF data tell, or else what XMP tells, or else that a photo is upright."""
+    """Return the orientation in EXIF data, else that in XMP, else that of an upright photo."""
     return tf.where(exif > 0, exif, tf.maximum(xmp, 1))

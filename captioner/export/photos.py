@@ -16,7 +16,7 @@ _EXPECTED = "photos: expected the bytes of JPEG or PNG files; those of the batch
 def read_photos(files: Any, size: int) -> Any:
     """Make of photos, string (B,), the encoder's input: float32 (B, size, size, 3) in [-1, 1].
 
-    The orientation in EXIF data or XMP is applied, but for notes that a PNG compresses. Other formats are refused:
+    The orientation in EXIF data or XMP is applied, except for notes that a PNG compresses. Other formats are refused:
     TensorFlow reads no WebP or TIFF, and GIF and BMP with wrong colours at times.
 
     Raises, when the graph runs:

@@ -197,7 +197,7 @@ class Decoder(keras.layers.Layer):
     def read(self, memory: Memory, tokens: Any, training: bool = False, active: Any = None) -> StepOutput:
         """Read whole sentences as `call` does, from a memory.
 
-        Where the sentences of each image stand longest first, `active` int32 (T,) may tell how many of them have not
+        Where the sentences of each image stand longest first, `active` int32 (T,) may say how many of them have not
         ended at each step; the others cost nothing then, and their outputs are 0. Where the graph does not know T, a
         loop takes the steps, which XLA cannot differentiate, and `active` saves nothing.
         """

@@ -68,7 +68,7 @@ class Calibration:
         return GUESS if confidence < self.config.guess else PROBABLY
 
     def is_doubtful(self, confidence: float | None) -> bool:
-        """Tell whether a caption is less sure than nine of ten on dev were; one of unknown confidence is not."""
+        """Return whether a caption is less sure than nine of ten on dev were; one of unknown confidence is not."""
         return confidence is not None and confidence < self.config.least
 
     def distance(self, features: np.ndarray) -> float:
@@ -80,7 +80,7 @@ class Calibration:
         return standardised(features.mean(axis=1, dtype=np.float32), self.arrays)
 
     def is_familiar(self, features: np.ndarray) -> bool:
-        """Tell whether a photo with features (L, D) is like those that the model learned from."""
+        """Return whether a photo with features (L, D) is like those that the model learned from."""
         return self.distance(features) <= self.config.unfamiliar
 
 

@@ -168,7 +168,7 @@ def _bound(size: int) -> None:
 
 
 def _peak() -> int:
-    """Return the most bytes that this program has held, 0 where the platform does not tell.
+    """Return the most bytes that this program has held, 0 if the platform does not report it.
 
     Linux's `ru_maxrss` is no answer: it begins with what the process that started this one held.
     """

@@ -65,7 +65,7 @@ def save_model(
 
 
 def load_model(directory: str | Path) -> LoadedModel:
-    """Read a model directory, but for the encoder.
+    """Read a model directory, except for the encoder.
 
     Raises:
         CaptionerError: the directory is missing, incomplete, or its parts do not fit each other.

@@ -162,7 +162,7 @@ def decode(
         content: the file.
         structure: what is in it.
         reserve: waits until there is memory.
-        on_note: takes what is odd about a photo that was opened all the same.
+        on_note: takes what is odd about a photo that was opened nevertheless.
         smallest: pixels that both sides of a JPEG need to keep; it is decoded to an eighth, a quarter or half of its
             sides where that leaves as many. None for the whole photo.
 

@@ -34,7 +34,7 @@ class Budget(NamedTuple):
     Attributes:
         processor: seconds of a core. The rest of a command stays within a second.
         memory: bytes at the peak.
-        wall: seconds in all, whoever else uses the machine; the only bound where the system tells no other.
+        wall: seconds in all, whoever else uses the machine; the only bound where the system reports no other.
     """
 
     processor: float = 4.0

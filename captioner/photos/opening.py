@@ -55,7 +55,7 @@ def open_photo(
         opener: opens files in separate processes, each under a budget of processor time and memory. Without one, a
             file is opened in this process where its structure promises to be cheap, else in one of its own.
         cancelled: ends the work in the opener when it is set.
-        on_note: takes a line about a file that is odd, and was opened all the same: a JPEG without its end marker.
+        on_note: takes a line about a file that is odd, and was opened nevertheless: a JPEG without its end marker.
 
     Raises:
         PhotoError: there is no such file, or it is empty, truncated, damaged, too large (`TooManyPixelsError`), not a
@@ -84,8 +84,8 @@ def _from_file(source: str | Path | bytes, wanted: Wanted) -> np.ndarray:
     with explaining(name, content):
         structure = checked(content, name, wanted.max_pixels)
         if is_plain(content, structure) or not can_start():
-            tell = wanted.on_note or (lambda note: None)
-            photo = decode(content, structure, DECODING.take, lambda note: tell(f"{name}: {note}"), kept_for(size))
+            report = wanted.on_note or (lambda note: None)
+            photo = decode(content, structure, DECODING.take, lambda note: report(f"{name}: {note}"), kept_for(size))
             return np.array(squash(photo, size) if size else photo)
     with closing(PhotoOpener()) as opener:
         return opener.open(source, wanted)[0]
@@ -98,7 +98,7 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         raise PhotoError(f"{name}: the image has no pixels")
     try:
         with DECODING.take(4 * image.width * image.height):
-            photo = to_rgb(image)  # of TIFF only this tells the orientation, which is then applied already
+            photo = to_rgb(image)  # of TIFF only this knows the orientation, which is then applied already
             return turned(photo, orientation_of(image))
     except Exception as error:  # it may be a file that is not decoded yet
         raise PhotoError(f"{name}: {reason(error)}") from error

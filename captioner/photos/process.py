@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
         size: side of the square that it is squashed to; None for the photo as it is.
         shown: longest side of a small one that comes besides; None for none.
         cancelled: ends the work when it is set.
-        on_note: takes a line about a photo that is odd, and was opened all the same.
+        on_note: takes a line about a photo that is odd, and was opened nevertheless.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -69,7 +69,7 @@ class _Worker:
         self.verdict = ""
         self.notes: list[str] = []  # on the photo that was opened last
         self.input, self.output = cast(BinaryIO, self.process.stdin), cast(BinaryIO, self.process.stdout)
-        with suppress(OSError):  # it has ended already; the first photo tells why
+        with suppress(OSError):  # it has ended already; the first photo shows why
             send(self.input, b"B", **budget._asdict())
 
     def look_after(self) -> None:
@@ -81,7 +81,7 @@ class _Worker:
                     self.process.kill()
 
     def _judge(self, begun: float) -> str:
-        """Return the reason to kill the process, "" where there is none."""
+        """Return the reason to kill the process, "" if there is none."""
         if self.cancelled and self.cancelled.is_set():
             return "cancelled"
         if time.monotonic() - begun > self.budget.wall:

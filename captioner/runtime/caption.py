@@ -21,7 +21,7 @@ class Candidate:
         probabilities: (T,), that of each word after those before it.
         confidence: the share of its words with a meaning that somebody who saw the photo would use, from 0 to 1, as it
             was on dev at this score; None where the model has no table for it. It holds for familiar photos.
-        certainty: the confidence in words, "sure", "probably" or "a guess"; "" where there is none.
+        certainty: the confidence in words, "sure", "probably" or "a guess"; "" if there is none.
     """
 
     words: tuple[str, ...]
@@ -51,7 +51,7 @@ class Caption(Candidate):
 
     Attributes:
         candidates: different captions, best first; the first of them is this one.
-        familiar: whether the photo is like those that the model learned from; None where the model cannot tell. What is
+        familiar: whether the photo is like those that the model learned from; None where the model cannot know. What is
             said of another is a guess, however sure.
         doubtful: whether the photo is unfamiliar, or the caption less sure than the lowest tenth of dev.
     """

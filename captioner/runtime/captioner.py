@@ -64,7 +64,7 @@ class _Reading(NamedTuple):
 class Captioner:
     """A captioning model ready for use.
 
-    A photo's caption depends on the photo alone, not on those before or beside it, but for the rounding of a score.
+    A photo's caption depends on the photo alone, not on those before or beside it, except for the rounding of a score.
     Captions that are drawn depend on the seed too.
 
     Attributes:

@@ -49,7 +49,7 @@ def save_encoder(path: Path, network: bytes) -> None:
 
 
 def read_encoder(path: Path) -> bytes | None:
-    """Read an encoder; None where there is none, or a damaged one."""
+    """Read an encoder; None if there is none, or a damaged one."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.read(NETWORK)

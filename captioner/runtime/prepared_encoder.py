@@ -26,7 +26,7 @@ BLOCKS = {f"mixed{number}": count for number, count in enumerate((7, 7, 7, 4, 10
 
 
 def has_template(config: EncoderConfig) -> bool:
-    """Tell whether an encoder can be made here: InceptionV3 up to `mixed8` at 299, its last blocks tuned or not."""
+    """Return whether an encoder can be made here: InceptionV3 up to `mixed8` at 299, its last blocks tuned or not."""
     known = (config.network, config.feature_layer, config.image_size) == ("InceptionV3", "mixed8", 299)
     return known and config.fine_tune_after in ("", *BLOCKS)
 

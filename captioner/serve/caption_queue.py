@@ -102,7 +102,7 @@ class CaptionQueue:
             `{"caption", "score", "confidence", "certainty", "words", "probabilities", "familiar", "doubtful",
             "candidates"}`; each candidate has all but the last three. With `attention` each candidate, and the answer
             itself, has "attention" too: T rows of L weights. With `pictures` there is a "photo", and each candidate has
-            "pictures", one a word: data URLs. Where the file is odd and was captioned all the same, "notes" tells why.
+            "pictures", one a word: data URLs. "notes" lists the faults of a file that was captioned nevertheless.
 
         Raises:
             ApiError: the photo cannot be used (422) or has too many pixels (413); an option cannot be fulfilled

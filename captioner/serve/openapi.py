@@ -14,7 +14,7 @@ def openapi(limits: Limits) -> JSON:
     """Return the OpenAPI document.
 
     Args:
-        limits: which the descriptions tell.
+        limits: named in the descriptions.
     """
     refusals = _refusals(limits)
     caption = _caption(limits, refusals)
@@ -56,7 +56,7 @@ def _refusals(limits: Limits) -> dict[str, str]:
         "421": "The Host header names another machine.",
         "422": "The file is not a photo that can be read.",
         "500": "A bug of the server.",
-        "503": "Too many photos are waiting, or the server stops. Retry-After tells when to try again.",
+        "503": "Too many photos are waiting, or the server stops. Retry-After says when to try again.",
     }
 
 
@@ -121,7 +121,7 @@ def _schemas() -> JSON:
         "familiar": {
             "type": ["boolean", "null"],
             "description": "Whether the photo is like those that the model learned from; what it says of others is a "
-            "guess, whatever the confidence. Null where the model cannot tell.",
+            "guess, whatever the confidence. Null where the model cannot know.",
         },
         "doubtful": {
             "type": "boolean",
@@ -167,7 +167,7 @@ def _caption_fields() -> JSON:
         "certainty": {
             **text,
             "enum": [SURE, PROBABLY, GUESS, ""],
-            "description": "The confidence in words; empty where there is none.",
+            "description": "The confidence in words; empty if there is none.",
         },
         "words": {"type": "array", "items": text},
         "probabilities": {

@@ -8,7 +8,7 @@ const NOT_REACHED = "The server cannot be reached. Is it still running?";
 
 let asked = null; // what is under way; a newer photo takes its place
 let preview = null;
-let megabytes = Infinity; // the server tells
+let megabytes = Infinity; // the server says
 let caption = ""; // what is shown
 let familiar = null; // whether the photo is like those that the model learned from
 

@@ -133,7 +133,7 @@ def sweep(directory: Path, rescue: Callable[[Path, str], bool] = _of_a_file) -> 
 
     Args:
         directory: where they may be.
-        rescue: called before with each, and with the name of what it stood in for, "" where that is too long; tells
+        rescue: called before with each, and with the name of what it stood in for, "" where that is too long; says
             whether the rest may go. If it is not given, those with a directory in them stay, since it may be all that
             is left of an export.
     """

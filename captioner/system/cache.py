@@ -41,7 +41,7 @@ class CacheEntry:
         files: what it is made of; the first lies in a separate folder where `kind` is one of `STORES`.
         about: what it was made from, in words.
         size: bytes.
-        used: when one of the files was read or written last, in seconds since 1970, as the file system tells.
+        used: when one of the files was read or written last, in seconds since 1970, by the file system.
     """
 
     kind: str

@@ -36,7 +36,7 @@ def obtain(url: str, path: Path, md5: str) -> None:
 
 
 def verify(path: Path, md5: str, remedy: str) -> None:
-    """Raise WrongFileError, which tells the remedy, where a file's MD5 is another one."""
+    """Raise WrongFileError, which names the remedy, if a file has another MD5."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if found != md5:
@@ -51,7 +51,7 @@ def _fetch(url: str, part: Path) -> None:
         response = urlopen(Request(url, headers={"Range": f"bytes={done}-"} if done else {}), timeout=TIMEOUT)
     except HTTPError as error:
         error.close()
-        if error.code == 416 and done:  # nothing lies after the last byte we have: whether it is whole, MD5 tells
+        if error.code == 416 and done:  # nothing lies after the last byte we have: MD5 shows whether it is whole
             return
         raise
     with response:

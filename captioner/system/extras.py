@@ -1,4 +1,4 @@
-"""The packages that are not in the base: which extra brings them, and what to tell who lacks one."""
+"""The packages that are not in the base: which extra brings them, and the message where one is missing."""
 
 import sys
 from importlib.util import find_spec

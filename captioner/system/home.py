@@ -17,7 +17,7 @@ _NOWHERE = os.path.join(os.path.abspath(os.sep), "nonexistent")  # noqa: PTH100,
 
 
 def home() -> Path:
-    """Return the home directory, or where there is none a folder for temporary files that only this user can read."""
+    """Return the home directory, or if there is none a folder for temporary files that only this user can read."""
     return known_home() or _private_folder(_name())
 
 
@@ -42,7 +42,7 @@ def settle() -> None:
 
 
 def is_private() -> bool:
-    """Tell whether `home` is a folder for temporary files, since the system knows no home."""
+    """Return whether `home` is a folder for temporary files, since the system knows no home."""
     found = home()
     return found.parent == Path(_temporary()) and found.name.startswith(_name())
 
@@ -79,7 +79,7 @@ def _private_folder(name: str) -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Tell whether nobody else can write to a folder; a link may lead anywhere."""
+    """Return whether nobody else can write to a folder; a link may lead anywhere."""
     try:
         found = folder.lstat()
     except OSError:

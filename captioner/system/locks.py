@@ -107,7 +107,7 @@ def hold(path: Path) -> int:
 
 
 def held_by_others(path: Path) -> bool:
-    """Tell whether somebody holds a file; False on file systems without locks."""
+    """Return whether somebody holds a file; False on file systems without locks."""
     if not fcntl:
         return False
     try:

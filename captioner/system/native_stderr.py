@@ -63,7 +63,7 @@ def load_keras() -> None:
     require("train", "this", "tensorflow", "keras")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    fonts = logging.getLogger("matplotlib.font_manager")  # which Keras imports; it tells that it looks for fonts
+    fonts = logging.getLogger("matplotlib.font_manager")  # which Keras imports; it logs that it looks for fonts
     level = fonts.level
     fonts.setLevel(logging.ERROR)
     try:

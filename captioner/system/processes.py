@@ -33,7 +33,7 @@ _START = "import sys; sys.path[:] = sys.argv[2:]; from importlib import import_m
 
 
 def can_start() -> bool:
-    """Tell whether there is a Python to start: a program that embeds Python, or is frozen, has no interpreter."""
+    """Return whether there is a Python to start: a program that embeds Python, or is frozen, has no interpreter."""
     return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 

@@ -159,7 +159,7 @@ class Checkpoint:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Record that a training runs, so that the next one can tell if it was killed."""
+        """Record that a training runs, so that the next one knows if it was killed."""
         if self._running.exists():
             log.warning(
                 "the previous training was killed before it had finished; if memory ran out, lower --batch-size or "

@@ -28,7 +28,7 @@ def of_parent(history: Rows, name: str) -> list[dict[str, Any]]:
 
 
 def with_stages(history: Rows, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return epochs with their stages; where the table was written without them, as far as the metrics tell them.
+    """Return epochs with their stages; where the table was written without them, as far as the metrics have them.
 
     Args:
         history: rows by epoch, first those of the model that the training started from, if they are there.

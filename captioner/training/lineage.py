@@ -36,7 +36,7 @@ def parent_metrics(base: Path) -> dict[str, Any] | None:
 def imitation_epochs(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the epochs of an imitation from metrics, each figure by its present name.
 
-    None are returned where the metrics tell something else than a training writes.
+    None are returned if the metrics hold something else than a training writes.
     """
     rows = metrics["imitation"]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -40,7 +40,7 @@ def remake_card(directory: Path) -> None:
     """Write `README.md` of a model directory again, and `training.png` where there are epochs.
 
     Raises:
-        CaptionerError: this is no model directory, its training is not finished, or its metrics do not tell what it was
+        CaptionerError: this is no model directory, its training is not finished, or its metrics do not say what it was
             trained on.
         OSError: the directory cannot be written to.
     """
@@ -83,7 +83,7 @@ def _read_metrics(path: Path) -> dict[str, Any]:
     """Read the metrics of a finished training, with the names of today.
 
     Raises:
-        CaptionerError: they are missing, or do not tell enough.
+        CaptionerError: they are missing, or lack something.
     """
     metrics = read_json(path, "metrics")
     if not isinstance(metrics, dict) or metrics.get("finished") is False:

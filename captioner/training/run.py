@@ -171,7 +171,7 @@ class TrainingRun:
         return None
 
     def _check_changes(self) -> None:
-        """Refuse other settings, but for a schedule that may still change; log how that has changed."""
+        """Refuse other settings, except for a schedule that may still change; log how that has changed."""
         self.checkpoint.progress()
         for name in (*self.training.earlier_stages, *self.training.later_stages):
             self.checkpoint.stage(name)

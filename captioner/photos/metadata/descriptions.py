@@ -23,7 +23,7 @@ def written_by_people(places: Iterable[str | None]) -> str:
         places: what each place in the file says, the one first that programs show first; None where there is no place.
 
     Returns:
-        Their text, "" where there is none.
+        Their text, "" if there is none.
     """
     texts: list[str] = []
     for place in places:

@@ -8,7 +8,7 @@ _EMPTY = b"II*\0\x08\0\0\0" + bytes(6)  # no entries, and no directory after thi
 
 
 def orientation(tiff: bytes | memoryview) -> int:
-    """Return the orientation in EXIF data, 1 to 8; 0 where there is none.
+    """Return the orientation in EXIF data, 1 to 8; 0 if there is none.
 
     Only the first directory is read, and of it only the one entry, so that nothing else in it takes memory.
 
@@ -32,7 +32,7 @@ def orientation(tiff: bytes | memoryview) -> int:
 
 
 def description(tiff: bytes | None) -> str:
-    """Return the ImageDescription of EXIF data, without the zeros behind it; "" where there is none.
+    """Return the ImageDescription of EXIF data, without the zeros behind it; "" if there is none.
 
     Args:
         tiff: the data, from the byte order mark on; None for none.

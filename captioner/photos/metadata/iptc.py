@@ -138,7 +138,7 @@ def _in_utf_8(sets: list[_DataSet]) -> list[_DataSet]:
 
 
 def _marked(sets: list[_DataSet]) -> bytes:
-    """Return the mark of the character set, empty where there is none."""
+    """Return the mark of the character set, empty if there is none."""
     return next((each.value for each in sets if each.number == _CHARACTER_SET), b"")
 
 

@@ -7,7 +7,7 @@ _TAG = b"tiff:Orientation"
 
 
 def orientation(packet: bytes) -> int:
-    """Return the orientation in a packet, 1 to 8, as an attribute or an element; 0 where there is none."""
+    """Return the orientation in a packet, 1 to 8, as an attribute or an element; 0 if there is none."""
     place = packet.find(_TAG, 0, LONGEST) + len(_TAG)
     if place < len(_TAG):
         return 0

@@ -54,7 +54,7 @@ def _front_matter(name: str, text: str, cell: str, scores: dict[str, dict[str, A
 def _introduction(name: str, text: str, model: CharModelConfig) -> str:
     """Say what the model is."""
     return filled(
-        f"`{name}` writes text one character at a time, and tells how likely a text is. It is a {CELLS[model.cell]} "
+        f"`{name}` writes text one character at a time, and computes how likely a text is. It is a {CELLS[model.cell]} "
         f"that has read `{text}`."
     )
 

@@ -40,7 +40,7 @@ def reproduce(name: str, metrics: dict[str, Any], source: str = "") -> str:
     recipe = metrics.get("recipe")
     if recipe:
         command = f"python train.py {shlex.quote(in_a_line(str(recipe)))}{more}"
-        story = "The first lines of the recipe tell what it needs and how long it takes."
+        story = "The first lines of the recipe say what it needs and how long it takes."
     else:
         again = place(f"{name}-again")
         command = f"python train.py {place(name, 'metrics.json')}{more} --output {again}"

@@ -29,7 +29,7 @@ class PhotoRows:
         rows: the first row of each photo.
         bad: for each photo that has none, the reason.
         source: names photos, networks and preprocessing; "" where the rows were not made here.
-        notes: lines about photos that are odd, and were read all the same.
+        notes: lines about photos that are odd, and were read nevertheless.
     """
 
     array: Any
@@ -105,7 +105,7 @@ class PhotoRowMaker(RowMaker):
 
     Attributes:
         bad: for each photo that could not be opened, the reason.
-        notes: lines about photos that are odd, and were opened all the same.
+        notes: lines about photos that are odd, and were opened nevertheless.
     """
 
     def __init__(self, photos: Sequence[Path], rows_per_photo: int = 1) -> None:

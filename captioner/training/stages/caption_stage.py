@@ -15,7 +15,7 @@ class CaptionStage(Stage):
         context: what all stages share, with the epochs and the rate of this one.
 
     Attributes:
-        by_loss: whether the loss tells how good an epoch is.
+        by_loss: whether the loss says how good an epoch is.
         evaluator: scores the captions; each stage makes its own.
     """
 
