@@ -23,10 +23,10 @@ from captioner.config.decoding import DecodingConfig
 from captioner.config.options import given
 from captioner.data.dataset import CaptionDataset, Example
 from captioner.decoding.limits import check_search
-from captioner.errors import UsageError
+from captioner.errors import CaptionerError, UsageError
 from captioner.photos.opening import open_photo
 from captioner.system.extras import require
-from captioner.system.files import write_json
+from captioner.system.files import read_json, write_json
 from captioner.system.native_stderr import load_keras_quietly
 from captioner.text import join_words, normalise
 
@@ -143,10 +143,16 @@ def _check_outputs(arguments: argparse.Namespace, dataset: CaptionDataset) -> No
 
 
 def _is_evaluation(path: Path) -> bool:
-    """Return whether a file begins as those of `--json` and `--predictions` do, or is empty."""
+    """Return whether `--json` or `--predictions` wrote a file, or it is empty."""
     with path.open(encoding="utf-8", errors="replace") as file:
         line = file.readline(1 << 20)
-    return not line or line == "{\n" or ('"image"' in line and '"references"' in line)
+    if not line or ('"image"' in line and '"references"' in line):
+        return True
+    try:
+        scores = read_json(path, "file of scores")
+    except CaptionerError:
+        return False
+    return isinstance(scores, dict) and {"bleu4", "cider"} <= scores.keys()
 
 
 def _as_predicted(arguments: argparse.Namespace, dataset: CaptionDataset) -> "Split":

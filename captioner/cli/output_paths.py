@@ -79,15 +79,17 @@ def sidecar_paths(photos: list[Path]) -> dict[Path, Path]:
 
     No two photos share a text, and no text takes the place of a photo.
     """
-    short = {photo: photo.with_suffix(".txt") for photo in photos}
-    full = {photo: photo.with_name(f"{photo.name}.txt") for photo in photos}
-    wanted = Counter(folded(str(path)) for path in short.values())
-    taken = {folded(str(photo)) for photo in photos}
-    long = {photo for photo, path in short.items() if wanted[folded(str(path))] > 1 or folded(str(path)) in taken}
-    taken |= {folded(str(full[photo])) for photo in long}
-    return {
-        photo: full[photo] if photo in long or folded(str(path)) in taken else path for photo, path in short.items()
-    }
+    paths = {photo: photo.with_suffix(".txt") for photo in photos}
+    originals = {folded(str(photo)) for photo in photos}
+    long: set[Path] = set()
+    while True:
+        names = {photo: folded(str(path)) for photo, path in paths.items()}
+        wanted = Counter(names.values())
+        more = {photo for photo, name in names.items() if wanted[name] > 1 or name in originals} - long
+        if not more:
+            return paths
+        long |= more
+        paths |= {photo: photo.with_name(f"{photo.name}.txt") for photo in more}
 
 
 def refuse_to_replace(option: str, output: Path | None, inputs: Iterable[Path]) -> None:

@@ -651,7 +651,7 @@ def test_a_picture_that_somebody_else_made_is_not_replaced(predict, captioner, f
 
 
 def test_no_two_photos_share_a_text_and_none_loses_its_place_to_one(predict, tmp_path):
-    for name in ("x.jpg", "x.png", "x.jpg.png", "y.jpg", "z.txt"):
+    for name in ("x.jpg", "x.png", "x.jpg.png", "x.jpg.png.gif", "y.jpg", "z.txt"):
         Image.new("RGB", (4, 3)).save(tmp_path / name, "PNG")
     (tmp_path / "z.png").write_bytes((tmp_path / "z.txt").read_bytes())
     photo = (tmp_path / "z.txt").read_bytes()
@@ -662,6 +662,7 @@ def test_no_two_photos_share_a_text_and_none_loses_its_place_to_one(predict, tmp
         "x.jpg.txt": "a x x\n",
         "x.png.txt": "a x x\n",
         "x.jpg.png.txt": "a x.jpg x\n",
+        "x.jpg.png.gif.txt": "a x.jpg.png x\n",
         "y.txt": "a y x\n",
         "z.png.txt": "a z x\n",
         "z.txt.txt": "a z x\n",

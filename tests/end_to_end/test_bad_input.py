@@ -276,7 +276,9 @@ def test_an_evaluation_replaces_no_data(evaluate, photos, tmp_path):
     captions = tmp_path / "captions.csv"
     captions.write_text("image,caption\n")
     before = photo.read_bytes()
-    for option, path in (("--gallery", photo), ("--predictions", captions), ("--json", captions)):
+    coco = tmp_path / "captions.json"
+    coco.write_text('{\n  "images": [],\n  "annotations": []\n}\n')
+    for option, path in (("--gallery", photo), ("--predictions", captions), ("--json", captions), ("--json", coco)):
         outcome = evaluate("--split", "dev", option, path)
         assert outcome.status == 2
         assert f"{option} {path}: " in outcome.err
