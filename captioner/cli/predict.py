@@ -123,7 +123,8 @@ def _add_output(output: argparse._ArgumentGroup) -> None:
     output.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace what is there: the rows of --output, the texts of --sidecar, the descriptions of --embed",
+        help="replace what is there: the rows of --output, the texts of --sidecar, the descriptions of --embed, and "
+        "pictures of others in the folder of --attention",
     )
     output.add_argument(
         "--attention",
