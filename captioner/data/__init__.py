@@ -1,4 +1,4 @@
-"""Data sets and the cache on disk, without Keras.
+"""Data sets, and features of their photos, on disk; without Keras.
 
 Begin with `dataset` (photos with their captions, in splits). `formats` reads the usual layouts of such data into it,
 helped by `folder` (where the files lie), `text_files` and `tables` (opening them), `splits` (joining captions, photos

@@ -410,7 +410,7 @@ def test_a_photo_has_its_line_after_all_else_so_that_a_kill_between_loses_nothin
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        for name in ("photos.metadata.embed.embed_caption", "pictures.draw_attention", "cli.photos.write_text"):
+        for name in ("photos.metadata.embed.embed_caption", "pictures.draw_attention", "cli.extras.write_text"):
             patch.setattr(f"captioner.{name}", killed)
         assert predict(*arguments)[0] == 130
     predict(*arguments)
