@@ -80,7 +80,7 @@ def calibrate(directory: Path, dataset: CaptionDataset, encoder_weights: str) ->
 def calibrate_trained(
     directory: Path, dataset: CaptionDataset, encoder_weights: str, parent: Path | None = None
 ) -> None:
-    """Do so at the end of a training, once; with too few dev photos the model keeps what its parent knew.
+    """Calibrate a model once, at the end of its training; with too few dev photos it keeps its parent's calibration.
 
     The model is finished by then, so photos that can no longer be read only prevent the calibration, which is logged.
 

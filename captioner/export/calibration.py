@@ -44,7 +44,7 @@ class CalibrationGraph(tf.Module):
         return tf.cast(tf.where(log_probs > -float("inf"), found, float("nan")), tf.float32)
 
     def is_familiar(self, features: Any) -> Any:
-        """Tell which images with features (B, L, D) are like those that the model learned from: bool (B,)."""
+        """Return which images with features (B, L, D) are like those that the model learned from: bool (B,)."""
         x = (tf.reduce_mean(features, axis=1) - self._mean) / self._deviation  # (B, D)
         directions = tf.cast(self._directions, tf.float32)  # (R, D)
         residual = x - tf.matmul(tf.matmul(x, directions, transpose_b=True), directions)  # (B, D)

@@ -86,7 +86,7 @@ class CharModel(keras.Model):
         return {"/".join(each.path.split("/")[-2:]): ops.convert_to_numpy(each) for each in self.weights}
 
     def set_named_weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Take over what `named_weights` gave."""
+        """Fill the network with weights by name, as `named_weights` gives them."""
         for each in self.weights:
             each.assign(weights["/".join(each.path.split("/")[-2:])])
 

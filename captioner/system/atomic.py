@@ -85,7 +85,7 @@ def naming(path: Path, stand_in: Path | None = None) -> Iterator[None]:
 
 
 def tells_of_no_room(error: BaseException) -> bool:
-    """Whether an error is one of `NO_ROOM`."""
+    """Return whether an error is one of `NO_ROOM`."""
     return isinstance(error, OSError) and error.errno in NO_ROOM
 
 

@@ -186,7 +186,7 @@ class CompactTraining(Training):
         return len(self.config.dataset.split(name))
 
     def _start_from(self, saved: LoadedModel, encoder: keras.Model) -> None:
-        """Take over both networks of a compact model; of words that it does not know ours stay."""
+        """Start from both networks of a compact model; words that it does not know keep their weights."""
         network = self.network
         network.take_decoder(saved.network.named_weights())
         network.captioner.decoder.place.set_weights(saved.network.decoder.place.get_weights())

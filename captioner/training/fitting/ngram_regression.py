@@ -209,7 +209,7 @@ class _Value:
         ]
 
     def __call__(self, agreement: Sequence[np.ndarray], weight: float) -> float:
-        """Return it for the agreements (H,) of each photo's candidates."""
+        """Return the value for the agreements (H,) of each photo's candidates."""
         best = [consensus_order(beam, each, weight)[0] for beam, each in zip(self._beams, agreement, strict=True)]
         cider = np.mean([scores[number] for scores, number in zip(self._cider, best, strict=True)])
         return float(cider) + bleu_of([counts[number] for counts, number in zip(self._counts, best, strict=True)])[3]
