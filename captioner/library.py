@@ -73,7 +73,8 @@ class Captioner(LoadedCaptioner):
             encoder_weights: InceptionV3's weights; not given, $CAPTIONER_ENCODER_WEIGHTS, then Keras's own.
             beam_width: sentences followed at once.
             length_penalty: above 0 favours longer captions.
-            no_repeat_ngram_size: so many words in a row are not said twice in a caption; 0 lets them.
+            no_repeat_ngram_size: so many words in a row are not said twice in a caption; 2 also prevents "white and
+                white"; 0 allows both.
             max_length: the most words of a caption, its end counted.
             num_captions: candidates a photo.
             begin: words that each caption begins with.

@@ -34,7 +34,12 @@ class DecodingConfig:
         group=DATA,
     )
     no_repeat_ngram_size: int = setting(
-        2, "no sequence of N words occurs twice in a caption; 0 allows it", ge=0, le=1000, group=SEARCH, absent=0
+        2,
+        "no sequence of N words occurs twice in a caption; 2 also prevents 'white and white'; 0 allows both",
+        ge=0,
+        le=1000,
+        group=SEARCH,
+        absent=0,
     )
 
     def __post_init__(self) -> None:

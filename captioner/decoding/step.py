@@ -5,6 +5,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+ECHO_SIZE = 2
+"""The `no_repeat_ngram_size` that also forbids "white and white"; characters, which recur more, have a larger size."""
+
 
 class SpecialTokens(NamedTuple):
     """The tokens that a search treats unlike words.
@@ -69,14 +72,15 @@ def allowed_log_probs(
     """Return a copy of `log_probs` (B, K, V) as rows (B*K, V), with -inf where a search must not go.
 
     No token follows itself. A phrase that comes again ("a red shirt and a red shirt") is the commonest fault of a small
-    captioner.
+    captioner, and a word that comes again after one joining word ("a white and white dog") is another.
 
     Args:
         log_probs: those of the next token.
         generated: (B, K, T), the tokens of each slot so far, T of them.
         special: the tokens never chosen, and those that must come first.
         no_repeat_ngram_size: so many tokens in a row that stand in `generated` must not come again (Paulus et al. 2018,
-            section 2.5, for trigrams); 0 lets them.
+            section 2.5, for trigrams); 0 lets them. At `ECHO_SIZE`, a token must not come again after one more
+            frequent token either; a vocabulary counts up from its most frequent word.
     """
     rows = np.array(log_probs).reshape(-1, np.shape(log_probs)[-1])  # (B*K, V)
     n, T = no_repeat_ngram_size, generated.shape[2]
@@ -95,6 +99,9 @@ def allowed_log_probs(
             begun &= generated[:, place : T - n + 1 + place] == generated[:, T - n + 1 + place, None]
         row, first = np.nonzero(begun)
         rows[row, generated[row, first + n - 1]] = -np.inf
+    if n == ECHO_SIZE <= T:
+        echoing = np.flatnonzero(generated[:, -1] < generated[:, -2])
+        rows[echoing, generated[echoing, -2]] = -np.inf
     return rows
 
 

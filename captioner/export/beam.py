@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from captioner.decoding.step import SpecialTokens
+from captioner.decoding.step import ECHO_SIZE, SpecialTokens
 
 Step = Callable[[Any, list[Any]], tuple[Any, list[Any], Any]]
 """What `captioner.decoding.step` describes, on tensors: tokens (B, K), states -> log_probs, states, attention."""
@@ -134,11 +134,13 @@ def _allowed(log_probs: Any, generated: Any, banned: Sequence[int], no_repeat_ng
     `generated` (B, K, T) ends with the tokens of each slot so far.
     """
     vocabulary = tf.range(tf.shape(log_probs)[-1])  # (V,)
+    T = tf.shape(generated)[2]
     never = tf.reduce_any(tf.equal(vocabulary[:, None], tf.constant(list(banned), tf.int32)), axis=1)  # (V,)
-    again = tf.equal(vocabulary, generated[:, :, -1:])  # (B, K, V)
+    last, before_last = generated[:, :, T - 1 :], generated[:, :, tf.maximum(T - 2, 0), None]  # (B, K, 1)
+    is_echo = tf.equal(vocabulary, before_last) & (last < before_last)  # (B, K, V)
+    again = tf.equal(vocabulary, last) | (is_echo & tf.equal(no_repeat_ngram_size, ECHO_SIZE))  # (B, K, V)
     log_probs = tf.where(never | again, -float("inf"), log_probs)
 
-    T = tf.shape(generated)[2]
     n = tf.clip_by_value(no_repeat_ngram_size, 1, T)
     starts = tf.range(T - n + 1)  # (P,), of all that is n tokens long
     before = tf.gather(generated, starts[:, None] + tf.range(n - 1), axis=2)  # (B, K, P, n-1)

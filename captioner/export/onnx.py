@@ -58,7 +58,8 @@ def export_onnx(model: Path, encoder_weights: str, output: Path) -> None:
 def metadata(config: ModelConfig, vocabulary: Vocabulary) -> dict[str, str]:
     """Tell how photos become images, how to search for captions, and how tokens become text; each value is JSON.
 
-    Two rules of the search need no setting: no token follows itself, and of hypotheses those that ended come first.
+    Two rules of the search need no setting: no token follows itself, and of hypotheses those that ended come first. A
+    third one applies where `no_repeat_ngram_size` is 2: no token comes again right after one with a lower number.
     """
     about = {
         "image_size": config.encoder.image_size,

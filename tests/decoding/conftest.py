@@ -20,9 +20,13 @@ def frozen(array: np.ndarray) -> np.ndarray:
 
 
 def says_twice(said: Sequence[int], n: int) -> bool:
-    """Whether some `n` tokens in a row stand in `said` more than once; none do where `n` is 0."""
+    """Whether a caption breaks the rule of `no_repeat_ngram_size` = `n`.
+
+    That is, some `n` tokens in a row stand in it twice, or, where `n` is 2, a token does on both sides of a lower one.
+    """
     phrases = [tuple(said[at : at + n]) for at in range(len(said) - n + 1)] if n else []
-    return len(set(phrases)) < len(phrases)
+    echoes = n == 2 and any(a == c and b < a for a, b, c in zip(said, said[1:], said[2:], strict=False))
+    return echoes or len(set(phrases)) < len(phrases)
 
 
 class RandomStep:

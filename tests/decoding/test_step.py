@@ -41,6 +41,23 @@ def test_what_would_say_a_phrase_again(size, forbidden):
     assert set(np.flatnonzero(rows[0] == MINUS_INFINITY)) == {2} | forbidden
 
 
+@pytest.mark.parametrize(
+    ("size", "said", "forbidden"),
+    [
+        (2, [5, 3], {3, 5}),  # "white and", where "and" is more frequent: no "white and white"
+        (2, [3, 5], {5}),  # "and white": "and white and" may be said
+        (2, [5, 3, 4], {4}),
+        (2, [5], {5}),
+        (0, [5, 3], {3}),
+        (3, [5, 3], {3}),
+        (1, [5, 3], {3, 5}),
+    ],
+)
+def test_a_word_does_not_come_again_after_one_more_frequent_word(size, said, forbidden):
+    rows = allowed_log_probs(np.zeros((1, 1, 7)), np.array([[said]], np.int32), SpecialTokens(1, 0), size)
+    assert set(np.flatnonzero(rows[0] == MINUS_INFINITY)) == forbidden
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_check_best_looks_at_slots_in_use_only(wrong):
     best = np.array([MINUS_INFINITY, wrong])

@@ -67,7 +67,8 @@ def log_left_captions(captions: Sequence[Sequence[object]], captions_per_image: 
 def fitted(decoding: DecodingConfig, sentences: Sequence[Sequence[str]]) -> DecodingConfig:
     """Return search settings that fit the captions: characters of unspaced scripts repeat even in good sentences.
 
-    Where most tokens are such characters, the default length of phrases that must not repeat is counted in them.
+    Where most tokens are such characters, the default length of phrases that must not repeat is counted in them; a
+    single one may come again after another.
     """
     words_in_a_row = DecodingConfig().no_repeat_ngram_size
     characters = sum(is_unspaced(word) for words in sentences for word in words)
