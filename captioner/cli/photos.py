@@ -27,13 +27,14 @@ from captioner.photos.finding import find_photos
 from captioner.photos.kinds import passed_over
 from captioner.photos.limits import MAX_HELD
 from captioner.photos.process import shared_opener
-from captioner.photos.streams import STDIN, TYPED, NamedContent, is_stream, read_stream
+from captioner.photos.streams import NamedContent, is_stream, read_stream
 from captioner.runtime.caption import Caption
 from captioner.system.atomic import sweep
 from captioner.system.cores import available_cores
 from captioner.system.native_stderr import stderr_closed
 from captioner.system.processes import can_start
 from captioner.system.progress import progress_bar
+from captioner.system.standard_input import STDIN, TYPED
 
 Result = tuple[Path, Caption | PhotoError]
 

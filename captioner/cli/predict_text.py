@@ -48,7 +48,7 @@ def add_text(parser: argparse.ArgumentParser) -> None:
         "--score",
         metavar="FILE",
         type=Path,
-        help="print how likely this text is (also as --format json); it may be of any length",
+        help="print how likely this text is (also as --format json); it may have any length, and - is standard input",
     )
     group.add_argument(
         "--adapt",
@@ -182,13 +182,14 @@ def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str])
     from captioner.metrics.likelihood import RunningLikelihood
 
     likelihood = RunningLikelihood()
+    unix = bool(model.vocabulary.unknown_in("\r"))
     with TextFile(arguments.score) as text, ExitStack() as open_page:
-        length = _looked_through(text, model.vocabulary)
+        length = _looked_through(text, unix, model.vocabulary)
         page = (
             open_page.enter_context(written_page(arguments.surprise, arguments.adapt)) if arguments.surprise else None
         )
         with _progress(length) as bar:
-            for characters, surprisals in model.stream_surprisals(text.pieces(), arguments.adapt):
+            for characters, surprisals in model.stream_surprisals(text.pieces(unix), arguments.adapt):
                 likelihood.add(surprisals)
                 if page:
                     page.add(characters, surprisals)
@@ -205,15 +206,20 @@ def _score(model: "LanguageModel", arguments: argparse.Namespace, file: IO[str])
         file.write(f"{key.replace('_', ' '):<15}  {value if isinstance(value, int) else f'{value:.4f}'}\n")
 
 
-def _looked_through(text: "TextFile", vocabulary: "CharacterVocabulary") -> int:
+def _looked_through(text: "TextFile", unix: bool, vocabulary: "CharacterVocabulary") -> int:
     """Return the number of characters, and report the first that the model does not know.
+
+    Args:
+        text: what is to be scored.
+        unix: how it is read, as `TextFile.pieces` has it.
+        vocabulary: of the model.
 
     Raises:
         CaptionerError: the text is empty, or not UTF-8.
     """
     length = 0
     unknown: dict[str, None] = {}
-    for piece in text.pieces():
+    for piece in text.pieces(unix):
         length += len(piece)
         if len(unknown) <= MOST_NAMED:
             unknown |= dict.fromkeys(vocabulary.unknown_in(piece))

@@ -3,9 +3,11 @@
 import codecs
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import IncrementalNewlineDecoder
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -15,6 +17,7 @@ from captioner.data.flickr8k import HOME, find_or_download
 from captioner.data.formats import read_dataset
 from captioner.errors import CaptionerError
 from captioner.system.atomic import naming
+from captioner.system.standard_input import STDIN, TYPED, open_input
 
 PIPE_IN_MEMORY = 1 << 24
 """Bytes of a pipe that are kept in memory; a longer one goes to the disk."""
@@ -44,19 +47,20 @@ class TextFile:
     A pipe can be read but once, so it is first copied to a temporary file, which goes when this one is closed.
 
     Args:
-        path: the file.
+        path: the file, or "-" for standard input.
 
     Raises:
         CaptionerError: on entering, where the file is missing or unreadable.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self._typed = str(path)
+        self.path = STDIN if self._typed == TYPED else Path(path)
 
     def __enter__(self) -> "TextFile":
         """Open the file."""
         with self._reading():
-            self._file: IO[bytes] = self.path.open("rb")
+            self._file: IO[bytes] = open_input(self._typed)
         try:
             if not self._file.seekable():
                 self._file = self._copied(self._file)
@@ -71,10 +75,13 @@ class TextFile:
         """Close it."""
         self._file.close()
 
-    def pieces(self) -> Iterator[str]:
+    def pieces(self, unix: bool = False) -> Iterator[str]:
         """Yield the text from its beginning, in pieces of up to `encoding.PIECE` characters, none of them empty.
 
-        Line ends and the forms of letters stay as they are, a byte order mark goes.
+        The forms of letters stay as they are, a byte order mark goes.
+
+        Args:
+            unix: whether a line end of any system becomes a line feed; otherwise line ends stay too.
 
         Raises:
             CaptionerError: the file cannot be read, or is not UTF-8.
@@ -86,7 +93,8 @@ class TextFile:
                     f"the text {self.path} is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8 {self.path} "
                     "> utf8.txt"
                 )
-            yield from decoded_pieces(self._file, self.path, "the text ")
+            pieces = decoded_pieces(self._file, self.path, "the text ")
+            yield from _with_unix_line_ends(pieces) if unix else pieces
 
     def _copied(self, pipe: IO[bytes]) -> IO[bytes]:
         copy = tempfile.SpooledTemporaryFile(PIPE_IN_MEMORY)  # noqa: SIM115  # the caller closes it
@@ -109,6 +117,14 @@ class TextFile:
             yield
         except OSError as error:
             raise CaptionerError(f"cannot read the text {self.path}: {error.strerror}; name a file in UTF-8") from error
+
+
+def _with_unix_line_ends(pieces: Iterable[str]) -> Iterator[str]:
+    """Translate line ends as Python's text mode does; the two characters of one may lie in two pieces."""
+    decoder = IncrementalNewlineDecoder(None, translate=True)
+    for piece in chain(pieces, [""]):
+        if text := decoder.decode(piece, final=not piece):
+            yield text
 
 
 def read_text_file(path: str | Path) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from captioner.photos.decoding import reason
 from captioner.photos.kinds import EXTENSIONS, is_read, kind_by_name
-from captioner.photos.streams import STDIN, TYPED
 from captioner.system.folders import current_directory, walk_once
+from captioner.system.standard_input import STDIN, TYPED
 
 CAPTIONED = ".captioned"
 """What stands before the extension of a copy with a description; folders and patterns leave such copies out."""

@@ -9,12 +9,7 @@ from typing import BinaryIO
 from captioner.errors import PhotoError
 from captioner.photos.decoding import reason
 from captioner.photos.limits import MAX_HELD
-
-STDIN = Path("stdin")
-"""How a photo that comes from standard input is shown."""
-
-TYPED = "-"
-"""What a user types for standard input."""
+from captioner.system.standard_input import STDIN, TYPED, open_input
 
 _DESCRIPTOR = re.compile(r"/dev/stdin|/dev/fd/\d+|/proc/self/fd/\d+")
 """Paths that lead elsewhere in another process."""
@@ -68,8 +63,7 @@ def read_stream(typed: str, most: int = MAX_HELD) -> NamedContent:
     """
     name = str(STDIN) if typed == TYPED else typed
     try:
-        # Python holds the number 0 itself, so it stays open
-        with open(0 if typed == TYPED else typed, "rb", closefd=typed != TYPED) as file:
+        with open_input(typed) as file:
             return NamedContent.of(_read(file, name, typed == TYPED, most), name)
     except OSError as error:
         raise PhotoError(f"{name}: {reason(error)}") from error

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import re
 from html.parser import HTMLParser
 
@@ -139,6 +140,45 @@ def test_the_score_of_a_file(predict, directory, tmp_path):
     lines = dict(line.rsplit("  ", 1) for line in predict("--score", tmp_path / "text.txt")[1].splitlines())
     assert {name.strip() for name in lines} == {name.replace("_", " ") for name in scores}
     assert float(lines["nats per char  "[: len("nats per char  ")]]) == pytest.approx(scores["nats_per_char"], abs=1e-4)
+
+
+def test_line_ends_of_windows_are_scored_as_those_that_the_model_knows(predict, tmp_path):
+    (tmp_path / "unix.txt").write_bytes(b"ab\ncd\n")
+    (tmp_path / "windows.txt").write_bytes(b"ab\r\ncd\r\n")
+    expected = predict("--score", tmp_path / "unix.txt")
+    assert expected[0] == 0
+    assert predict("--score", tmp_path / "windows.txt") == expected
+
+
+def test_a_model_that_knows_the_line_ends_of_windows_scores_them(tmp_path, capsys):
+    vocabulary = CharacterVocabulary.build("a\r\n")
+    config = CharModelConfig("rnn", 1, 6, 4, 0.0, True, len(vocabulary))
+    weights = {name: np.ones(shape, np.float32) for name, shape in weight_shapes(config).items()}
+    write_model(tmp_path / "model", config, vocabulary, {WEIGHTS: weights})
+    (tmp_path / "text.txt").write_bytes(b"a\r\na")
+    assert main(["predict", "--model", str(tmp_path / "model"), "--score", str(tmp_path / "text.txt")]) == 0
+    assert "characters       4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seekable", [True, False])
+def test_a_text_comes_from_standard_input(predict, tmp_path, seekable):
+    (tmp_path / "text.txt").write_bytes("나라 ab\ncd".encode())
+    expected = predict("--score", tmp_path / "text.txt")
+    kept = os.dup(0)
+    try:
+        with (tmp_path / "text.txt").open("rb") if seekable else os.fdopen(_piped("나라 ab\ncd".encode())) as file:
+            os.dup2(file.fileno(), 0)
+        assert predict("--score", "-") == expected
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+
+
+def _piped(content):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as file:
+        file.write(content)
+    return reading
 
 
 def test_unknown_characters_of_a_scored_text_are_told(predict, tmp_path):
@@ -290,7 +330,8 @@ def test_a_text_is_scored_in_pieces_as_its_whole(predict, directory, tmp_path, m
     (tmp_path / "text.txt").write_bytes(b"\xef\xbb\xbf" + text.encode())
     status, out, err = predict("--score", tmp_path / "text.txt", "--format", "json", "--surprise", tmp_path / "a.html")
     assert status == 0
-    assert err.endswith("text.txt: the model does not know '\\r', '\u1112', '\u1161'; scored as <unk>\n")
+    assert err.endswith("text.txt: the model does not know '\u1112', '\u1161'; scored as <unk>\n")
+    text = text.replace("\r\n", "\n")
     surprisals = LanguageModel.load(directory).surprisals(text)
     assert json.loads(out) == likelihood(surprisals)
     assert (tmp_path / "a.html").read_text() == surprisal_page(text, surprisals)

@@ -111,6 +111,16 @@ def test_a_text_is_read_in_pieces_as_often_as_one_likes(tmp_path, monkeypatch):
         assert "".join(file.pieces()) == KOREAN
 
 
+@pytest.mark.parametrize("size", range(1, 7))
+def test_line_ends_of_any_system_become_line_feeds_wherever_a_piece_ends(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(encoding_module, "PIECE", size)
+    (tmp_path / "text.txt").write_bytes(b"a\r\nb\rc\n\r\nd\r")
+    with TextFile(tmp_path / "text.txt") as file:
+        pieces = list(file.pieces(unix=True))
+    assert "".join(pieces) == "a\nb\nc\n\nd\n"
+    assert all(pieces)
+
+
 def test_little_of_a_large_text_is_held(tmp_path):
     path = tmp_path / "large.txt"
     path.write_bytes("나라 말\n".encode() * 2_000_000)  # 22 MB
