@@ -1,8 +1,6 @@
 """Caption photos: `python predict.py photo.jpg`, `python predict.py --help`."""
 
-import sys
-
-from captioner.cli.main import run_command
+from captioner.cli.start import start
 
 if __name__ == "__main__":
-    sys.exit(run_command("predict", sys.argv[1:], "python predict.py"))
+    start("python predict.py", "predict")

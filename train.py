@@ -1,8 +1,6 @@
 """Train a captioning model: `python train.py --help`."""
 
-import sys
-
-from captioner.cli.main import run_command
+from captioner.cli.start import start
 
 if __name__ == "__main__":
-    sys.exit(run_command("train", sys.argv[1:], "python train.py"))
+    start("python train.py", "train")

@@ -1,7 +1,5 @@
 """`python -m captioner` is the `captioner` command."""
 
-import sys
+from captioner.cli.start import start
 
-from captioner.cli.main import main
-
-sys.exit(main(program="python -m captioner"))
+start("python -m captioner")

@@ -68,13 +68,14 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
     """Run one subcommand with its arguments; `program` is how the user called it."""
     open_closed()
     settle()
-    command = import_module(f"captioner.cli.{name}")
     with stoppable(), shown_messages():
-        return _run(command, argv, program)
+        return _run(name, argv, program)
 
 
-def _run(command: ModuleType, argv: Sequence[str], program: str) -> int:
+def _run(name: str, argv: Sequence[str], program: str) -> int:
+    command: ModuleType | None = None
     try:
+        command = import_module(f"captioner.cli.{name}")
         arguments = _parsed(command.make_parser(program), argv)
         if getattr(arguments, "quiet", False):
             silence()

@@ -59,6 +59,31 @@ def test_a_folder_in_work_is_stopped_at_once(folder, number, status):
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".captioner-")] == []
 
 
+@pytest.mark.parametrize("imported", ["captioner.cli.main", "captioner.cli.parser", "captioner.cli.arguments"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "runpy.run_path('predict.py', run_name='__main__')",
+        "runpy.run_path('train.py', run_name='__main__')",
+        "sys.argv.insert(1, 'predict'); runpy.run_module('captioner', run_name='__main__')",
+    ],
+)
+def test_ctrl_c_during_imports_shows_no_traceback(start, imported):
+    script = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(name, *unused):\n"
+        f"        if name == {imported!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.meta_path.insert(0, Interrupted)\n{start}\n"
+    )
+    command = [sys.executable, "-c", HEARD, sys.executable, "-c", script, "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stdout == ""
+    assert done.stderr in ("", "captioner: stopped\n")
+
+
 def test_who_asks_twice_is_not_kept_waiting():
     script = (
         "import os, signal, sys, time; sys.path.insert(0, sys.argv[1])\n"
