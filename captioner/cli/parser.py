@@ -11,15 +11,15 @@ _IN_A_CLONE = re.compile(r"(?:python )?\b(predict|train)\.py")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors escape control characters in file names.
+    """An argument parser whose errors are two lines, in which control characters of file names are escaped.
 
     Its texts name the programs of a clone, `python predict.py` and `python -m captioner`; the help that is shown names
     the program as the user started it.
     """
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and message, and exit with status 2."""
-        super().error(in_a_line(message))
+        """Print the message and where the options are explained, and exit with status 2."""
+        self.exit(2, f"captioner: {in_a_line(message)}\nSee {self.prog} --help.\n")
 
     def print_help(self, file: Any = None) -> None:
         """Write the help; unlike argparse, which is silent where it cannot be written.

@@ -122,7 +122,10 @@ def test_wrong_usage_of_train_is_status_2(argv, capsys):
     assert caught.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("usage: python train.py")
+    message, where = err.splitlines()
+    assert message.startswith("captioner: ")
+    assert argv[-1] in message
+    assert where == "See python train.py --help."
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "101", "two", "1.0", ""])

@@ -37,7 +37,7 @@ def test_wrong_usage(capsys, argv):
     with pytest.raises(SystemExit) as caught:
         make_parser("captioner bulk").parse_args(argv)
     assert caught.value.code == 2
-    assert "error: " in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("\nSee captioner bulk --help.\n")
 
 
 @pytest.mark.parametrize(
