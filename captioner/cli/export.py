@@ -32,14 +32,16 @@ Any process with TensorFlow can then caption photos, without this package:
 TensorFlow Serving and other languages call the signatures (B photos, N captions per photo, best first, T words in the
 longest caption, L regions of the photo, row by row):
 
-  serving_default   photos (B,), the bytes of JPEG and PNG files -> caption (B,), score (B,). They are turned upright as
+  serving_default   photos (B,), the bytes of JPEG and PNG files -> caption (B,), score (B,); of a calibrated
+                    model also confidence (B,) and familiar (B,). Photos are turned upright as
                     EXIF data or XMP say, but not by notes that a PNG compresses, which predict.py reads
   caption_files     photos (B,) and options
   caption_images    images (B, 299, 299, 3), RGB from -1 to 1, for photos that TensorFlow does not read, such as WebP,
                     and options
       options       num_captions (1), beam_width, length_penalty, max_length, no_repeat_ngram_size (defaults: those of
                     the model)
-      outputs       captions (B, N), scores (B, N), words (B, N, T), attention (B, N, T, L)
+      outputs       captions (B, N), scores (B, N), words (B, N, T), attention (B, N, T, L); of a calibrated model also
+                    confidence (B, N) and familiar (B,)
 
   python -c 'import numpy; numpy.save("photos.npy", [open("photo.jpg", "rb").read()])'
   saved_model_cli run --dir exported/flickr8k --tag_set serve --signature_def serving_default --inputs photos=photos.npy

@@ -14,7 +14,7 @@ class SpecialTokens(NamedTuple):
 
     Attributes:
         start: the token fed first.
-        end: the token that finishes a caption; it may come first (an empty caption).
+        end: the token that finishes a caption; it never comes first, since nobody wants an empty caption.
         banned: tokens never chosen, such as padding, start and unknown.
         begin: tokens that every caption begins with, whatever their probability and whatever a search else forbids.
     """
@@ -71,8 +71,9 @@ def allowed_log_probs(
 ) -> np.ndarray:
     """Return a copy of `log_probs` (B, K, V) as rows (B*K, V), with -inf where a search must not go.
 
-    No token follows itself. A phrase that comes again ("a red shirt and a red shirt") is the commonest fault of a small
-    captioner, and a word that comes again after one joining word ("a white and white dog") is another.
+    The end token does not come first, and no token follows itself. A phrase that comes again ("a red shirt and a red
+    shirt") is the commonest fault of a small captioner, and a word that comes again after one joining word ("a white
+    and white dog") is another.
 
     Args:
         log_probs: those of the next token.
@@ -93,6 +94,8 @@ def allowed_log_probs(
         rows[:, list(special.banned)] = -np.inf
     if T:
         rows[np.arange(len(rows)), generated[:, -1]] = -np.inf
+    else:
+        rows[:, special.end] = -np.inf
     if 1 <= n <= T:
         begun = np.ones((len(rows), T - n + 1), bool)  # where the n - 1 last tokens also stood before, and went on
         for place in range(n - 1):

@@ -91,7 +91,7 @@ def beam_search(
 
     def body(time: Any, generated: Any, log_prob: Any, alive: Any, room: Any, trail: _Trail, *states: Any) -> Any:
         log_probs, after, attention = step(tf.where(time > 0, generated[:, :, -1], special.start), list(states))
-        log_probs = _allowed(log_probs, generated, special.banned, search.no_repeat_ngram_size)  # (B, K, V)
+        log_probs = _allowed(log_probs, generated, special, search.no_repeat_ngram_size)  # (B, K, V)
         _check_finite(log_probs, alive)
 
         # The K best extensions of an image are among the K best of each of its slots; top_k keeps the order of equals.
@@ -128,18 +128,19 @@ def beam_search(
     return _best(steps, alive, search.length_penalty, search.num_captions)
 
 
-def _allowed(log_probs: Any, generated: Any, banned: Sequence[int], no_repeat_ngram_size: Any) -> Any:
+def _allowed(log_probs: Any, generated: Any, special: SpecialTokens, no_repeat_ngram_size: Any) -> Any:
     """Return `log_probs` (B, K, V) with -inf where a search must not go, see `decoding.step.allowed_log_probs`.
 
     `generated` (B, K, T) ends with the tokens of each slot so far.
     """
     vocabulary = tf.range(tf.shape(log_probs)[-1])  # (V,)
     T = tf.shape(generated)[2]
-    never = tf.reduce_any(tf.equal(vocabulary[:, None], tf.constant(list(banned), tf.int32)), axis=1)  # (V,)
+    never = tf.reduce_any(tf.equal(vocabulary[:, None], tf.constant(list(special.banned), tf.int32)), axis=1)  # (V,)
     last, before_last = generated[:, :, T - 1 :], generated[:, :, tf.maximum(T - 2, 0), None]  # (B, K, 1)
     is_echo = tf.equal(vocabulary, before_last) & (last < before_last)  # (B, K, V)
+    is_empty = tf.equal(vocabulary, special.end) & tf.equal(last, _NO_TOKEN)  # (B, K, V)
     again = tf.equal(vocabulary, last) | (is_echo & tf.equal(no_repeat_ngram_size, ECHO_SIZE))  # (B, K, V)
-    log_probs = tf.where(never | again, -float("inf"), log_probs)
+    log_probs = tf.where(never | is_empty | again, -float("inf"), log_probs)
 
     n = tf.clip_by_value(no_repeat_ngram_size, 1, T)
     starts = tf.range(T - n + 1)  # (P,), of all that is n tokens long

@@ -173,7 +173,7 @@ def exhaustive() -> Callable[..., list[SimpleNamespace]]:
         for letters in product(range(RandomStep.vocabulary), repeat=max_length):
             said = letters[: letters.index(END) + 1] if END in letters else letters
             repeats = any(a == b for a, b in pairwise(said))
-            if set(said) & set(banned) or repeats or says_twice(said, no_repeat_ngram_size):
+            if said[0] == END or set(said) & set(banned) or repeats or says_twice(said, no_repeat_ngram_size):
                 continue
             answers = [RandomStep.answer(seed, (START, *said[:t])) for t in range(len(said))]
             log_prob = sum(float(log_probs[token]) for token, (log_probs, _) in zip(said, answers, strict=True))

@@ -21,12 +21,12 @@ def test_beam_beats_greedy_by_hand(beam_search, greedy_search, table_step, state
 
 
 def test_beam_shrinks_as_captions_finish(beam_search, table_step, stateless):
-    # The empty caption takes one of two places at once, so that only the better of a's two extensions goes on.
-    table = [[1, 0, 0, 0, 0], [0.5, 0, 0.3, 0.2, 0], [0.1, 0, 0, 0.3, 0.6], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+    # "a" takes one of two places at the second step, so that only the better of b's two extensions goes on.
+    table = [[1, 0, 0, 0, 0], [0, 0, 0.6, 0.4, 0], [0.9, 0, 0, 0, 0.1], [0, 0, 0.3, 0, 0.7], [1, 0, 0, 0, 0]]
     step = table_step(table)
     (beam,) = beam_search(step, stateless(1), beam_width=2, max_length=5)
-    assert spoken(beam) == [((), 0.5, True), ((A, C), 0.18, True)]
-    assert [sorted(slots) for (slots,) in step.fed] == [[START, START], [END, A], [END, C]]
+    assert spoken(beam) == [((A,), 0.54, True), ((B, C), 0.28, True)]
+    assert [sorted(slots) for (slots,) in step.fed] == [[START, START], [A, B], [END, C]]
 
 
 def test_stops_when_all_images_are_done(beam_search, table_step, stateless):
@@ -37,27 +37,28 @@ def test_stops_when_all_images_are_done(beam_search, table_step, stateless):
 
 
 def test_length_penalty_orders_the_captions(beam_search, table_step, stateless):
-    # The empty caption 0.3, "a b" 0.7 * 0.5 * 0.8 = 0.28: a mean of ln 0.3 = -1.20 against ln 0.28 / 3 = -0.42.
-    table = [[1, 0, 0, 0], [0.3, 0, 0.7, 0], [0.25, 0, 0.25, 0.5], [0.8, 0, 0.2, 0]]
+    # "a" 0.3, "a b" 0.7 * 0.4 = 0.28: a mean of ln 0.3 / 2 = -0.60 against ln 0.28 / 3 = -0.42.
+    table = [[1, 0, 0, 0], [0, 0, 1, 0], [0.3, 0, 0, 0.7], [0.4, 0, 0, 0.6]]
     options = {"beam_width": 2, "max_length": 3}
     (plain,) = beam_search(table_step(table), stateless(1), **options)
     (mean,) = beam_search(table_step(table), stateless(1), length_penalty=1.0, **options)
-    assert spoken(plain) == [((), 0.3, True), ((A, B), 0.28, True)]
-    assert spoken(mean) == [((A, B), 0.28, True), ((), 0.3, True)]
+    assert spoken(plain) == [((A,), 0.3, True), ((A, B), 0.28, True)]
+    assert spoken(mean) == [((A, B), 0.28, True), ((A,), 0.3, True)]
     assert mean[0].score == pytest.approx(math.log(0.28) / 3)
 
 
 def test_a_cut_caption_never_beats_a_finished_one(beam_search, table_step, stateless):
-    step = table_step([[1, 0, 0, 0], [0.1, 0, 0.9, 0], [0, 0, 0, 1], [0, 0, 1, 0]])
+    step = table_step([[1, 0, 0, 0], [0, 0, 1, 0], [0.1, 0, 0, 0.9], [0, 0, 1, 0]])
     (beam,) = beam_search(step, stateless(1), beam_width=2, max_length=3, length_penalty=1.0)
-    assert spoken(beam) == [((), 0.1, True), ((A, B, A), 0.9, False)]
+    assert spoken(beam) == [((A,), 0.1, True), ((A, B, A), 0.9, False)]
     assert beam[1].score == pytest.approx(math.log(0.9) / 3)
     assert beam[1].score > beam[0].score
 
 
 def test_fewer_captions_than_the_beam_is_wide(beam_search, table_step, stateless):
-    (beam,) = beam_search(table_step([[1, 0], [1, 0]]), stateless(1), beam_width=7, max_length=3)
-    assert spoken(beam) == [((), 1.0, True)]
+    step = table_step([[1, 0, 0], [0, 0, 1], [1, 0, 0]])
+    (beam,) = beam_search(step, stateless(1), beam_width=7, max_length=3)
+    assert spoken(beam) == [((A,), 1.0, True)]
 
 
 def test_no_immediate_repeats(beam_search, table_step, stateless):
@@ -88,7 +89,7 @@ def test_no_phrase_is_said_twice(beam_search, table_step, stateless):
 def test_banned(beam_search, table_step, stateless):
     step = table_step([[0.1, 0, 0.6, 0.2, 0.1]] * 5)
     (beam,) = beam_search(step, stateless(1), beam_width=9, max_length=2, banned=(A, START))
-    assert {caption.tokens for caption in beam} == {(), (B,), (C,), (B, C), (C, B)}
+    assert {caption.tokens for caption in beam} == {(B,), (C,), (B, C), (C, B)}
 
 
 def test_a_slot_with_nothing_allowed_dies(beam_search, table_step, stateless):
@@ -182,7 +183,7 @@ def test_against_a_beam_of_one_image_in_plain_python(beam_search, random_step, s
                 ((*said, token), log_prob + float(gain))
                 for said, log_prob in live
                 for token, gain in enumerate(random_step.answer(seed, (START, *said))[0])
-                if said[-1:] != (token,) and not says_twice((*said, token), size)
+                if (said or token != END) and said[-1:] != (token,) and not says_twice((*said, token), size)
             ]
             best = sorted(extended, key=lambda pair: -pair[1])[: width - len(done)]
             done += [(said[:-1], log_prob) for said, log_prob in best if said[-1] == END]
@@ -243,9 +244,9 @@ def test_model_that_diverged(beam_search, table_step, stateless):
 
 
 def test_nan_of_a_dead_slot_does_not_matter(beam_search, table_step, stateless):
-    step = table_step([[np.nan] * 3, [0.5, 0, 0.5], [1, 0, 0]])
+    step = table_step([[np.nan] * 4, [0, 0, 0.5, 0.5], [1, 0, 0, 0], [0, 0, 1, 0]])
     (beam,) = beam_search(step, stateless(1), beam_width=2, max_length=3)
-    assert spoken(beam) == [((), 0.5, True), ((2,), 0.5, True)]
+    assert spoken(beam) == [((A,), 0.5, True), ((B, A), 0.5, True)]
 
 
 def test_nothing_allowed(beam_search, table_step, stateless):

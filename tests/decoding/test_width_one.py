@@ -32,14 +32,15 @@ def test_cut_at_max_length(greedily, table_step, stateless):
     assert len(step.fed) == 3
 
 
-def test_empty_caption(greedily, table_step, stateless):
-    (caption,) = greedily(table_step([[1, 0], [1, 0]]), stateless(1), max_length=3)
-    assert (caption.tokens, caption.log_prob, caption.finished) == ((), 0.0, True)
+def test_no_caption_is_empty(greedily, table_step, stateless):
+    (caption,) = greedily(table_step([[1, 0, 0], [0.9, 0, 0.1], [1, 0, 0]]), stateless(1), max_length=3)
+    assert (caption.tokens, caption.finished) == ((A,), True)
+    assert caption.log_prob == pytest.approx(math.log(0.1))
 
 
 def test_one_token_may_be_both_start_and_end(greedily, table_step, stateless):
     (caption,) = greedily(table_step([[0.9, 0.1], [1, 0]]), stateless(1), start=END, max_length=3)
-    assert (caption.tokens, caption.finished) == ((), True)
+    assert (caption.tokens, caption.finished) == ((1,), True)
 
 
 def test_bans_and_repeats(greedily, table_step, stateless):
@@ -67,8 +68,7 @@ def test_follows_its_own_state_and_attention(greedily, random_step):
         answers = [step.answer(seed, (START, *caption.tokens[:t])) for t in range(len(caption.tokens))]
         for t, (log_probs, attention) in enumerate(answers):
             allowed = log_probs.copy()
-            if t:
-                allowed[caption.tokens[t - 1]] = -np.inf
+            allowed[caption.tokens[t - 1] if t else END] = -np.inf
             assert caption.tokens[t] == allowed.argmax()
             np.testing.assert_array_equal(caption.attention[t], attention)
         assert caption.attention.shape == (len(caption.tokens), step.locations)
@@ -81,4 +81,4 @@ def test_nan_of_a_finished_image_does_not_matter(greedily):
 
     image = np.array([[0], [1]])
     ended, cut = greedily(step, [image], max_length=3)
-    assert (ended.tokens, cut.tokens) == ((), (2, 1, 2))
+    assert (ended.tokens, cut.tokens) == ((1,), (2, 1, 2))

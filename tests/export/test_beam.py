@@ -88,18 +88,18 @@ def assert_same(found, beams, number, atol):
 
 
 def test_beam_shrinks_as_captions_finish_by_hand():
-    # The empty caption takes one of two places at once, so that only the better of a's two extensions goes on.
-    table = [[1, 0, 0, 0, 0], [0.5, 0, 0.3, 0.2, 0], [0.1, 0, 0, 0.3, 0.6], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
-    (empty, first), (said, second) = spoken(by_table(table)(2, 5))
-    assert (empty, said) == ((), (A, C))
-    assert (math.exp(first), math.exp(second)) == (pytest.approx(0.5), pytest.approx(0.18))
+    # "a" takes one of two places at the second step, so that only the better of b's two extensions goes on.
+    table = [[1, 0, 0, 0, 0], [0, 0, 0.6, 0.4, 0], [0.9, 0, 0, 0, 0.1], [0, 0, 0.3, 0, 0.7], [1, 0, 0, 0, 0]]
+    (short, first), (long, second) = spoken(by_table(table)(2, 5))
+    assert (short, long) == ((A,), (B, C))
+    assert (math.exp(first), math.exp(second)) == (pytest.approx(0.54), pytest.approx(0.28))
 
 
 def test_a_cut_caption_never_beats_a_finished_one_by_hand():
-    found = by_table([[1, 0, 0, 0], [0.1, 0, 0.9, 0], [0, 0, 0, 1], [0, 0, 1, 0]])(2, 3, penalty=1.0)
-    (empty, finished), (said, cut) = spoken(found)
-    assert (empty, said) == ((), (A, B, A))
-    assert (finished, cut) == (pytest.approx(math.log(0.1)), pytest.approx(math.log(0.9) / 3))
+    found = by_table([[1, 0, 0, 0], [0, 0, 1, 0], [0.1, 0, 0, 0.9], [0, 0, 1, 0]])(2, 3, penalty=1.0)
+    (short, finished), (long, cut) = spoken(found)
+    assert (short, long) == ((A,), (A, B, A))
+    assert (finished, cut) == (pytest.approx(math.log(0.1) / 2), pytest.approx(math.log(0.9) / 3))
     assert cut > finished
     assert found.attention[0, 1].numpy().argmax(axis=-1).tolist() == [START, A, B]
 
@@ -114,6 +114,7 @@ def test_tables_full_of_ties_give_what_numpy_finds(size):
     draw = np.random.default_rng(size)
     for _ in range(12):
         counts = draw.integers(0, 3, (size, size)) + np.eye(size, dtype=int)[END]  # each token may end
+        counts[START, A] += 1  # as no caption may at once
         table = counts / counts.sum(axis=1, keepdims=True)
         search = by_table(table)
         for width, longest, penalty in [(1, 4, 0.0), (2, 6, 0.7), (3, 5, 2.0), (9, 3, 1.0)]:
@@ -169,9 +170,13 @@ def test_the_search_stops_when_nothing_is_alive():
 
 
 def test_fewer_captions_than_asked_for():
-    found = by_table([[1, 0], [1, 0]])(7, 3)
-    assert spoken(found) == [((), 0.0), *[((), -math.inf)] * 6]
-    assert found.tokens.shape == (1, 7, 0)
+    found = by_table([[1, 0, 0], [0, 0, 1], [1, 0, 0]])(7, 3)
+    assert spoken(found) == [((A,), 0.0), *[((), -math.inf)] * 6]
+    assert found.tokens.shape == (1, 7, 1)
+
+
+def test_no_caption_is_empty():
+    assert spoken(by_table([[1, 0, 0], [0.9, 0, 0.1], [1, 0, 0]])(1, 3)) == [((A,), pytest.approx(math.log(0.1)))]
 
 
 def test_only_the_best_are_returned():
