@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
+from captioner.config.decoding import MOST_CAPTIONS, DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config.model import ENCODER_PRECISIONS
 from captioner.config.serialization import from_json, to_json
 from captioner.decoding.captions import Network
@@ -94,7 +94,8 @@ class Captioner(LoadedCaptioner):
         What takes long or is not as usual is logged as a warning of `captioner`.
 
         Raises:
-            CaptionerError: the directory or the weights cannot be used.
+            CaptionerError: the directory, the weights or a setting of captions cannot be used.
+            ValueError: another argument is out of its bounds.
         """
         if backend not in BACKENDS:
             raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, found {backend!r}")
@@ -110,12 +111,15 @@ class Captioner(LoadedCaptioner):
             no_repeat_ngram_size=no_repeat_ngram_size,
             max_length=max_length,
         )
-        wording = _checked(WordingConfig, {"begin": begin, "exclude": list(exclude)})
-        sampling = None
+        if not 1 <= num_captions <= MOST_CAPTIONS:
+            raise ValueError(f"num_captions: expected a number from 1 to {MOST_CAPTIONS}, found {num_captions}")
+        words = exclude if isinstance(exclude, str) else list(exclude)  # a string is a list of letters, and refused
+        wording = _checked(WordingConfig(), begin=begin, exclude=words)
+        sampling = _checked(SamplingConfig(), top_k=top_k, top_p=top_p, seed=seed)
         if temperature is not None:
-            sampling = _checked(
-                SamplingConfig, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-            )
+            sampling = _checked(sampling, temperature=temperature)
+        elif sampling != SamplingConfig():
+            raise ValueError("top_k, top_p, seed: for captions that are drawn at random; give temperature, such as 0.7")
         check_wording(vocabulary, wording, decoding.max_length)
         widest = replace(decoding, beam_width=max(decoding.beam_width, num_captions))
         check_search(config.decoder, widest, AT_ONCE)
@@ -123,7 +127,7 @@ class Captioner(LoadedCaptioner):
         captioner = cls(vocabulary, encoder, network, decoding, num_captions)
         captioner.calibration = directory.calibration()
         captioner.ngram_regression = directory.ngram_regression() if consensus else None
-        return captioner.with_settings(wording=wording, sampling=sampling)
+        return captioner.with_settings(wording=wording, sampling=None if temperature is None else sampling)
 
 
 def check_wording(vocabulary: Vocabulary, wording: WordingConfig, max_length: int) -> None:
@@ -158,8 +162,9 @@ def require_calibration(model: str | Path | LoadedCaptioner) -> None:
         )
 
 
-def _checked(kind: type[Settings], given: dict[str, Any]) -> Settings:
-    return from_json(kind, to_json(kind()) | given, "Captioner.load")
+def _checked(settings: Settings, **given: Any) -> Settings:
+    """Return settings with those that are given in their place."""
+    return from_json(type(settings), to_json(settings) | given, "Captioner.load")
 
 
 def _load_networks(model: CaptionerDirectory, weights: str, backend: str, precision: str) -> tuple[Encoder, Network]:
@@ -232,5 +237,9 @@ def has_encoder(model: CaptionerDirectory, weights: str) -> bool:
 
 
 def search_settings(decoding: DecodingConfig, **given: Any) -> DecodingConfig:
-    """Return a model's own settings of the search, with those that are given in their place."""
-    return replace(decoding, **{name: value for name, value in given.items() if value is not None})
+    """Return a model's own settings of the search, with those that are given in their place.
+
+    Raises:
+        CaptionerError: one is of another type or out of bounds.
+    """
+    return _checked(decoding, **{name: value for name, value in given.items() if value is not None})

@@ -300,11 +300,34 @@ def test_settings_of_the_wording_and_of_drawing_reach_both_backends(directory, p
         ({"temperature": 1, "seed": "x"}, "seed: expected int or NoneType, found str 'x'"),
         ({"begin": 7}, "begin: expected str, found int '7'"),
         ({"begin": "a unicorn"}, "begin: the model does not know 'unicorn'"),
-        ({"max_length": 10_000}, "would follow 30000 words, expected at most"),
+        ({"exclude": "dog"}, "exclude: expected a list of strings, found 'dog'"),
+        ({"max_length": 10_000}, "max_length: expected a value from 1 to 1000, found 10000"),
+        ({"max_length": 1000, "beam_width": 11}, "would follow 11000 words, expected at most"),
+        ({"beam_width": 0}, "beam_width: expected a value from 1 to 1000, found 0"),
+        ({"beam_width": "3"}, "beam_width: expected int, found str '3'"),
+        ({"length_penalty": float("nan")}, "length_penalty: expected a value from 0.0 to 10.0, found nan"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size: expected a value from 0 to 1000, found -1"),
     ],
 )
 def test_settings_out_of_bounds_are_told_before_anything_is_prepared(directory, built, settings, complaint):
     with pytest.raises(CaptionerError, match=complaint):
+        library.Captioner.load(directory, **settings)
+    assert built == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"num_captions": 0}, "num_captions: expected a number from 1 to 100, found 0"),
+        ({"num_captions": 101}, "num_captions: expected a number from 1 to 100, found 101"),
+        ({"seed": 1}, "top_k, top_p, seed: .* give temperature"),
+        ({"top_k": 5}, "top_k, top_p, seed: .* give temperature"),
+        ({"precision": "int4"}, "precision: expected one of"),
+        ({"backend": "torch"}, "backend: expected one of"),
+    ],
+)
+def test_arguments_out_of_bounds_are_told_before_anything_is_prepared(directory, built, settings, complaint):
+    with pytest.raises(ValueError, match=complaint):
         library.Captioner.load(directory, **settings)
     assert built == []
 

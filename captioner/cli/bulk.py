@@ -22,7 +22,7 @@ from captioner.cli.arguments import (
 )
 from captioner.cli.main import Stopped, complain, note
 from captioner.cli.parser import Parser
-from captioner.config.decoding import DecodingConfig, WordingConfig
+from captioner.config.decoding import MOST_CAPTIONS, DecodingConfig, WordingConfig
 from captioner.config.options import flags, given
 from captioner.errors import CaptionerError, UsageError
 from captioner.system.extras import require
@@ -104,7 +104,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         "encoder, or those of the model's fine-tuned encoder, for a training that starts from this model (default "
         "without a value: published)",
     )
-    output.add_argument("--num-captions", metavar="N", type=count_up_to(100), help="captions per photo (default: 1)")
+    output.add_argument(
+        "--num-captions", metavar="N", type=count_up_to(MOST_CAPTIONS), help="captions per photo (default: 1)"
+    )
     add_min_confidence(output)
     output.add_argument("--overwrite", action="store_true", help="remove the parts in OUT and start from scratch")
     model = parser.add_argument_group("model")

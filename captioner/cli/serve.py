@@ -13,10 +13,11 @@ from captioner.cli.arguments import (
     add_quiet,
     add_search,
     add_wording,
+    count_up_to,
 )
 from captioner.cli.main import complain
 from captioner.cli.parser import Parser
-from captioner.config.decoding import DecodingConfig, WordingConfig
+from captioner.config.decoding import MOST_CAPTIONS, DecodingConfig, WordingConfig
 from captioner.config.options import given
 from captioner.system.extras import require
 from captioner.system.native_stderr import stderr_closed
@@ -76,7 +77,13 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     add_search(model)
     add_precision(model)
     add_wording(model)
-    model.add_argument("--num-captions", metavar="N", type=_positive, default=3, help="captions a photo (default: 3)")
+    model.add_argument(
+        "--num-captions",
+        metavar="N",
+        type=count_up_to(MOST_CAPTIONS),
+        default=3,
+        help="captions a photo (default: 3)",
+    )
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-megabytes", metavar="N", type=_megabytes, default=20, help="of a file (default: 20)")
     limits.add_argument("--max-megapixels", metavar="N", type=_positive, default=50, help="of a photo (default: 50)")

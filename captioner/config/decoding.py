@@ -10,6 +10,10 @@ LONGEST_SEARCH = 10_000
 """The most words that a search may follow for a photo: the beam width times the words of the longest caption."""
 
 
+MOST_CAPTIONS = 100
+"""The most captions that a photo may have."""
+
+
 @dataclass(frozen=True)
 class DecodingConfig:
     """How a sentence is searched for.

@@ -205,6 +205,8 @@ class Captioner:
     def _seen(
         self, photos: Iterable[AnyPhoto], threads: int | None
     ) -> Generator[tuple[AnyPhoto, _Reading | PhotoError], None, None]:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads: expected 1 or more, found {threads}")
         threads = threads or available_cores()
         stopped = threading.Event()
         return prefetch_map(

@@ -243,6 +243,8 @@ def test_drawn_captions_depend_on_seed_and_photo_alone(make, photos, tmp_path):
     assert said([drawing(photo) for photo in photos]) == together
     assert said(drawing(photos[::-1])) == together[::-1]
     assert [said([caption])[0] for _, caption in drawing.stream(photos, threads=1)] == together
+    with pytest.raises(ValueError, match="threads: expected 1 or more, found -1"):
+        list(drawing.stream(photos, threads=-1))
     Image.fromarray(photos[3]).save(tmp_path / "renamed.png")
     assert said(drawing([tmp_path / "renamed.png"])) == together[3:4]
     fewer = drawing.with_settings(num_captions=2)
