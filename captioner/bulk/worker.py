@@ -98,7 +98,9 @@ class Worker:
         try:
             content = self.photos.read(name, most + 1)
         except Exception as error:  # each of the stores has its own; whatever it is, the others go on
-            return PhotoError(str(error) if isinstance(error, CaptionerError) else reason(error))
+            # Without the name, which has a column of its own: errors of one kind are counted together
+            detail = str(error).removeprefix(f"{name}: ") if isinstance(error, CaptionerError) else reason(error)
+            return PhotoError(detail)
         return PhotoError(f"the photo is larger than {size(PHOTO_BYTES)}") if len(content) > PHOTO_BYTES else content
 
     def _in_tar(self, shard: Shard) -> Iterator[tuple[str, Source]]:

@@ -199,7 +199,7 @@ def test_pipes_are_rows(work, tmp_path):
 
 def test_an_address_of_the_web_is_a_row(work, captioner, photos):
     rows, _ = work(Block(0, ("https://example.org/a.jpg", str(photos / "a" / "0.png"))))
-    assert rows[0]["error"].startswith("https://example.org/a.jpg: an address of the web, expected a path")
+    assert rows[0]["error"].startswith("an address of the web, expected a path")
     check(rows[1], captioner, photos / "a" / "0.png")
 
 
