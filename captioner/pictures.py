@@ -7,8 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
+from PIL import ExifTags, Image, ImageDraw, ImageFont
 
 from captioner.system.atomic import atomic_write
 
@@ -24,8 +23,11 @@ TEXT, RAISED = 18, 9
 OTHER_FONTS = ("DejaVuSans.ttf", "arial.ttf", "Arial Unicode.ttf", "NotoSansCJK-Regular.ttc", "malgun.ttf", "msyh.ttc")
 """Fonts of systems, for letters that Pillow's own font has not: those beyond English."""
 
-_SOFTWARE = ("Software", "Captioner: attention before each word")
-"""What a PNG says of its making, so that only such pictures are drawn again."""
+_SOFTWARE = "Captioner: attention before each word"
+"""What a picture says of its making, so that only such pictures are drawn again."""
+
+_PDF_END = 4096
+"""Bytes of a PDF that hold what it says of its making; Pillow writes them last."""
 
 ATTENTION_OPACITY = 0.6
 """How `attention_colours` lies over a photo."""
@@ -97,17 +99,20 @@ def draw_attention(path: Path, photo: np.ndarray, words: Sequence[str], attentio
             tile = Image.blend(small, looked.resize(small.size, Image.Resampling.BICUBIC), ATTENTION_OPACITY)
             _write_word(ImageDraw.Draw(picture), (left + TILE // 2, top - RAISED), words[number - 1], font)
         picture.paste(tile, (left + (TILE - tile.width) // 2, top + (tall - tile.height) // 2))
-    about = PngInfo()
-    about.add_text(*_SOFTWARE)
+    about = Image.Exif()
+    about[ExifTags.Base.Software] = _SOFTWARE
     with atomic_write(path) as temporary:
-        picture.save(temporary, quality=92, pnginfo=about)
+        picture.save(temporary, quality=92, exif=about, creator=_SOFTWARE)  # the latter is for PDF
 
 
 def is_drawn_attention(path: Path) -> bool:
-    """Return whether a file is a PNG that `draw_attention` wrote."""
+    """Return whether `draw_attention` wrote a file."""
     try:
+        if path.suffix.lower() == ".pdf":
+            return _SOFTWARE.encode("utf-16-be") in path.read_bytes()[-_PDF_END:]
         with Image.open(path) as picture:
-            return picture.info.get(_SOFTWARE[0]) == _SOFTWARE[1]
+            written = picture.getexif().get(ExifTags.Base.Software), picture.info.get("Software")  # formerly in PNG
+            return _SOFTWARE in written
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
 

@@ -26,6 +26,7 @@ class Extras:
         doubtful: whether doubtful captions are embedded too.
         contents: of the photos that came through a pipe.
         kept: the photos whose descriptions were kept.
+        kept_texts: the photos whose text files were kept, and say something else.
         withheld: the photos whose captions were too doubtful to embed.
     """
 
@@ -37,6 +38,7 @@ class Extras:
     doubtful: bool = True
     contents: Mapping[Path, NamedContent] = field(default_factory=dict)
     kept: list[Path] = field(default_factory=list)
+    kept_texts: list[Path] = field(default_factory=list)
     withheld: list[Path] = field(default_factory=list)
 
     def folders(self) -> set[Path]:
@@ -78,8 +80,8 @@ class Extras:
             draw_attention(
                 self.pictures[photo], open_photo(self.contents.get(photo, photo)), caption.words, caption.attention
             )
-        if self.sidecars and (self.overwrite or not self.sidecars[photo].exists()):
-            write_text(self.sidecars[photo], f"{caption.text}\n")
+        if self.sidecars:
+            self._write_sidecar(photo, f"{caption.text}\n")
         if self.copies and caption.doubtful and not self.doubtful:
             self.withheld.append(photo)
         elif self.copies:
@@ -88,3 +90,12 @@ class Extras:
             existing = Existing.REPLACE if self.overwrite else Existing.APPEND if self.append else Existing.KEEP
             if embed_caption(photo, self.copies[photo], caption.text, existing):
                 self.kept.append(photo)
+
+    def _write_sidecar(self, photo: Path, text: str) -> None:
+        path = self.sidecars[photo]
+        if self.overwrite or not path.is_file():
+            write_text(path, text)
+            return
+        with path.open("rb") as file:
+            if file.read(len(text) + 1) != text.encode():
+                self.kept_texts.append(photo)

@@ -15,11 +15,12 @@ from captioner.cli.main import complain, note
 from captioner.cli.output_paths import (
     attention_paths,
     copy_path,
+    refuse_shared_outputs,
     refuse_to_replace,
     sidecar_paths,
     without_pictures,
 )
-from captioner.cli.results import Table, is_terminal, is_text_table, opened
+from captioner.cli.results import Table, is_terminal, is_text_table, opened, refuse_longer_text
 from captioner.config.decoding import DecodingConfig, SamplingConfig, WordingConfig
 from captioner.config.options import given
 from captioner.errors import CaptionerError, PhotoError, UsageError
@@ -93,11 +94,21 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     given_sampling(vars(arguments))  # before anything is read
     selection = _select(arguments)
     photos, extras = selection.photos, _extras(arguments, selection)
+    refuse_shared_outputs(
+        {
+            "--output": [arguments.output],
+            "--attention": extras.pictures.values(),
+            "--sidecar": extras.sidecars.values(),
+            "--embed": extras.copies.values(),
+        }
+    )
     for folder in extras.folders():  # a killed run may have left something where this one writes nothing
         sweep(folder)
     bare = selection.single and (arguments.output is None or arguments.overwrite or not is_text_table(arguments.output))
     if bare or arguments.overwrite:  # else it must be a table, and a photo is none
         refuse_to_replace("--output", arguments.output, photos)
+    if bare and arguments.output is not None and not arguments.overwrite:
+        refuse_longer_text(arguments.output, arguments.num_captions)
     outcome = Outcome()
     with _sink(arguments, bare) as (held, put):
         if isinstance(held, Table):
@@ -123,6 +134,11 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                 note(each)
             for each in (*outcome.bad, *selection.passed_over()):
                 complain(each)
+            if extras.kept_texts:
+                note(
+                    f"kept: the texts beside {len(extras.kept_texts)} of {outcome.captioned} photos (--overwrite "
+                    "replaces them)"
+                )
             if extras.kept:
                 note(
                     f"kept: the descriptions of {len(extras.kept)} of {outcome.captioned} photos (--overwrite replaces "

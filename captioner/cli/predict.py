@@ -19,6 +19,7 @@ from captioner.cli.arguments import (
 )
 from captioner.cli.parser import Parser
 from captioner.cli.predict_text import TEXT_OPTIONS, add_text, run_text
+from captioner.config.decoding import MOST_CAPTIONS
 from captioner.errors import UsageError
 
 INTERRUPTED = "stopped; the results so far are written"
@@ -99,7 +100,11 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 def _add_output(output: argparse._ArgumentGroup) -> None:
     """Add the options that say what is written, and where."""
     output.add_argument(
-        "--num-captions", metavar="N", type=count_up_to(100), default=1, help="captions per photo (default: 1)"
+        "--num-captions",
+        metavar="N",
+        type=count_up_to(MOST_CAPTIONS),
+        default=1,
+        help="captions per photo (default: 1)",
     )
     output.add_argument(
         "--format",
@@ -124,7 +129,7 @@ def _add_output(output: argparse._ArgumentGroup) -> None:
         "--overwrite",
         action="store_true",
         help="replace what is there: the rows of --output, the texts of --sidecar, the descriptions of --embed, and "
-        "pictures of others in the folder of --attention",
+        "pictures of others in the place of those of --attention",
     )
     output.add_argument(
         "--attention",
@@ -163,12 +168,16 @@ def run(arguments: argparse.Namespace) -> int:
         # Read by NumPy as it is imported: the products are too small to share, and photos are read side by side.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if _is_text(arguments):
-        from captioner.cli.output_paths import refuse_to_replace
+        from captioner.cli.output_paths import refuse_shared_outputs, refuse_to_replace
         from captioner.cli.results import opened
+        from captioner.cli.surprisal import refuse_other_content
 
+        refuse_shared_outputs({"--output": [arguments.output], "--surprise": [arguments.surprise]})
         if arguments.score is not None:
             for option, output in (("--output", arguments.output), ("--surprise", arguments.surprise)):
                 refuse_to_replace(option, output, [Path(arguments.score)])
+        if arguments.surprise is not None:
+            refuse_other_content(arguments.surprise)
         with opened(arguments.output) as file:
             return run_text(arguments, file)
 

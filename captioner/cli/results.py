@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
@@ -76,6 +77,17 @@ def _refuse_other_content(path: Path) -> None:
         text = "\0"
     if "\0" in text:
         raise UsageError(f"--output {path}: holds something else than text, which would be lost; name another file")
+
+
+def refuse_longer_text(path: Path, lines: int) -> None:
+    """Raise UsageError where a text has more lines than the captions that would take its place."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        if next(islice(file, lines, None), None) is not None:
+            raise UsageError(
+                f"--output {path}: has more lines than what would replace it; name another file, or give --overwrite"
+            )
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

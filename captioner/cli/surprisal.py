@@ -11,6 +11,7 @@ from typing import IO
 
 import numpy as np
 
+from captioner.errors import UsageError
 from captioner.metrics.likelihood import RunningLikelihood
 from captioner.system.atomic import atomic_write
 from captioner.system.file_names import ODD_NAMES
@@ -47,6 +48,9 @@ more halves the probability that the model gave it. The scale, from the least to
 </ol>
 <p>Bits are rounded to the nearest colour. Point at a character with a mouse to read its own.</p>
 <main lang="">"""
+
+BEGINNING = HEAD.partition("<style>")[0].encode()
+"""By which a page is known."""
 
 TAIL = """</main>
 </body>
@@ -105,6 +109,14 @@ def surprisal_page(text: str, surprisals: np.ndarray | Sequence[float]) -> str:
     page = SurprisalPage(body)
     page.add(text, surprisals)
     return page.head() + body.getvalue() + TAIL
+
+
+def refuse_other_content(path: Path) -> None:
+    """Raise UsageError where a file is no such page."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(BEGINNING)) != BEGINNING:
+                raise UsageError(f"--surprise {path}: holds something else, which would be lost; name another file")
 
 
 @contextmanager

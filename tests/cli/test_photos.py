@@ -476,6 +476,11 @@ def test_pictures_in_a_folder_among_the_photos_are_none_of_them(predict, caption
     assert status == 1
     assert "holds 3 of 4 photos" in err
     assert sorted(path.name for path in (folder / "seen").iterdir()) == ["cat.png", "dim.png", "dog.png"]
+    before = len(captioner.asked)
+    predict(folder)  # without --attention neither
+    assert len(captioner.asked) - before == 4
+    predict(folder / "seen" / "cat.png")  # unless it is named
+    assert len(captioner.asked) - before == 5
 
 
 HARMFUL = "\x1b]0;x\x07\n\t\x9b\u202e\u2028"
@@ -648,6 +653,62 @@ def test_a_picture_that_somebody_else_made_is_not_replaced(predict, captioner, f
     assert (looked / "cat.png").read_bytes() != (folder / "cat.png").read_bytes()
     status, _, err = predict(folder / "cat.png", "--attention", looked)  # its own are drawn again
     assert status == 0, err
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".pdf"])
+def test_a_named_picture_takes_the_place_of_its_like_alone(predict, folder, tmp_path, suffix):
+    picture = tmp_path / f"seen{suffix}"
+    photo = (folder / "cat.png").read_bytes()
+    picture.write_bytes(photo)
+    status, _, err = predict(folder / "cat.png", "--attention", picture)
+    assert status == 2
+    assert f"{picture} is another picture, which would be lost" in err
+    assert picture.read_bytes() == photo
+    assert predict(folder / "cat.png", "--attention", picture, "--overwrite")[0] == 0
+    drawn = picture.read_bytes()
+    assert drawn != photo
+    assert predict(folder / "cat.png", "--attention", picture)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        (["--sidecar"], ["--output"], "dog.txt"),
+        (["--attention"], ["--output"], "dog.png"),
+        (["--embed"], ["--attention"], "dog.captioned.jpg"),
+    ],
+)
+def test_two_options_never_write_to_one_file(predict, captioner, folder, first, second, shared):
+    named = {"--output", "--attention"}
+    options = [
+        each for option in (*first, *second) for each in ([option, folder / shared] if option in named else [option])
+    ]
+    status, _, err = predict(folder / "dog.jpg", *options)
+    assert status == 2
+    assert f"would both write to {folder / shared}; name another" in err
+    assert captioner.asked == []
+
+
+def test_a_caption_does_not_replace_a_longer_text(predict, captioner, folder, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("my\nnotes\n")
+    status, _, err = predict(folder / "dog.jpg", "--output", notes)
+    assert status == 2
+    assert f"--output {notes}: has more lines than what would replace it; name another file, or give --overwrite" in err
+    assert (notes.read_text(), captioner.asked) == ("my\nnotes\n", [])
+    assert predict(folder / "dog.jpg", "--output", notes, "--overwrite")[0] == 0
+    assert notes.read_text().count("\n") == 1
+    assert predict(folder / "dog.jpg", "--output", notes)[0] == 0
+
+
+def test_texts_that_were_kept_are_counted(predict, folder):
+    (folder / "dog.txt").write_text("mine\n")
+    assert (
+        "kept: the texts beside 1 of 1 photos (--overwrite replaces them)"
+        in predict(folder / "dog.jpg", "--sidecar")[2]
+    )
+    predict(folder / "dog.jpg", "--sidecar", "--overwrite")
+    assert "kept" not in predict(folder / "dog.jpg", "--sidecar")[2]  # it says the same
 
 
 def test_no_two_photos_share_a_text_and_none_loses_its_place_to_one(predict, tmp_path):

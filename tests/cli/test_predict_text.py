@@ -417,3 +417,17 @@ def test_a_text_is_not_replaced_by_what_is_made_of_it(predict, tmp_path, option)
     assert (status, out) == (2, "")
     assert f"{option} {text}: would take the place of {text}, which is read; name another file" in err
     assert text.read_text() == "ab cd"
+
+
+def test_a_page_of_surprise_takes_the_place_of_its_like_alone(predict, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_bytes(b"<!DOCTYPE html>\n<html lang='en'>\n<p>mine")
+    status, out, err = predict("--prompt", "ab", "--surprise", page)
+    assert (status, out) == (2, "")
+    assert f"--surprise {page}: holds something else, which would be lost; name another file" in err
+    page.unlink()
+    for _ in range(2):
+        assert predict("--prompt", "ab", "--length", 5, "--surprise", page)[0] == 0
+    status, _, err = predict("--prompt", "ab", "--output", page, "--surprise", page)
+    assert status == 2
+    assert f"--output and --surprise would both write to {page}; name another" in err
