@@ -57,6 +57,25 @@ class Extras:
 
         return not self.append and (self.copies[photo] != photo or is_described(photo))
 
+    def notes(self, captioned: int) -> list[str]:
+        """Return a line for each kind of thing that was not written for some of the captioned photos."""
+        found = []
+        if self.kept_texts:
+            found.append(
+                f"kept: the texts beside {len(self.kept_texts)} of {captioned} photos (--overwrite replaces them)"
+            )
+        if self.kept:
+            found.append(
+                f"kept: the descriptions of {len(self.kept)} of {captioned} photos (--overwrite replaces them, "
+                "--append adds the captions to them)"
+            )
+        if self.withheld:
+            found.append(
+                f"not embedded: {len(self.withheld)} of {captioned} captions, which are doubtful (--embed-all writes "
+                "them too)"
+            )
+        return found
+
     def write(self, photo: Path, caption: Caption) -> list[str]:
         """Write the files, and return what failed."""
         try:

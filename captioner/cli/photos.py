@@ -94,21 +94,11 @@ def caption_photos(arguments: argparse.Namespace) -> int:
     given_sampling(vars(arguments))  # before anything is read
     selection = _select(arguments)
     photos, extras = selection.photos, _extras(arguments, selection)
-    refuse_shared_outputs(
-        {
-            "--output": [arguments.output],
-            "--attention": extras.pictures.values(),
-            "--sidecar": extras.sidecars.values(),
-            "--embed": extras.copies.values(),
-        }
-    )
     for folder in extras.folders():  # a killed run may have left something where this one writes nothing
         sweep(folder)
     bare = selection.single and (arguments.output is None or arguments.overwrite or not is_text_table(arguments.output))
     if bare or arguments.overwrite:  # else it must be a table, and a photo is none
         refuse_to_replace("--output", arguments.output, photos)
-    if bare and arguments.output is not None and not arguments.overwrite:
-        refuse_longer_text(arguments.output, arguments.num_captions)
     outcome = Outcome()
     with _sink(arguments, bare) as (held, put):
         if isinstance(held, Table):
@@ -134,21 +124,8 @@ def caption_photos(arguments: argparse.Namespace) -> int:
                 note(each)
             for each in (*outcome.bad, *selection.passed_over()):
                 complain(each)
-            if extras.kept_texts:
-                note(
-                    f"kept: the texts beside {len(extras.kept_texts)} of {outcome.captioned} photos (--overwrite "
-                    "replaces them)"
-                )
-            if extras.kept:
-                note(
-                    f"kept: the descriptions of {len(extras.kept)} of {outcome.captioned} photos (--overwrite replaces "
-                    "them, --append adds the captions to them)"
-                )
-            if extras.withheld:
-                note(
-                    f"not embedded: {len(extras.withheld)} of {outcome.captioned} captions, which are doubtful "
-                    "(--embed-all writes them too)"
-                )
+            for each in extras.notes(outcome.captioned):
+                note(each)
     if outcome.left_out:
         note(f"left out: {outcome.left_out} of {len(todo)} photos, whose captions {_reason(arguments)}")
     if outcome.unfamiliar and outcome.captioned > 1:
@@ -204,11 +181,15 @@ def _select(arguments: argparse.Namespace) -> Selection:
 
 
 def _extras(arguments: argparse.Namespace, selection: Selection) -> Extras:
-    """Return what to write for each photo besides its line."""
+    """Return what to write for each photo besides its line.
+
+    Raises:
+        UsageError: something of somebody else, or another result, would be lost.
+    """
     photos, copies = selection.photos, {}
     if arguments.embed:
         copies = {photo: photo if arguments.in_place else copy_path(photo) for photo in photos}
-    return Extras(
+    extras = Extras(
         pictures=attention_paths(arguments.attention, photos, selection.single, arguments.overwrite),
         sidecars=sidecar_paths(photos) if arguments.sidecar else {},
         copies=copies,
@@ -217,6 +198,15 @@ def _extras(arguments: argparse.Namespace, selection: Selection) -> Extras:
         doubtful=arguments.embed_all,
         contents=selection.streams,
     )
+    refuse_shared_outputs(
+        {
+            "--output": [arguments.output],
+            "--attention": extras.pictures.values(),
+            "--sidecar": extras.sidecars.values(),
+            "--embed": extras.copies.values(),
+        }
+    )
+    return extras
 
 
 def _write(
@@ -284,6 +274,8 @@ def _sink(
             yield table, table.write
             table.finish()
         return
+    if arguments.output is not None and not arguments.overwrite:
+        refuse_longer_text(arguments.output, arguments.num_captions)
     with opened(arguments.output) as file:
         heading = csv_row(HEADING) if arguments.format == "csv" else ""
 

@@ -37,7 +37,7 @@ def before(monkeypatch) -> Iterator[list[int]]:
 
 
 class Watched:
-    """An encoder and a decoder that note how many threads NumPy may use, and let captions end at once."""
+    """An encoder and a decoder that note how many threads NumPy may use, and let captions end soon."""
 
     image_size = 8
 
@@ -67,7 +67,7 @@ def test_a_library_searches_with_one_thread_and_leaves_the_setting(before):
     captioner(photo)
     assert watched.encoding == [before]
     captioner([photo] * 3)
-    assert len(watched.searching) == 4
+    assert len(watched.searching) == 6  # each begins, and takes a step for the word and one for the end
     assert all(threads == [1] * len(before) for threads in watched.searching)
     assert blas_threads() == before
 
