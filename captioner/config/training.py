@@ -287,6 +287,15 @@ class CharTrainingConfig:
         group=CHARACTERS,
         absent=0.0,
     )
+    ngram_share: float = setting(
+        0.0,
+        "share of the loss that compares with what follows the same last characters elsewhere in the text, so that a "
+        "network learns less by heart; such as 0.15, for texts of up to a few megabytes",
+        ge=0.0,
+        le=0.9,
+        group=CHARACTERS,
+        absent=0.0,
+    )
     learning_rate: float = like(TrainingConfig, "learning_rate", 2e-3)
     warmup_steps: int = like(TrainingConfig, "warmup_steps", 100)
     weight_decay: float = like(TrainingConfig, "weight_decay", 0.01)

@@ -20,11 +20,13 @@ from captioner.model_files.directory import WEIGHTS, write_model
 from captioner.models.char_lm import CharModel
 from captioner.plots import draw_text_curve
 from captioner.runtime.char_lm import LanguageModel
+from captioner.system.progress import progress_bar
 from captioner.text import CharacterVocabulary
 from captioner.training.artifacts import CARD, CURVE, write_history
 from captioner.training.card.char_card import write_char_card
 from captioner.training.checkpoint import Progress
 from captioner.training.fitting.temperature import left_out
+from captioner.training.inputs.ngram_targets import BLOCKS, ORDER, check_length, ngram_probabilities
 from captioner.training.inputs.text_windows import TextWindows
 from captioner.training.loop import Stage
 from captioner.training.precision import choose_precision
@@ -102,6 +104,8 @@ class CharTraining(Training):
         first = left_out(len(train), training.temperature_share, len(vocabulary))
         # From the beginning: the validation text continues the chapter at the end, and only that part has its names.
         windows = TextWindows(train[first:], training.batch_size, training.sequence_length)
+        if training.ngram_share:
+            check_length(len(windows.tokens), len(vocabulary))
         self.text = EncodedText(vocabulary, windows, validation, train[:first])
 
     def stages(self, run: TrainingRun) -> Iterator[tuple[str, Stage]]:
@@ -117,6 +121,9 @@ class CharTraining(Training):
             *(len(text.validation), characters - 2),
             f"; {self.unknown} of the validation text are not among them and count as <unk>" if self.unknown else "",
         )
+        if training.ngram_share:
+            with run.profile.phase("count n-grams"):
+                text.train.ngram_probabilities = _counted_ngrams(train, characters)
         keras.utils.set_random_seed(training.seed)
         self.network = CharModel(self.model, dtype=training.precision)
         self.network.set_character_frequencies(np.bincount(train, minlength=characters))
@@ -167,3 +174,9 @@ class CharTraining(Training):
         self.write_epochs(progress)
         write_char_card(self.output / CARD, self.config.corpus.name, self.model, training, metrics)
         return metrics
+
+
+def _counted_ngrams(tokens: np.ndarray, vocabulary_size: int) -> np.ndarray:
+    """Return the probabilities of `ngram_probabilities`, with progress."""
+    with progress_bar(total=(ORDER + 1) * BLOCKS, desc="counting n-grams", unit="block", delay=2, leave=False) as bar:
+        return ngram_probabilities(tokens, vocabulary_size, done=bar.update)

@@ -156,6 +156,22 @@ def test_the_temperature_is_fitted_on_the_beginning_of_the_training_part_and_fol
     assert "temperature" in (run.output / "README.md").read_text()
 
 
+def test_ngrams_beside_the_characters_that_came(run, caplog):
+    plain = train(CharTraining(run))
+    mixed = replace(run, output=run.output.with_name("mixed"), training=replace(TRAINING, ngram_share=0.3))
+    metrics = train(CharTraining(mixed))
+    assert metrics["settings"]["ngram_share"] == 0.3
+    assert metrics["nats_per_char"] != plain["nats_per_char"]
+    assert "| `--ngram-share` | 0.3 |" in (mixed.output / "README.md").read_text()
+
+
+def test_ngrams_of_a_text_that_is_too_long_are_refused_before_anything_is_written(run, monkeypatch):
+    monkeypatch.setattr("captioner.training.inputs.ngram_targets.MOST_PROBABILITIES", 100)
+    with pytest.raises(CaptionerError, match="--ngram-share: for texts of up to"):
+        train(CharTraining(replace(run, training=replace(TRAINING, ngram_share=0.3))))
+    assert not (run.output / "weights.npz").exists()
+
+
 def test_what_only_the_validation_text_has_counts_as_unknown(run, caplog):
     metrics = train(CharTraining(replace(run, corpus=Corpus("text", KOREAN + "zq"))))
     assert metrics["unknown_characters"] == 2

@@ -28,12 +28,17 @@ class TextWindows:
         batch_size: streams (B).
         sequence_length: characters of a window (T).
 
+    Attributes:
+        ngram_probabilities: targets beside the characters that came, as `ngram_targets` makes them, (N, V); None for
+            none.
+
     Raises:
         CaptionerError: the text is too short for one window.
     """
 
     def __init__(self, tokens: np.ndarray, batch_size: int, sequence_length: int) -> None:
         self.tokens = tokens
+        self.ngram_probabilities: np.ndarray | None = None
         self.batch_size = batch_size
         self.sequence_length = sequence_length
         self.windows = len(tokens) // (batch_size * sequence_length)
@@ -51,15 +56,26 @@ class TextWindows:
     def epoch(self, seed: int, epoch: int) -> Iterator[dict[str, np.ndarray]]:
         """Yield the windows in order: `inputs` and `targets`, int32 (B, T) each.
 
+        Where there are `ngram_probabilities`, a window has those of its targets, float32 (B, T, V).
+
         The text seldom divides evenly. Where the streams begin depends on `seed` and `epoch` alone, so that over the
         epochs every character has its turn, and windows fall differently.
         """
         length = self.windows * self.sequence_length
         spare = len(self.tokens) - self.batch_size * length
         offset = int(np.random.default_rng([seed, epoch]).integers(spare + 1))
-        targets = self.tokens[offset : offset + self.batch_size * length].reshape(self.batch_size, length)
+        read = slice(offset, offset + self.batch_size * length)
+        targets = self.tokens[read].reshape(self.batch_size, length)
         inputs = shifted(targets)
-        yield from _windows(inputs.astype(np.int32), targets.astype(np.int32), self.sequence_length)
+        windows = _windows(inputs.astype(np.int32), targets.astype(np.int32), self.sequence_length)
+        if self.ngram_probabilities is None:
+            yield from windows
+            return
+        ngrams = self.ngram_probabilities[read].reshape(self.batch_size, length, -1)  # (B, N/B, V)
+        for number, window in enumerate(windows):
+            begin = number * self.sequence_length
+            own = ngrams[:, begin : begin + self.sequence_length]
+            yield {**window, "ngram_probabilities": own.astype(np.float32)}
 
 
 def validation_windows(tokens: np.ndarray, sequence_length: int) -> Iterator[dict[str, np.ndarray]]:

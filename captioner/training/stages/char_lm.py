@@ -31,23 +31,32 @@ class CharLoss(Objective):
     The gradient goes back to the beginning of a window, the state to the beginning of the text (Elman 1990; truncated
     as in Williams & Peng 1990). A target below 0 is not counted.
 
+    What is minimised is (1 - s) H(t, p) + s H(q, p), with the cross-entropy H of the network's p to the character that
+    came, t, and to the probabilities q of n-grams, as with a teacher (Hinton et al. 2015). So a network does not learn
+    by heart what came once.
+
     Args:
         network: the model.
+        ngram_share: s.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("loss", "characters")
+    names: ClassVar[tuple[str, ...]] = ("loss", "characters", "objective")
 
-    def __init__(self, network: CharModel) -> None:
+    def __init__(self, network: CharModel, ngram_share: float = 0.0) -> None:
         self.network = network
+        self.ngram_share = ngram_share
 
     def initial_states(self, batch: Batch) -> States:
         """Return the states before a text."""
         return self.network.initial_states(len(batch["inputs"]))
 
     def sums(self, batch: Batch, states: States, training: bool) -> tuple[list[tf.Tensor], States]:
-        """Return the sums over a window, `inputs` and `targets` int32 (B, T), and the states after it."""
+        """Return the sums over a window, `inputs` and `targets` int32 (B, T), and the states after it.
+
+        Where `ngram_share` is above 0, the window has `ngram_probabilities` (B, T, V) too, and all its targets count.
+        """
         inputs, targets = batch["inputs"], batch["targets"]
-        parts, after = [], []
+        parts, objectives, after = [], [], []
         for begin, end in shard_bounds(tf.shape(inputs)[0]):
             logits, own = self.network(
                 inputs[begin:end], [state[begin:end] for state in states], training=training
@@ -55,13 +64,22 @@ class CharLoss(Objective):
             counted = targets[begin:end] >= 0
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(counted, targets[begin:end], 0), logits)
             parts.append(tf.reduce_sum(tf.where(counted, losses, 0.0)))
+            objectives.append(self._objective(parts[-1], logits, batch, slice(begin, end)))
             after.append(own)
         characters = tf.reduce_sum(tf.cast(targets >= 0, tf.float32))
-        return [tf.add_n(parts), characters], [tf.concat(each, axis=0) for each in zip(*after, strict=True)]
+        return [tf.add_n(parts), characters, tf.add_n(objectives)], [
+            tf.concat(each, axis=0) for each in zip(*after, strict=True)
+        ]
 
     def loss(self, sums: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
-        """Return the mean over the window."""
-        return sums["loss"] / tf.cast(tf.size(batch["targets"]), sums["loss"].dtype)
+        """Return the mean over the window of what is minimised."""
+        return sums["objective"] / tf.cast(tf.size(batch["targets"]), sums["objective"].dtype)
+
+    def _objective(self, loss: tf.Tensor, logits: tf.Tensor, batch: Batch, rows: slice) -> tf.Tensor:
+        if not self.ngram_share:
+            return loss
+        to_ngrams = tf.nn.softmax_cross_entropy_with_logits(batch["ngram_probabilities"][rows], logits)  # (B, T)
+        return (1 - self.ngram_share) * loss + self.ngram_share * tf.reduce_sum(to_ngrams)
 
 
 @dataclass(frozen=True)
@@ -99,7 +117,7 @@ class CharLM(Stage):
         self.epochs = self.patience = training.epochs
         self.variables = network.trainable_variables
         self.optimizer = make_optimizer(self.variables, training, self.epochs * len(self))
-        self.step = Step(CharLoss(network), self.optimizer, self.variables, profile)
+        self.step = Step(CharLoss(network, training.ngram_share), self.optimizer, self.variables, profile)
         self.scored = in_float32(network)
         self.measure = Step(CharLoss(self.scored), profile=profile)
 

@@ -25,6 +25,18 @@ def test_windows_by_hand():
     assert x1.dtype == y1.dtype == np.int32
 
 
+def test_each_target_has_its_row_of_probabilities():
+    tokens = np.random.default_rng(1).integers(2, 200, 1000)
+    cut = TextWindows(tokens, 5, 13)
+    cut.ngram_probabilities = np.stack([tokens, np.arange(1000)], axis=1).astype(np.float16)  # made up, to know them
+    read = list(cut.epoch(seed=0, epoch=3))
+    assert len(read) == 1000 // 65
+    for window in read:
+        assert window["ngram_probabilities"].dtype == np.float32
+        np.testing.assert_array_equal(window["ngram_probabilities"][..., 0], window["targets"])
+        assert (np.diff(window["ngram_probabilities"][..., 1]) == 1).all()
+
+
 def test_a_window_goes_on_where_the_one_before_it_ended():
     tokens = np.random.default_rng(1).integers(2, 200, 1000)
     for epoch in range(1, 6):

@@ -4,6 +4,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from captioner.config.model import CharModelConfig
 from captioner.config.training import CharTrainingConfig
@@ -77,6 +78,23 @@ def test_a_run_that_was_stopped_twice_ends_as_one_that_was_not(train, monkeypatc
     without_time = [[{**row, "seconds": 0} for row in each.history] for each in (progress, expected)]
     assert without_time[0] == without_time[1]
     assert [row["epoch"] for row in progress.history] == [1, 2, 3]
+
+
+def test_what_is_minimised_is_the_loss_and_that_to_the_ngrams():
+    network = CharModel(CharModelConfig("rnn", 1, 8, 6, 0.0, True, V))
+    rng = np.random.default_rng(2)
+    inputs, targets = rng.integers(0, V, (2, 3, 4)).astype(np.int32)
+    ngrams = rng.dirichlet(np.ones(V), (3, 4)).astype(np.float32)
+    log_probs, _ = CharNetwork(network.config, network.named_weights())(inputs, network.initial_states(3))
+    loss = -np.take_along_axis(log_probs, targets[..., None], axis=-1).sum()
+    to_ngrams = -(ngrams * log_probs).sum()
+
+    batch = {"inputs": tf.constant(inputs), "targets": tf.constant(targets), "ngram_probabilities": tf.constant(ngrams)}
+    objective = CharLoss(network, ngram_share=0.25)
+    found, _ = objective.sums(batch, objective.initial_states(batch), training=False)
+    np.testing.assert_allclose(found, [loss, 12, 0.75 * loss + 0.25 * to_ngrams], rtol=1e-5)
+    mean = objective.loss(dict(zip(objective.names, found, strict=True)), batch)
+    np.testing.assert_allclose(mean, (0.75 * loss + 0.25 * to_ngrams) / 12, rtol=1e-5)
 
 
 def test_it_learns_and_keeps_the_best_epoch(train, monkeypatch):
